@@ -1,0 +1,1 @@
+//! Attachment folders: walking them into entries and restoring entries into folders.

@@ -1,0 +1,1 @@
+//! Chunks by id: put, get, index. The only floor that seals and opens payloads.

@@ -1,0 +1,1 @@
+//! Content-defined cutting of byte streams into chunks.

@@ -1,0 +1,1 @@
+//! Compression of single chunks: a deterministic choice of codec, proven before it is used.

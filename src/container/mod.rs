@@ -1,0 +1,1 @@
+//! The single file: moves opaque sealed bytes and commits them crash-safely.

@@ -1,0 +1,1 @@
+//! Keys, and what is done with them: derive, name, seal, open; key slots.

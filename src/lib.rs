@@ -1,0 +1,38 @@
+//! Coffer keeps a practice's nightly backups (database and attachments) in one versioned,
+//! content-addressed, crash-safe, encrypted file, and proves that they restore.
+//!
+//! Modules stand on floors; each uses strictly lower ones (`tests/tidy.rs` checks it):
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 8 | `cli` |
+//! | 5 | `operations` |
+//! | 4 | `snapshot`, `attachments` |
+//! | 3 | `chunk_store` |
+//! | 2 | `container` |
+//! | 1 | `chunking`, `compress`, `crypto`, `storage` |
+//! | 0 | `error`, `ids`, `entry`, `codec`, `limits`, `progress`, `clock` |
+
+pub mod clock;
+pub mod codec;
+pub mod entry;
+pub mod error;
+pub mod ids;
+pub mod limits;
+pub mod progress;
+
+pub mod chunking;
+pub mod compress;
+pub mod crypto;
+pub mod storage;
+
+pub mod container;
+
+pub mod chunk_store;
+
+pub mod attachments;
+pub mod snapshot;
+
+pub mod operations;
+
+pub mod cli;

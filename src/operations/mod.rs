@@ -1,0 +1,1 @@
+//! What a user asks for: backup, restore, verify and the rest, each planned first, then applied.

@@ -1,0 +1,46 @@
+//! What an operation tells while it runs. It promises to cost next to nothing and to decide
+//! nothing: whoever listens (a terminal, a log, nobody) is the caller's business.
+
+use crate::error::{Error, Kind, Result};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Counters of a running operation and the wish to stop it, shared between threads.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Things (files, tables, segments) done.
+    pub items: AtomicU64,
+    /// Bytes done.
+    pub bytes: AtomicU64,
+    /// Things to do, 0 while unknown.
+    pub total_items: AtomicU64,
+    /// Bytes to do, 0 while unknown.
+    pub total_bytes: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Progress {
+    /// Counts `items` and `bytes` as done.
+    pub fn advance(&self, items: u64, bytes: u64) {
+        self.items.fetch_add(items, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// States how much there is to do.
+    pub fn expect(&self, items: u64, bytes: u64) {
+        self.total_items.store(items, Ordering::Relaxed);
+        self.total_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Asks the operation to stop at the next safe point.
+    pub fn interrupt(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Fails with [`Kind::Interrupted`] once somebody asked to stop.
+    pub fn check(&self) -> Result<()> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(Error::new(Kind::Interrupted, "interrupted")),
+            false => Ok(()),
+        }
+    }
+}

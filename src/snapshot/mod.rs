@@ -1,0 +1,1 @@
+//! Snapshots: manifests, catalog, reading and writing them.
