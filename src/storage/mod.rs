@@ -9,8 +9,10 @@
 mod file;
 mod kernel;
 mod lock;
+mod simulated;
 
 pub use file::{FileStorage, sync_folder_of};
+pub use simulated::{CrashPoint, CrashPoints, Fault, FaultError, Operation, SimulatedDisk};
 
 use std::io;
 
