@@ -103,3 +103,6 @@ fn range_end(offset: u64, length: u64) -> io::Result<u64> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

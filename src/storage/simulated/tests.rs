@@ -272,3 +272,33 @@ fn crash_points_follow_the_run() {
     }
     assert_eq!(disk.durable_bytes(), [1; 512]);
 }
+
+#[test]
+fn a_retried_sync_is_found_and_a_stopped_writer_never_blamed() {
+    for retries in [true, false] {
+        let mut lies = 0;
+        for nth in 1..=7 {
+            let disk = SimulatedDisk::from_bytes(vec![0; 4096]);
+            disk.fail_at(nth, Operation::Sync, ONCE);
+            let sync = || disk.sync().or_else(|error| if retries { disk.sync() } else { Err(error) });
+            let commit = |version: u8| -> io::Result<()> {
+                disk.write_at(u64::from(version) * 4096, &[version; 4096])?;
+                sync()?;
+                disk.write_at(0, &[version; 512])?;
+                sync()
+            };
+            let acknowledged = (1..=3).take_while(|version| commit(*version).is_ok()).last().unwrap_or(0);
+            assert_eq!(disk.fault_fired(), nth < 7, "the loop over n ends");
+            for seed in 0..20 {
+                let crashed = disk.crash(seed);
+                let version = read(&crashed, 0, 1)[0];
+                let mut data = [0; 4096];
+                let whole = version == 0
+                    || crashed.read_at(u64::from(version) * 4096, &mut data).is_ok()
+                        && data == [version; 4096];
+                lies += usize::from(version < acknowledged || !whole);
+            }
+        }
+        assert_eq!(lies > 0, retries, "{lies} lies");
+    }
+}
