@@ -1,0 +1,151 @@
+//! Which slots a commit may write (`format-spec/container.md`, Space). It promises that a slot that
+//! the last two generations or a pinned one reach is never handed out, and that the file never
+//! grows past its limit.
+
+use super::super::root::SegmentRecord;
+use super::super::writer::Written;
+use super::super::{Base, State, lock};
+use crate::error::{Error, Kind, Result};
+use std::collections::HashSet;
+
+/// Bytes by which the file grows at a time while a commit is being written.
+const GROWTH_BYTES: usize = 32 << 20;
+
+/// The segment table in the making.
+pub struct Slots {
+    records: Vec<SegmentRecord>,
+    /// Slots that the file has room for.
+    allocated: usize,
+    most: usize,
+    protected: u64,
+    pinned: bool,
+    cursor: usize,
+}
+
+impl Slots {
+    /// Starts from the table of `parent`.
+    pub fn new(base: &Base, parent: &State, max_bytes: Option<u64>) -> Result<Slots> {
+        let current = parent.root.generation;
+        let pinned = lock::oldest_pinned(base, current)?;
+        let before = current.saturating_sub(1);
+        let length = base.storage.len().map_err(|e| base.io("length not read", e))?;
+        let allocated = base.geometry.slots_in(length) as usize;
+        if allocated < parent.table.len() {
+            return Err(Error::damaged(format!("{}: shorter than its segment table says", base.name())));
+        }
+        Ok(Slots {
+            records: parent.table.clone(),
+            allocated,
+            most: max_bytes.map_or(usize::MAX, |bytes| base.geometry.slots_in(bytes) as usize),
+            protected: pinned.unwrap_or(before).min(before),
+            pinned: pinned.is_some_and(|p| p < before),
+            cursor: 1,
+        })
+    }
+
+    /// Takes the lowest slot that may be written, growing the file if there is none.
+    pub fn take(&mut self, base: &Base, record: SegmentRecord) -> Result<u32> {
+        let usable = |r: &SegmentRecord| !r.live && r.generation <= self.protected;
+        let slot = match self.records[self.cursor..].iter().position(usable) {
+            Some(ahead) => self.cursor + ahead,
+            None => {
+                self.grow(base)?;
+                self.records.len() - 1
+            }
+        };
+        self.cursor = slot + 1;
+        self.records[slot] = record;
+        Ok(slot as u32)
+    }
+
+    fn grow(&mut self, base: &Base) -> Result<()> {
+        if self.records.len() >= self.most {
+            let message = format!(
+                "{}: its limit of {} is reached",
+                base.name(),
+                base.geometry.file_bytes(self.most as u32)
+            );
+            let error = match self.pinned {
+                true => Error::new(
+                    Kind::Busy,
+                    format!("{message}, and a reader keeps old segments from being reused"),
+                ),
+                false => Error::new(Kind::Full, message),
+            };
+            return Err(error.hint("drop old snapshots, or raise the limit"));
+        }
+        if self.records.len() >= self.allocated {
+            let step = (GROWTH_BYTES / base.geometry.segment_bytes).clamp(1, self.most - self.records.len());
+            if self.allocate(base, step).is_err() {
+                self.allocate(base, 1)?;
+            }
+        }
+        self.records.push(SegmentRecord::free(0));
+        Ok(())
+    }
+
+    fn allocate(&mut self, base: &Base, count: usize) -> Result<()> {
+        let offset = base.geometry.file_bytes(self.allocated as u32);
+        let length = (count * base.geometry.segment_bytes) as u64;
+        base.storage.allocate(offset, length).map_err(|e| {
+            base.io("no room to grow", e).hint("free space on the disk; earlier snapshots are intact")
+        })?;
+        self.allocated += count;
+        Ok(())
+    }
+
+    /// Slots of the table, slot 0 included.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Slots that nothing of this commit uses.
+    pub fn free_count(&self) -> usize {
+        self.records.iter().filter(|r| !r.live).count()
+    }
+
+    /// Grows the file until `spare` slots are free, as far as its limit allows.
+    pub fn keep_free(&mut self, base: &Base, spare: usize) -> Result<()> {
+        while self.free_count() < spare.min(self.most.saturating_sub(self.used())) {
+            self.grow(base)?;
+        }
+        Ok(())
+    }
+
+    fn used(&self) -> usize {
+        self.records.iter().filter(|r| r.live).count()
+    }
+
+    /// The table.
+    pub fn records(&self) -> &[SegmentRecord] {
+        &self.records
+    }
+
+    /// Counts one more chunk copy in `slot`.
+    pub fn count_chunk(&mut self, slot: u32) {
+        self.records[slot as usize].chunk_count += 1;
+    }
+
+    /// Enters what was written and frees older segments that hold no chunk and that `keeps` does
+    /// not name.
+    pub fn settle(&mut self, written: &[Written], keeps: impl Iterator<Item = u32>, generation: u64) {
+        written.iter().for_each(|w| self.records[w.slot as usize].directory_tag = w.directory_tag);
+        let keeps: HashSet<u32> = keeps.collect();
+        for (slot, record) in self.records.iter_mut().enumerate().skip(1) {
+            let idle = record.live && record.chunk_count == 0 && record.generation < generation;
+            if idle && !keeps.contains(&(slot as u32)) {
+                *record = SegmentRecord::free(generation);
+            }
+        }
+    }
+
+    /// Makes the file exactly as long as the table says.
+    pub fn cut_to_size(&mut self, base: &Base) -> Result<()> {
+        if self.allocated != self.records.len() {
+            let length = base.geometry.file_bytes(self.records.len() as u32);
+            base.storage.set_len(length).map_err(|e| base.io("length not set", e))?;
+            self.allocated = self.records.len();
+        }
+        Ok(())
+    }
+}

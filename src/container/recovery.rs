@@ -1,0 +1,216 @@
+//! Finding the last commit at open (`format-spec/container.md`, Opening). It promises the highest
+//! generation whose authentication and root hold; if the newest superblock was torn in both
+//! copies, the commit that had been synced before it is found by its root at a segment's end and
+//! rolled forward; nothing is written here.
+
+use super::checksums::ChecksumTable;
+use super::geometry::Geometry;
+use super::header::Header;
+use super::layout::SegmentHeader;
+use super::root::{self, CommitRoot, Location, SegmentRecord};
+use super::segment::{self, Health};
+use super::superblock::{RootPointer, Superblock};
+use super::{Base, State, join_parts, read_copies};
+use crate::crypto::ObjectKind;
+use crate::error::{Error, Kind, Result};
+use crate::ids::{RootHash, SegmentId};
+
+/// What opening found.
+pub struct Found {
+    /// The state to use.
+    pub state: State,
+    /// What had to be worked around.
+    pub notes: Vec<String>,
+    /// Whether the state was found by scanning, so that its superblock should be written again.
+    pub adopted: bool,
+    /// Whether a newer commit exists whose root is damaged.
+    pub fallen_back: bool,
+}
+
+/// The newest whole state of the container.
+pub fn newest(base: &Base, header: &Header) -> Result<Found> {
+    let (slots, rotten) = header.superblocks(&*base.storage);
+    let lost = slots.iter().any(Option::is_none);
+    let mut blocks: Vec<_> = slots.into_iter().flatten().collect();
+    blocks.sort_by_key(|(block, _)| std::cmp::Reverse(block.generation));
+    let mut notes: Vec<String> = header.rotten.iter().map(|what| format!("{what} is damaged")).collect();
+    if rotten > 0 {
+        notes.push(format!("{rotten} of 4 superblock copies are damaged"));
+    }
+    let mut fallen_back = false;
+    for (block, sector) in &blocks {
+        match block.open_pointer(sector, &base.keyring).and_then(|p| load(base, p, block.generation)) {
+            Ok(state) => {
+                let newer = match lost || fallen_back {
+                    true => scan(base, Some(&state))?,
+                    false => None,
+                };
+                let adopted = newer.is_some();
+                if adopted {
+                    notes
+                        .push("the last commit's superblock was lost; its root was found and adopted".into());
+                    fallen_back = false;
+                }
+                return Ok(Found { state: newer.unwrap_or(state), notes, adopted, fallen_back });
+            }
+            Err(error) => {
+                notes.push(format!("commit {} cannot be opened: {error}", block.generation));
+                fallen_back = true;
+            }
+        }
+    }
+    match scan(base, None)? {
+        Some(state) => {
+            notes.push("both superblocks were lost; the newest commit was found by its root".into());
+            Ok(Found { state, notes, adopted: true, fallen_back: false })
+        }
+        None => Err(Error::damaged(format!("{}: no commit survives ({})", base.name(), notes.join("; ")))
+            .hint("restore the file from a copy")),
+    }
+}
+
+/// Loads root and segment table of one commit and proves them.
+fn load(base: &Base, pointer: RootPointer, generation: u64) -> Result<State> {
+    let mut last = None;
+    for location in pointer.copies {
+        match load_root(base, location, pointer.length, &pointer.hash) {
+            Ok(root) if root.generation == generation => {
+                let table = load_table(base, &root)?;
+                return Ok(State { root, hash: pointer.hash, pointer, table });
+            }
+            Ok(_) => last = Some(Error::damaged("commit root: another generation than the superblock's")),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::damaged("commit root: no copy")))
+}
+
+fn load_root(base: &Base, location: Location, length: u32, hash: &RootHash) -> Result<CommitRoot> {
+    let header = header_of(base, location.slot)?;
+    let payload = base.read_object(ObjectKind::CommitRoot, &header, location, length)?;
+    match base.keyring.root_hash(&payload) == *hash {
+        true => CommitRoot::decode(&payload, &base.geometry),
+        false => Err(Error::damaged("commit root: not the one expected")),
+    }
+}
+
+/// The header of a segment, from its own sector, or from its healed bytes when that is lost.
+fn header_of(base: &Base, slot: u32) -> Result<SegmentHeader> {
+    if let Ok(header) = base.segment_header(slot) {
+        return Ok(header);
+    }
+    // Without the header the segment id, and with it the table's hash, is unknown; so heal by
+    // whichever table agrees with the sectors, then let the header prove itself.
+    let mut bytes = base.read_segment(slot)?;
+    segment::mend_blind(&base.geometry, &mut bytes);
+    SegmentHeader::decode(&bytes)
+        .filter(|h| h.container == base.container)
+        .ok_or_else(|| Error::damaged(format!("{}: header of the segment in slot {slot}", base.name())))
+}
+
+/// Reads the segment table that `root` names. Its own segments are not yet known from a table, so
+/// their headers tell who they are; the hashes in the root decide.
+fn load_table(base: &Base, root: &CommitRoot) -> Result<Vec<SegmentRecord>> {
+    let bytes = join_parts(base, ObjectKind::SegmentTable, &root.segment_table, |part| {
+        read_copies(base, ObjectKind::SegmentTable, part, |location| {
+            let header = header_of(base, location.slot)?;
+            base.read_object(ObjectKind::SegmentTable, &header, location, part.length)
+        })
+    })?;
+    root::decode_table(&bytes)
+}
+
+/// Looks at every segment's end for a commit root: the child of `survivor`, or the newest of all.
+fn scan(base: &Base, survivor: Option<&State>) -> Result<Option<State>> {
+    let length = base.storage.len().map_err(|e| base.io("length not read", e))?;
+    let mut found: Option<State> = None;
+    for slot in 1..base.geometry.slots_in(length) {
+        let Some(state) = root_at_end(base, slot) else { continue };
+        let wanted = match survivor {
+            Some(s) => state.root.parent == s.hash && state.root.generation == s.root.generation + 1,
+            None => found.as_ref().is_none_or(|f| state.root.generation > f.root.generation),
+        };
+        if wanted && segments_verify(base, &state) {
+            found = Some(state);
+        }
+    }
+    Ok(found)
+}
+
+fn root_at_end(base: &Base, slot: u32) -> Option<State> {
+    let g = &base.geometry;
+    let header = base.segment_header(slot).ok()?;
+    let mut sealed = vec![0; g.trailer().len()];
+    base.storage.read_at(g.slot_offset(slot) + g.trailer().start as u64, &mut sealed).ok()?;
+    let trailer = segment::open_trailer(g, &base.keyring, &header, &sealed).ok()?;
+    if trailer.root_length == 0 {
+        return None;
+    }
+    let location = Location { slot, offset: trailer.root_offset };
+    let payload = base.read_object(ObjectKind::CommitRoot, &header, location, trailer.root_length).ok()?;
+    let hash = base.keyring.root_hash(&payload);
+    let root = CommitRoot::decode(&payload, g).ok()?;
+    let table = load_table(base, &root).ok()?;
+    let pointer = RootPointer { copies: [location; 2], length: trailer.root_length, hash };
+    Some(State { pointer: find_mirror(base, &table, &root, pointer), root, hash, table })
+}
+
+/// The root's second copy, from the directories of the commit's closing segments.
+fn find_mirror(base: &Base, table: &[SegmentRecord], root: &CommitRoot, pointer: RootPointer) -> RootPointer {
+    let mut copies = Vec::new();
+    for slot in closing_slots(table, root.generation) {
+        let Ok((bytes, _)) = base.read_mended(slot, Some(table[slot as usize].id)) else { continue };
+        let Some(header) = SegmentHeader::decode(&bytes) else { continue };
+        let Ok((_, entries)) = segment::open_directory(&base.geometry, &base.keyring, &header, &bytes) else {
+            continue;
+        };
+        let roots =
+            entries.iter().filter(|e| e.kind == ObjectKind::CommitRoot as u8 && e.length == pointer.length);
+        copies.extend(roots.map(|e| Location { slot, offset: e.offset }));
+    }
+    match copies[..] {
+        [first, second] => RootPointer { copies: [first, second], ..pointer },
+        _ => pointer,
+    }
+}
+
+fn closing_slots(table: &[SegmentRecord], generation: u64) -> impl Iterator<Item = u32> {
+    let closing = move |(_, r): &(usize, &SegmentRecord)| {
+        r.live && r.generation == generation && r.directory_tag == [0; 16] && r.id != SegmentId::ZERO
+    };
+    table.iter().enumerate().filter(closing).map(|(slot, _)| slot as u32)
+}
+
+/// Whether every segment that the commit wrote is whole: then it had been synced in full.
+fn segments_verify(base: &Base, state: &State) -> bool {
+    let own = |r: &SegmentRecord| r.live && r.generation == state.root.generation && r.id != SegmentId::ZERO;
+    state.table.iter().enumerate().filter(|(_, r)| own(r)).all(|(slot, record)| {
+        let Ok((bytes, health)) = base.read_mended(slot as u32, Some(record.id)) else { return false };
+        let Some(header) = SegmentHeader::decode(&bytes).filter(|h| h.id == record.id) else { return false };
+        !matches!(health, Health::Dead(_))
+            && segment::open_directory(&base.geometry, &base.keyring, &header, &bytes).is_ok()
+    })
+}
+
+/// The superblock of a state, made anew from its root and its closing segments.
+pub fn superblock_of(base: &Base, state: &State) -> Result<Superblock> {
+    let g: &Geometry = &base.geometry;
+    let mut closing = Vec::new();
+    for slot in closing_slots(&state.table, state.root.generation) {
+        let id = state.table[slot as usize].id;
+        let (bytes, _) = base.read_mended(slot, Some(id))?;
+        let table =
+            ChecksumTable::decode(g, &base.container, &id, &bytes[g.first_table()]).ok_or_else(|| {
+                Error::new(Kind::Damaged, format!("{}: checksum table in slot {slot}", base.name()))
+            })?;
+        closing.push((slot, table.hash));
+    }
+    Ok(Superblock {
+        container: base.container,
+        generation: state.root.generation,
+        epoch: base.keyring.epoch(),
+        slot_count: state.root.slot_count,
+        slot_map: state.root.slot_map.clone(),
+        closing,
+    })
+}
