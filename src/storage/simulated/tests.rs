@@ -63,6 +63,10 @@ fn the_length_survives_on_its_own() {
     assert!(lengths.iter().any(|len| (1001..6000).contains(len)) && lengths.len() > 10);
     assert_eq!((lengths.first(), lengths.last()), (Some(&1000), Some(&6000)));
 
+    let short = disk.crash(4);
+    short.set_len(6000).unwrap();
+    assert_eq!(short.bytes(), [vec![1; 1000], vec![0; 5000]].concat(), "bytes beyond the end are gone");
+
     disk.sync().unwrap();
     disk.set_len(10).unwrap();
     let lengths: BTreeSet<_> = (0..100).map(|seed| disk.crash(seed).bytes().len()).collect();
