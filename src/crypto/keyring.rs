@@ -204,3 +204,134 @@ impl fmt::Debug for Keyring {
         write!(f, "Keyring(container {}, epoch {})", self.container, self.current)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SeededEntropy;
+    use crate::error::Kind;
+
+    const PLACE: Place =
+        Place { kind: ObjectKind::Database, epoch: 1, segment: SegmentId([3; 16]), offset: 4096 };
+
+    fn secrets() -> Secrets {
+        Secrets::generate(&mut SeededEntropy::new(1)).unwrap()
+    }
+
+    fn keyring() -> Keyring {
+        Keyring::derive(&secrets(), ContainerId([1; 16]), FamilyId([2; 16]))
+    }
+
+    fn sealed(keyring: &Keyring, place: &Place, plaintext: &[u8]) -> Vec<u8> {
+        let mut buffer = vec![0; plaintext.len() + SEAL_OVERHEAD];
+        buffer[12..12 + plaintext.len()].copy_from_slice(plaintext);
+        let content = keyring.content_hash(place.kind, plaintext);
+        keyring.seal(place, &content, &mut buffer);
+        buffer
+    }
+
+    #[test]
+    fn objects_open_where_they_were_sealed() {
+        let keyring = keyring();
+        for len in [0, 1, 15, 16, 17, 5000] {
+            let plaintext = vec![0xa5; len];
+            let mut buffer = sealed(&keyring, &PLACE, &plaintext);
+            assert_eq!(buffer, sealed(&keyring, &PLACE, &plaintext), "sealing is deterministic");
+            assert_eq!(keyring.open(&PLACE, &mut buffer).unwrap(), plaintext);
+        }
+    }
+
+    #[test]
+    fn objects_open_nowhere_else() {
+        let keyring = keyring();
+        let plaintext = *b"patient record: not for other places";
+        let elsewhere = ObjectKind::ALL
+            .iter()
+            .filter(|kind| **kind != PLACE.kind)
+            .map(|kind| Place { kind: *kind, ..PLACE })
+            .chain([
+                Place { epoch: 2, ..PLACE },
+                Place { segment: SegmentId([4; 16]), ..PLACE },
+                Place { offset: 4097, ..PLACE },
+            ]);
+        for place in elsewhere {
+            let mut buffer = sealed(&keyring, &PLACE, &plaintext);
+            let error = keyring.open(&place, &mut buffer).unwrap_err();
+            assert_eq!(error.kind(), Kind::Damaged);
+            assert!(error.message().contains(&place.to_string()), "{error}");
+            assert!(!buffer.windows(8).any(|part| part == &plaintext[..8]), "plaintext escaped");
+        }
+        for (container, family, opens) in [(9, 2, false), (1, 9, true)] {
+            let other = Keyring::derive(&secrets(), ContainerId([container; 16]), FamilyId([family; 16]));
+            assert_eq!(other.open(&PLACE, &mut sealed(&keyring, &PLACE, &plaintext)).is_ok(), opens);
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_length_is_noticed() {
+        let keyring = keyring();
+        let whole = sealed(&keyring, &PLACE, &[7; 21]);
+        for bit in 0..whole.len() * 8 {
+            let mut buffer = whole.clone();
+            buffer[bit / 8] ^= 1 << (bit % 8);
+            assert!(keyring.open(&PLACE, &mut buffer).is_err(), "bit {bit}");
+        }
+        for len in 0..whole.len() {
+            assert!(keyring.open(&PLACE, &mut whole[..len].to_vec()).is_err(), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn old_epochs_open_and_new_objects_take_the_new_one() {
+        let mut secrets = secrets();
+        let old = keyring();
+        secrets.start_epoch(&mut SeededEntropy::new(2)).unwrap();
+        let new = Keyring::derive(&secrets, ContainerId([1; 16]), FamilyId([2; 16]));
+        assert_eq!((old.epoch(), new.epoch()), (1, 2));
+        assert_eq!(new.open(&PLACE, &mut sealed(&old, &PLACE, b"old")).unwrap(), b"old");
+        let place = Place { epoch: 2, ..PLACE };
+        assert!(old.open(&place, &mut sealed(&new, &place, b"new")).is_err());
+        assert_eq!(old.content_hash(PLACE.kind, b"x"), new.content_hash(PLACE.kind, b"x"));
+        assert_eq!(old.root_hash(b"x"), new.root_hash(b"x"));
+        assert_eq!(old.chunk_id(PLACE.kind, b"x"), new.chunk_id(PLACE.kind, b"x"));
+        assert_ne!(old.segment_id(&RootHash::ZERO, 0), new.segment_id(&RootHash::ZERO, 0));
+    }
+
+    #[test]
+    fn names_depend_on_all_they_should() {
+        let here = keyring();
+        let copy = Keyring::derive(&secrets(), ContainerId([9; 16]), FamilyId([2; 16]));
+        let (database, attachment) = (ObjectKind::Database, ObjectKind::Attachment);
+        assert_eq!(here.chunk_id(database, b"x"), copy.chunk_id(database, b"x"), "shared by the family");
+        assert_eq!(here.cutter_key(), copy.cutter_key());
+        assert_ne!(here.chunk_id(database, b"x"), here.chunk_id(attachment, b"x"));
+        assert_ne!(here.content_hash(database, b"x"), here.content_hash(attachment, b"x"));
+        assert_ne!(here.content_hash(database, b"x"), copy.content_hash(database, b"x"));
+        assert_ne!(here.root_hash(b"x"), copy.root_hash(b"x"));
+        assert_ne!(here.root_hash(b"x").0, here.content_hash(database, b"x"));
+        let first = here.segment_id(&RootHash::ZERO, 0);
+        assert_ne!(first, here.segment_id(&RootHash::ZERO, 1));
+        assert_ne!(first, here.segment_id(&RootHash([1; 32]), 0));
+        assert_ne!(first, copy.segment_id(&RootHash::ZERO, 0));
+    }
+
+    #[test]
+    fn padding_is_one_stream_per_segment() {
+        let keyring = keyring();
+        let (mut whole, mut part) = ([0; 300], [0; 100]);
+        keyring.padding(&SegmentId([1; 16]), 0, &mut whole);
+        keyring.padding(&SegmentId([1; 16]), 150, &mut part);
+        assert_eq!(whole[150..250], part);
+        keyring.padding(&SegmentId([2; 16]), 150, &mut part);
+        assert_ne!(whole[150..250], part);
+    }
+
+    #[test]
+    fn keyrings_are_shared_and_silent() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        let keyring = keyring();
+        shared(&keyring);
+        let shown = format!("{keyring:?}");
+        assert_eq!(shown, "Keyring(container 01010101010101010101010101010101, epoch 1)");
+    }
+}

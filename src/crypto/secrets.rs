@@ -12,9 +12,11 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 /// Number of a container's first epoch.
 const FIRST_EPOCH: u32 = 1;
 
-/// The family secret and one secret per epoch. There is always at least one epoch.
+/// The family secret, one secret per epoch, and the key that wraps them in the key table. There is
+/// always at least one epoch.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secrets {
+    table_key: [u8; 32],
     family: [u8; 32],
     epochs: BTreeMap<u32, [u8; 32]>,
 }
@@ -33,12 +35,14 @@ impl Secrets {
     }
 
     fn with_family(family: [u8; 32], entropy: &mut dyn Entropy) -> Result<Self> {
-        let mut secrets = Secrets { family, epochs: BTreeMap::new() };
+        let mut secrets = Secrets { table_key: [0; 32], family, epochs: BTreeMap::new() };
+        secrets.renew_table_key(entropy)?;
         secrets.add(FIRST_EPOCH, entropy)?;
         Ok(secrets)
     }
 
-    /// Begins a new epoch and returns its number. At most [`MAX_EPOCHS`] exist.
+    /// Begins a new epoch and returns its number. At most [`MAX_EPOCHS`] exist. Only
+    /// [`crate::crypto::KeyTable::rotate`] also stores it.
     pub fn start_epoch(&mut self, entropy: &mut dyn Entropy) -> Result<u32> {
         let next = self.current_epoch().checked_add(1);
         match next {
@@ -46,6 +50,10 @@ impl Secrets {
             _ => Err(Error::new(Kind::Failed, format!("the container already has {MAX_EPOCHS} epochs"))
                 .hint("copy it into a new container")),
         }
+    }
+
+    pub(super) fn renew_table_key(&mut self, entropy: &mut dyn Entropy) -> Result<()> {
+        entropy.fill(&mut self.table_key)
     }
 
     fn add(&mut self, epoch: u32, entropy: &mut dyn Entropy) -> Result<()> {
@@ -65,6 +73,10 @@ impl Secrets {
         self.epochs.keys().copied()
     }
 
+    pub(super) fn table_key(&self) -> &[u8; 32] {
+        &self.table_key
+    }
+
     pub(super) fn family(&self) -> &[u8; 32] {
         &self.family
     }
@@ -73,7 +85,7 @@ impl Secrets {
         self.epochs.iter().map(|(number, secret)| (*number, secret))
     }
 
-    /// The bytes that key slots wrap.
+    /// The bytes that the key table seals under the table key.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(40 + 36 * self.epochs.len()));
         codec::encode_into(&self.family, &mut out);
@@ -84,11 +96,12 @@ impl Secrets {
         out
     }
 
-    /// The secrets in `bytes`; epochs must ascend and number from 1 to [`MAX_EPOCHS`].
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+    /// The secrets in `bytes`; epochs must ascend, and there are 1 to [`MAX_EPOCHS`] of them.
+    pub(super) fn decode(bytes: &[u8], table_key: [u8; 32]) -> Result<Self> {
         let mut stored: StoredSecrets = codec::decode(bytes, "secrets")?;
         let ascend = stored.epochs.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let secrets = Secrets { family: stored.family, epochs: stored.epochs.iter().copied().collect() };
+        let epochs = stored.epochs.iter().copied().collect();
+        let secrets = Secrets { table_key, family: stored.family, epochs };
         stored.family.zeroize();
         stored.epochs.iter_mut().for_each(|(_, secret)| secret.zeroize());
         if !ascend || secrets.epochs.is_empty() || secrets.epochs.len() > MAX_EPOCHS {
@@ -106,6 +119,7 @@ struct StoredSecrets {
 
 impl Drop for Secrets {
     fn drop(&mut self) {
+        self.table_key.zeroize();
         self.family.zeroize();
         self.epochs.values_mut().for_each(Zeroize::zeroize);
     }
@@ -131,13 +145,13 @@ mod tests {
         assert_eq!(secrets.start_epoch(entropy).unwrap(), 2);
         let bytes = secrets.encode();
         assert_eq!(bytes.len(), 32 + 8 + 2 * 36);
-        assert!(Secrets::decode(&bytes).unwrap() == secrets);
+        assert!(Secrets::decode(&bytes, secrets.table_key).unwrap() == secrets);
         let mut swapped = bytes.clone();
         swapped[40] = 3;
-        assert!(Secrets::decode(&swapped).is_err(), "epochs out of order");
-        assert!(Secrets::decode(&bytes[..bytes.len() - 1]).is_err());
+        assert!(Secrets::decode(&swapped, [0; 32]).is_err(), "epochs out of order");
+        assert!(Secrets::decode(&bytes[..bytes.len() - 1], [0; 32]).is_err());
         let none = [&bytes[..32], &[0; 8]].concat();
-        assert!(Secrets::decode(&none).is_err(), "no epoch");
+        assert!(Secrets::decode(&none, [0; 32]).is_err(), "no epoch");
     }
 
     #[test]
@@ -149,7 +163,7 @@ mod tests {
         }
         assert!(secrets.start_epoch(entropy).is_err());
         assert_eq!(secrets.epochs().count(), MAX_EPOCHS);
-        assert!(Secrets::decode(&secrets.encode()).unwrap() == secrets);
+        assert!(Secrets::decode(&secrets.encode(), secrets.table_key).unwrap() == secrets);
     }
 
     #[test]
