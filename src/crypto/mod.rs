@@ -16,6 +16,8 @@ mod object;
 pub mod recovery;
 mod sealed_box;
 mod secrets;
+#[cfg(test)]
+mod vectors;
 
 pub use credential::{Credential, RECOVERY_BYTES, SlotKind};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
