@@ -1,1 +1,20 @@
-//! Attachment folders: walking them into entries and restoring entries into folders.
+//! Attachment folders: walking them into entries and restoring entries into folders. The two ends
+//! exchange only [`crate::entry::Entry`] values and bytes; neither knows the container.
+//!
+//! The way in: [`walk`] lists a source in path order, [`file`] reads what it lists, [`exclude`]
+//! leaves out what the user does not want. The way out: `restore` writes entries beneath one
+//! folder and never outside it, [`compare`] tells how a restored tree differs. Both name what they
+//! could not do as a [`problem`].
+
+pub mod attributes;
+pub mod exclude;
+pub mod file;
+pub mod folder;
+pub mod inspect;
+pub mod links;
+pub mod names;
+pub mod problem;
+pub mod walk;
+
+#[cfg(test)]
+mod tests;
