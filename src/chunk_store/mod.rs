@@ -1,1 +1,155 @@
-//! Chunks by id: put, get, index. The only floor that seals and opens payloads.
+//! Chunks by id: put, get, index. The only floor that names, packs and unpacks payloads
+//! (`format-spec/manifest.md`, Chunks and index). It promises that a chunk handed out is the chunk
+//! that was asked for (its id is computed again), and that equal chunks are stored once.
+
+mod filter;
+mod index;
+mod packing;
+mod run;
+mod segments;
+mod writing;
+
+pub use index::IndexEntry;
+pub use packing::Packers;
+pub use segments::{ChunkFault, SegmentReport};
+pub use writing::{Committed, WriteStatistics, Writing, WritingOptions};
+
+use crate::codec::{self, Decode, Encode};
+use crate::container::root::{PartRef, StreamRef};
+use crate::container::{Container, State};
+use crate::crypto::ObjectKind;
+use crate::entry::ChunkRef;
+use crate::error::{Error, Result};
+use crate::ids::ChunkId;
+use crate::limits::MAX_CHUNK_BYTES;
+use index::Index;
+use run::RunRef;
+
+/// What the commit root keeps for this floor and those above.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Contents {
+    /// The index: sorted runs, largest first.
+    pub runs: Vec<RunRef>,
+    /// The catalog of snapshots.
+    pub catalog: StreamRef,
+    /// The ledger of verifications.
+    pub ledger: StreamRef,
+    /// Settings of the container.
+    pub settings: Settings,
+}
+
+/// Settings that travel with the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Settings {
+    /// Longest the file may become in bytes; `None`: as long as the disk allows.
+    pub max_bytes: Option<u64>,
+}
+
+/// An open container as a store of chunks.
+pub struct ChunkStore {
+    container: Container,
+    contents: Contents,
+    index: Index,
+    packers: Packers,
+}
+
+impl ChunkStore {
+    /// Reads what a container's root says of its chunks. Costs the same at any size: the index
+    /// itself is read when it is asked.
+    pub fn open(container: Container) -> Result<ChunkStore> {
+        let contents = contents_of(container.state())?;
+        let index = Index::new(&contents.runs);
+        Ok(ChunkStore { container, contents, index, packers: Packers::default() })
+    }
+
+    /// The container below.
+    pub fn container(&self) -> &Container {
+        &self.container
+    }
+
+    /// The container below, for changing its keys.
+    pub fn container_mut(&mut self) -> &mut Container {
+        &mut self.container
+    }
+
+    /// Gives the container back.
+    pub fn into_container(self) -> Container {
+        self.container
+    }
+
+    /// Catalog, ledger, settings.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// Publishes a finished commit in this handle.
+    pub fn install(&mut self, committed: Committed) {
+        self.index = Index::new(&committed.contents.runs);
+        self.contents = committed.contents;
+        self.container.install(committed.state);
+    }
+
+    /// Where the chunk `id` lies: each copy once; empty if the container does not hold it.
+    pub fn locate(&self, id: &ChunkId) -> Result<Vec<IndexEntry>> {
+        self.index.find(self, id)
+    }
+
+    /// The chunk's bytes, proven by its id.
+    ///
+    /// Errors: [`crate::error::Kind::Damaged`] if no copy is whole or the index does not know it.
+    pub fn get(&self, kind: ObjectKind, chunk: &ChunkRef) -> Result<Vec<u8>> {
+        let mut last = None;
+        for entry in self.locate(&chunk.id)? {
+            match self.get_at(kind, chunk, &entry) {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::damaged(format!("chunk {} is not in the index", chunk.id))))
+    }
+
+    fn get_at(&self, kind: ObjectKind, chunk: &ChunkRef, entry: &IndexEntry) -> Result<Vec<u8>> {
+        let payload = self.container.read(kind, entry.location, entry.length)?;
+        let bytes = self.packers.unpack(&payload, MAX_CHUNK_BYTES)?;
+        let id = self.container.base().keyring().chunk_id(kind, &bytes);
+        match id == chunk.id && bytes.len() == chunk.length as usize {
+            true => Ok(bytes),
+            false => Err(Error::damaged(format!("chunk {}: the bytes stored for it are others", chunk.id))),
+        }
+    }
+
+    /// Reads a metadata stream that [`Writing::put_stream`] wrote, at most `limit` bytes of it.
+    pub fn read_stream(&self, kind: ObjectKind, stream: &StreamRef, limit: usize) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        for part in &stream.parts {
+            out.extend_from_slice(&self.read_part(kind, part)?);
+            if out.len() > limit {
+                return Err(Error::damaged(format!("{}: longer than {limit} bytes", kind.name())));
+            }
+        }
+        match out.len() as u64 == stream.bytes {
+            true => Ok(out),
+            false => Err(Error::damaged(format!("{}: has another length than stated", kind.name()))),
+        }
+    }
+
+    pub(crate) fn read_part(&self, kind: ObjectKind, part: &PartRef) -> Result<Vec<u8>> {
+        let payload = self.container.read_part(kind, part)?;
+        self.packers.unpack(&payload, MAX_CHUNK_BYTES)
+    }
+
+    /// Chunk copies of all live segments, as the segment table counts them.
+    pub fn chunk_count(&self) -> u64 {
+        self.container.state().table.iter().filter(|r| r.live).map(|r| u64::from(r.chunk_count)).sum()
+    }
+}
+
+fn contents_of(state: &State) -> Result<Contents> {
+    match state.root.contents.is_empty() {
+        true => Ok(Contents::default()),
+        false => codec::decode(&state.root.contents, "contents of the commit root"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

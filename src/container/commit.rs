@@ -239,6 +239,11 @@ impl Commit {
         std::mem::take(&mut self.placed)
     }
 
+    /// The segment table in the making.
+    pub fn records(&self) -> &[SegmentRecord] {
+        self.slots.records()
+    }
+
     /// Writes one metadata object in two copies; [`Commit::close_chunks`] must have been called.
     pub fn put_part(&mut self, kind: ObjectKind, payload: Vec<u8>) -> Result<PartRef> {
         let hash = self.base.keyring.content_hash(kind, &payload);

@@ -21,7 +21,7 @@ pub mod superblock;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::crypto::{Keyring, ObjectKind, Place};
 use crate::error::{Error, Kind, Result};
@@ -122,6 +122,11 @@ impl Base {
     /// A failure of the medium while doing `what`.
     pub(crate) fn io(&self, what: impl std::fmt::Display, cause: std::io::Error) -> Error {
         Error::io(Kind::Destination, format!("{}: {what}", self.name), cause)
+    }
+
+    /// The keys.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// The container's name for messages.

@@ -13,7 +13,7 @@ use crate::storage::SimulatedDisk;
 use rayon::ThreadPool;
 use std::sync::Arc;
 
-const OPTIONS: CommitOptions =
+pub(crate) const OPTIONS: CommitOptions =
     CommitOptions { max_bytes: None, time: Timestamp { seconds: 1, nanoseconds: 0 }, read_back: false };
 
 fn keyring() -> Keyring {
@@ -22,11 +22,11 @@ fn keyring() -> Keyring {
     Keyring::derive(&secrets, prologue.container, prologue.family)
 }
 
-fn pool() -> Arc<ThreadPool> {
+pub(crate) fn pool() -> Arc<ThreadPool> {
     Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool"))
 }
 
-fn new_container(disk: &SimulatedDisk) -> Container {
+pub(crate) fn new_container(disk: &SimulatedDisk) -> Container {
     let creation = Creation {
         prologue: prologue(1 << 20, 8),
         keys: KeyFrame { sequence: 1, table: vec![5; 300] },
@@ -36,7 +36,7 @@ fn new_container(disk: &SimulatedDisk) -> Container {
     create(Arc::new(disk.clone()), creation, "test", pool(), OPTIONS).expect("create")
 }
 
-fn open(disk: &SimulatedDisk, access: Access) -> Result<Container> {
+pub(crate) fn open(disk: &SimulatedDisk, access: Access) -> Result<Container> {
     let header = Header::read(disk)?;
     Container::open(Arc::new(disk.reopen()), header, keyring(), "test", access)
 }

@@ -1,0 +1,162 @@
+//! Looking at whole segments: what their directories list and whether it opens. It promises to read
+//! each segment once, to heal in memory what parity can, and to name every chunk that is lost.
+
+use super::ChunkStore;
+use super::index::IndexEntry;
+use crate::container::layout::SegmentHeader;
+use crate::container::root::Location;
+use crate::container::segment::{self, DirectoryEntry, Health};
+use crate::crypto::{ObjectKind, Place};
+use crate::error::Result;
+use crate::ids::{ChunkId, SegmentId};
+use crate::limits::MAX_CHUNK_BYTES;
+
+/// A chunk copy that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkFault {
+    /// The chunk.
+    pub id: ChunkId,
+    /// Where the copy lies.
+    pub location: Location,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What checking one segment found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentReport {
+    /// The slot.
+    pub slot: u32,
+    /// State of its sectors.
+    pub health: Health,
+    /// Chunk copies that were opened, unpacked and named again.
+    pub chunk_count: u64,
+    /// Plaintext bytes of those.
+    pub plain_bytes: u64,
+    /// Metadata objects that were opened.
+    pub object_count: u64,
+    /// Chunk copies that are lost.
+    pub faults: Vec<ChunkFault>,
+    /// Whether the directory is lost, so that its chunks cannot be named from here.
+    pub directory_lost: bool,
+    /// Metadata objects that are lost, by kind.
+    pub lost_objects: Vec<String>,
+}
+
+fn is_chunk(kind: u8) -> bool {
+    kind >= ObjectKind::Database as u8 && kind <= ObjectKind::List as u8
+}
+
+impl ChunkStore {
+    /// Slots of the live segments, slot 0 aside.
+    pub fn live_slots(&self) -> Vec<u32> {
+        let table = &self.container().state().table;
+        let live = table.iter().enumerate().filter(|(_, r)| r.live && r.id != SegmentId::ZERO);
+        live.map(|(slot, _)| slot as u32).collect()
+    }
+
+    /// Header of the live segment in `slot`, as the segment table knows it.
+    fn header_of(&self, slot: u32) -> SegmentHeader {
+        let record = &self.container().state().table[slot as usize];
+        SegmentHeader { epoch: record.epoch, container: self.container().base().container, id: record.id }
+    }
+
+    /// Reads and mends a live segment, then opens, unpacks and re-names all it holds.
+    pub fn check_segment(&self, slot: u32) -> Result<SegmentReport> {
+        let header = self.header_of(slot);
+        let (bytes, health) = self.container().base().read_mended(slot, Some(header.id))?;
+        let mut report = SegmentReport {
+            slot,
+            health,
+            chunk_count: 0,
+            plain_bytes: 0,
+            object_count: 0,
+            faults: Vec::new(),
+            directory_lost: false,
+            lost_objects: Vec::new(),
+        };
+        let base = self.container().base();
+        match segment::open_directory(&base.geometry, base.keyring(), &header, &bytes) {
+            Err(_) => report.directory_lost = true,
+            Ok((_, entries)) => {
+                let mut buffer = Vec::new();
+                entries.iter().for_each(|e| self.check_object(&header, e, &bytes, &mut buffer, &mut report));
+            }
+        }
+        Ok(report)
+    }
+
+    fn check_object(
+        &self,
+        header: &SegmentHeader,
+        entry: &DirectoryEntry,
+        bytes: &[u8],
+        buffer: &mut Vec<u8>,
+        report: &mut SegmentReport,
+    ) {
+        let Ok(kind) = ObjectKind::try_from(entry.kind) else { return };
+        let result = self.open_entry(header, kind, entry, bytes, buffer);
+        let location = Location { slot: report.slot, offset: entry.offset };
+        match (result, is_chunk(entry.kind)) {
+            (Ok(plain_bytes), true) => {
+                report.chunk_count += 1;
+                report.plain_bytes += plain_bytes as u64;
+            }
+            (Ok(_), false) => report.object_count += 1,
+            (Err(error), true) => {
+                let (id, reason) = (ChunkId(entry.content), error.to_string());
+                report.faults.push(ChunkFault { id, location, reason });
+            }
+            (Err(_), false) => report.lost_objects.push(kind.name().into()),
+        }
+    }
+
+    /// Opens one object of a segment's bytes; for a chunk, unpacks it and computes its id again.
+    fn open_entry(
+        &self,
+        header: &SegmentHeader,
+        kind: ObjectKind,
+        entry: &DirectoryEntry,
+        bytes: &[u8],
+        buffer: &mut Vec<u8>,
+    ) -> Result<usize> {
+        let base = self.container().base();
+        let damaged = || crate::error::Error::damaged("bytes differ from what the directory says");
+        let range = segment::object_range(&base.geometry, entry.offset, entry.length).ok_or_else(damaged)?;
+        buffer.clear();
+        buffer.extend_from_slice(&bytes[range]);
+        let place = Place { kind, epoch: header.epoch, segment: header.id, offset: entry.offset };
+        let payload = base.keyring().open(&place, buffer)?;
+        if !is_chunk(entry.kind) {
+            let named = match kind {
+                ObjectKind::CommitRoot => base.keyring().root_hash(payload).0,
+                _ => base.keyring().content_hash(kind, payload),
+            };
+            return if named == entry.content { Ok(payload.len()) } else { Err(damaged()) };
+        }
+        let plain = self.packers.unpack(payload, MAX_CHUNK_BYTES)?;
+        let id = base.keyring().chunk_id(kind, &plain);
+        if id.0 == entry.content { Ok(plain.len()) } else { Err(damaged()) }
+    }
+
+    /// Index entries made from the directories of all live segments that can be read.
+    pub(super) fn entries_of_directories(&self) -> Vec<IndexEntry> {
+        let base = self.container().base();
+        let mut out = Vec::new();
+        for slot in self.live_slots() {
+            let header = self.header_of(slot);
+            let Ok((bytes, _)) = base.read_mended(slot, Some(header.id)) else { continue };
+            let Ok((_, entries)) = segment::open_directory(&base.geometry, base.keyring(), &header, &bytes)
+            else {
+                continue;
+            };
+            out.extend(entries.iter().filter(|e| is_chunk(e.kind)).map(|e| IndexEntry {
+                id: ChunkId(e.content),
+                location: Location { slot, offset: e.offset },
+                length: e.length,
+                segment: [header.id.0[0], header.id.0[1], header.id.0[2], header.id.0[3]],
+            }));
+        }
+        out
+    }
+}

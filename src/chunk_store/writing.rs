@@ -1,0 +1,243 @@
+//! Putting chunks: name, look up, pack, place; then the index and the commit. It promises that a
+//! batch gives the same bytes whatever the number of threads: naming and packing are pure functions
+//! mapped in parallel and collected in order, everything else happens in order.
+
+use super::index::IndexEntry;
+use super::run::{RunReader, RunRef, RunWriter};
+use super::{ChunkStore, Contents};
+use crate::codec;
+use crate::container::State;
+use crate::container::commit::{Commit, CommitOptions, Stream};
+use crate::container::layout::PART_BYTES;
+use crate::container::root::{PartRef, StreamRef};
+use crate::crypto::{Keyring, ObjectKind};
+use crate::entry::ChunkRef;
+use crate::error::Result;
+use crate::ids::ChunkId;
+use rayon::ThreadPool;
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Most runs an index keeps.
+const MAX_RUNS: usize = 8;
+/// zstd level of metadata.
+const METADATA_LEVEL: i32 = 3;
+
+/// Wishes of one writing.
+#[derive(Clone, Copy, Debug)]
+pub struct WritingOptions {
+    /// Time, limit and read-back of the commit.
+    pub commit: CommitOptions,
+    /// zstd level of data, 1 to 22.
+    pub level: i32,
+}
+
+/// What was put, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteStatistics {
+    /// Chunks put, known ones included.
+    pub chunk_count: u64,
+    /// Plaintext bytes of those.
+    pub plain_bytes: u64,
+    /// Chunks that were not known.
+    pub new_chunk_count: u64,
+    /// Plaintext bytes of new chunks.
+    pub new_plain_bytes: u64,
+    /// Packed bytes of new chunks.
+    pub new_packed_bytes: u64,
+}
+
+/// A finished commit, to be published with [`ChunkStore::install`].
+pub struct Committed {
+    /// The container's new state.
+    pub state: State,
+    /// What its root says of chunks.
+    pub contents: Contents,
+}
+
+/// A commit in the making.
+pub struct Writing<'a> {
+    store: &'a ChunkStore,
+    commit: Commit,
+    pool: Arc<ThreadPool>,
+    level: i32,
+    new: HashSet<ChunkId>,
+    statistics: WriteStatistics,
+}
+
+/// Where a run's pages and streams go.
+pub trait MetadataSink {
+    /// Writes one packed object in two copies.
+    fn put_part(&mut self, kind: ObjectKind, bytes: &[u8]) -> Result<PartRef>;
+    /// Writes a stream of packed objects.
+    fn put_stream(&mut self, kind: ObjectKind, bytes: &[u8]) -> Result<StreamRef>;
+}
+
+impl ChunkStore {
+    /// Begins a commit.
+    pub fn begin(&self, pool: Arc<ThreadPool>, options: WritingOptions) -> Result<Writing<'_>> {
+        Ok(Writing {
+            store: self,
+            commit: self.container().begin(pool.clone(), options.commit)?,
+            pool,
+            level: options.level,
+            new: HashSet::new(),
+            statistics: WriteStatistics::default(),
+        })
+    }
+}
+
+impl Writing<'_> {
+    /// Puts chunks of one kind and names them, in order.
+    pub fn put_batch(&mut self, kind: ObjectKind, plain: &[&[u8]]) -> Result<Vec<ChunkRef>> {
+        let keyring = self.store.container().base().keyring();
+        let refs: Vec<ChunkRef> =
+            self.pool.install(|| plain.par_iter().with_max_len(8).map(|p| name(keyring, kind, p)).collect());
+        let mut fresh = Vec::new();
+        for (chunk, plain) in refs.iter().zip(plain) {
+            self.statistics.chunk_count += 1;
+            self.statistics.plain_bytes += plain.len() as u64;
+            if !self.new.contains(&chunk.id) && self.store.locate(&chunk.id)?.is_empty() {
+                self.new.insert(chunk.id);
+                fresh.push((chunk.id, *plain));
+            }
+        }
+        self.put_fresh(kind, &fresh)?;
+        Ok(refs)
+    }
+
+    fn put_fresh(&mut self, kind: ObjectKind, fresh: &[(ChunkId, &[u8])]) -> Result<()> {
+        let (packers, level) = (&self.store.packers, self.level);
+        let stream = match kind {
+            ObjectKind::Database => Stream::Database,
+            ObjectKind::Attachment => Stream::Attachments,
+            _ => Stream::Metadata,
+        };
+        let level = if stream == Stream::Metadata { METADATA_LEVEL } else { level };
+        let payloads: Vec<Result<Vec<u8>>> = self.pool.install(|| {
+            fresh.par_iter().with_max_len(1).map(|(_, plain)| packers.pack(level, plain)).collect()
+        });
+        for ((id, plain), payload) in fresh.iter().zip(payloads) {
+            let payload = payload?;
+            self.statistics.new_chunk_count += 1;
+            self.statistics.new_plain_bytes += plain.len() as u64;
+            self.statistics.new_packed_bytes += payload.len() as u64;
+            self.commit.put_chunk(stream, kind, *id, payload)?;
+        }
+        Ok(())
+    }
+
+    /// What was put so far.
+    pub fn statistics(&self) -> WriteStatistics {
+        self.statistics
+    }
+
+    /// Ends the chunks, writes `catalog` and `ledger` and the index, and commits.
+    pub fn finish(mut self, catalog: &[u8], ledger: &[u8], settings: super::Settings) -> Result<Committed> {
+        let merged = self.runs_to_merge();
+        let entries = self.new.len() as u64 * 2 + merged.iter().map(|r| r.count).sum::<u64>();
+        let slots = self.store.container().state().table.len();
+        let estimate = catalog.len() + ledger.len() + entries as usize * 52 + (slots + 16) * 72 + 8192;
+        self.commit.close_chunks(estimate)?;
+        let kept = self.store.contents().runs.len() - merged.len();
+        let mut runs = self.store.contents().runs[..kept].to_vec();
+        let keeps = self.kept_slots(kept)?;
+        runs.extend(self.write_run(kept, entries)?);
+        let contents = Contents {
+            runs,
+            catalog: self.put_stream(ObjectKind::Catalog, catalog)?,
+            ledger: self.put_stream(ObjectKind::Ledger, ledger)?,
+            settings,
+        };
+        let state = self.commit.finish(codec::encode(&contents), keeps.into_iter())?;
+        Ok(Committed { state, contents })
+    }
+
+    /// The last runs, as long as they are not much larger than what is added, so that sizes stay
+    /// geometric; and enough of them that [`MAX_RUNS`] is kept.
+    fn runs_to_merge(&self) -> Vec<RunRef> {
+        let runs = &self.store.contents().runs;
+        let mut total = self.new.len() as u64;
+        let mut first = runs.len();
+        while first > 0 && (runs[first - 1].count <= total * 2 || first >= MAX_RUNS) {
+            first -= 1;
+            total += runs[first].count;
+        }
+        runs[first..].to_vec()
+    }
+
+    /// Slots of the index runs that stay.
+    fn kept_slots(&self, kept: usize) -> Result<HashSet<u32>> {
+        let mut slots = HashSet::new();
+        for number in 0..kept {
+            let run = &self.store.contents().runs[number];
+            slots.extend(run.fence.slots().chain(run.filter.slots()));
+            let fence = self.store.index.fence(self.store, number)?;
+            slots.extend(fence.iter().flat_map(|p| p.part.copies.iter().map(|l| l.slot)));
+        }
+        Ok(slots)
+    }
+
+    /// Merges the new entries with the runs from `kept` on into one run.
+    fn write_run(&mut self, kept: usize, most: u64) -> Result<Option<RunRef>> {
+        let store = self.store;
+        let mut new = self.new_entries();
+        new.sort_unstable();
+        let mut new = new.into_iter().peekable();
+        let mut old = Vec::new();
+        for number in kept..store.contents().runs.len() {
+            old.push(RunReader::new(store, store.index.fence(store, number)?.to_vec())?);
+        }
+        let mut writer = RunWriter::new(most);
+        loop {
+            let oldest =
+                (0..old.len()).filter(|&i| old[i].peek().is_some()).min_by_key(|&i| old[i].peek().copied());
+            let from_old = oldest.and_then(|i| old[i].peek().copied().map(|entry| (i, entry)));
+            let entry = match (from_old, new.peek().copied()) {
+                (None, None) => break,
+                (Some((i, entry)), other) if other.is_none_or(|o| entry < o) => {
+                    old[i].advance()?;
+                    entry
+                }
+                _ => match new.next() {
+                    Some(entry) => entry,
+                    None => break,
+                },
+            };
+            if from_old.is_none_or(|(_, e)| e != entry) || entry.is_current(&store.container().state().table)
+            {
+                writer.push(entry, self)?;
+            }
+        }
+        writer.finish(self)
+    }
+
+    fn new_entries(&mut self) -> Vec<IndexEntry> {
+        let placed = self.commit.take_placed();
+        let records = self.commit.records();
+        let entry = |p: crate::container::commit::PlacedChunk| {
+            let id = records[p.location.slot as usize].id;
+            let segment = [id.0[0], id.0[1], id.0[2], id.0[3]];
+            IndexEntry { id: p.id, location: p.location, length: p.length, segment }
+        };
+        placed.into_iter().map(entry).collect()
+    }
+}
+
+impl MetadataSink for Writing<'_> {
+    fn put_part(&mut self, kind: ObjectKind, bytes: &[u8]) -> Result<PartRef> {
+        let payload = self.store.packers.pack(METADATA_LEVEL, bytes)?;
+        self.commit.put_part(kind, payload)
+    }
+
+    fn put_stream(&mut self, kind: ObjectKind, bytes: &[u8]) -> Result<StreamRef> {
+        let parts: Result<Vec<PartRef>> =
+            bytes.chunks(PART_BYTES).map(|part| self.put_part(kind, part)).collect();
+        Ok(StreamRef { bytes: bytes.len() as u64, parts: parts? })
+    }
+}
+
+fn name(keyring: &Keyring, kind: ObjectKind, plain: &[u8]) -> ChunkRef {
+    ChunkRef { id: keyring.chunk_id(kind, plain), length: plain.len() as u32 }
+}
