@@ -1,1 +1,18 @@
-//! Snapshots: manifests, catalog, reading and writing them.
+//! Snapshots: manifests, catalog, ledger (`format-spec/manifest.md`). It promises that a manifest is
+//! read and written as a stream, in path order, and that a hostile one is an error, never a panic
+//! or an endless loop.
+
+mod catalog;
+mod chunk_list;
+mod ledger;
+mod manifest;
+mod selector;
+
+pub use catalog::{Catalog, Counts, SnapshotRecord, SourceKind, SourceRecord};
+pub use chunk_list::{ChunkRefs, fold};
+pub use ledger::{Ledger, LedgerEntry, Level};
+pub use manifest::{ManifestReader, ManifestWriter};
+pub use selector::{select, short_id};
+
+#[cfg(test)]
+mod tests;
