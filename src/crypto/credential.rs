@@ -54,6 +54,19 @@ pub enum Credential {
 }
 
 impl Credential {
+    /// The password in a file, a command's output or a typed line: one trailing newline (LF or
+    /// CR LF) is taken off, nothing else.
+    pub fn password_from_text(text: Zeroizing<Vec<u8>>) -> Self {
+        let mut password = text;
+        if password.last() == Some(&b'\n') {
+            password.pop();
+            if password.last() == Some(&b'\r') {
+                password.pop();
+            }
+        }
+        Credential::Password(password)
+    }
+
     /// The kind of slot that this opens.
     pub fn kind(&self) -> SlotKind {
         match self {
@@ -86,4 +99,20 @@ pub(super) fn slot_secret(
         Some(Credential::Recovery(code)) => copy(code.as_slice()),
         None => copy(&[0; 32]),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_newline_is_taken_off_a_password() {
+        for (text, password) in
+            [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" a\r", " a\r"), ("\n", "")]
+        {
+            let read = Credential::password_from_text(Zeroizing::new(text.as_bytes().to_vec()));
+            let Credential::Password(bytes) = read else { panic!("not a password") };
+            assert_eq!(*bytes, password.as_bytes(), "{text:?}");
+        }
+    }
 }

@@ -8,7 +8,7 @@
 
 use crate::codec::{self, Decode, Encode};
 use crate::crypto::credential::{Credential, SlotKind};
-use crate::crypto::derivation::derive;
+use crate::crypto::derivation::{Key, derive};
 use crate::crypto::key_slot::{KeySlot, NewSlot};
 use crate::crypto::{Entropy, Secrets, sealed_box};
 use crate::error::{Error, Kind, Result};
@@ -308,14 +308,16 @@ fn opener<'a>(
     Ok(None)
 }
 
+fn secrets_key(table_key: &[u8; 32], container: &ContainerId) -> Key {
+    derive(table_key, None, "table-secrets", &[&container.0])
+}
+
 fn seal_secrets(secrets: &Secrets, container: &ContainerId, entropy: &mut dyn Entropy) -> Result<Vec<u8>> {
-    let key = derive(secrets.table_key(), None, "table-secrets", &[&container.0]);
-    sealed_box::seal(&key, &secrets.encode(), entropy)
+    sealed_box::seal(&secrets_key(secrets.table_key(), container), &secrets.encode(), entropy)
 }
 
 fn open_secrets(table_key: &[u8; 32], sealed: &[u8], container: &ContainerId) -> Result<Secrets> {
-    let key = derive(table_key, None, "table-secrets", &[&container.0]);
-    let bytes = sealed_box::open(&key, sealed)
+    let bytes = sealed_box::open(&secrets_key(table_key, container), sealed)
         .ok_or_else(|| Error::damaged("key table: the sealed secrets do not authenticate"))?;
     Secrets::decode(&bytes, *table_key)
 }

@@ -9,10 +9,13 @@ use crate::crypto::{
 };
 use crate::error::Result;
 use crate::ids::{ContainerId, FamilyId, RootHash, SegmentId};
+use aes_gcm_siv::aead::{Aead, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
 use std::fmt::Write;
 use zeroize::Zeroizing;
 
 const FILE: &str = include_str!("../../format-spec/vectors/crypto.txt");
+const SPECIFICATION: &str = include_str!("../../format-spec/crypto.md");
 const CONTAINER: ContainerId = ContainerId(counting(0xc0));
 const FAMILY: FamilyId = FamilyId(counting(0xf0));
 const SEGMENT: SegmentId = SegmentId(counting(0x50));
@@ -77,6 +80,47 @@ fn the_file_holds() {
         text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(str::to_owned).collect()
     };
     assert!(told(FILE) == told(&lines.0), "format-spec/vectors/crypto.txt should hold:\n{}", lines.0);
+}
+
+/// The rows of the table under the heading `section`, as cells without their backquotes.
+fn rows(section: &str) -> Vec<Vec<String>> {
+    let (_, rest) = SPECIFICATION.split_once(&format!("## {section}\n")).unwrap();
+    let lines = rest.lines().take_while(|line| !line.starts_with('#'));
+    let row = |line: &str| line.trim_matches('|').split('|').map(|c| c.trim().replace('`', "")).collect();
+    lines.filter(|line| line.starts_with('|')).skip(2).map(row).collect()
+}
+
+#[test]
+fn the_specification_names_every_kind_and_its_key() {
+    let keyring = Keyring::derive(&secrets(), CONTAINER, FAMILY);
+    let kinds = rows("Object kinds");
+    assert_eq!(kinds.len(), ObjectKind::ALL.len());
+    for (row, kind) in kinds.iter().zip(ObjectKind::ALL) {
+        assert_eq!(row[..2], [(kind as u8).to_string(), kind.to_string()]);
+        let place = Place { kind, epoch: 3, segment: SEGMENT, offset: 4096 };
+        let sealed = seal(&keyring, &place);
+        let key = derive(&counting::<32>(0x60), None, &row[2], &[&CONTAINER.0, &3u32.to_le_bytes()]);
+        let cipher = Aes256GcmSiv::new((&*key).into());
+        let payload = Payload { msg: &sealed[12..], aad: &place.associated(&CONTAINER, 72) };
+        let nonce = Nonce::try_from(&sealed[..12]).unwrap();
+        assert_eq!(cipher.decrypt(&nonce, payload).unwrap(), PLAINTEXT, "{kind}");
+    }
+}
+
+#[test]
+fn the_specification_lists_every_purpose_once() {
+    let listed: Vec<String> = rows("Key derivation").into_iter().map(|row| row[0].clone()).collect();
+    let code: String =
+        [include_str!("keyring.rs"), include_str!("key_slot.rs"), include_str!("key_table.rs")]
+            .map(|file| file.split("#[cfg(test)]").next().unwrap())
+            .concat();
+    for purpose in &listed {
+        assert_eq!(code.matches(&format!("\"{purpose}\"")).count(), 1, "{purpose}");
+    }
+    let mut distinct = listed.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), listed.len());
 }
 
 fn inputs(lines: &mut Lines) {

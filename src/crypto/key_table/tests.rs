@@ -270,6 +270,20 @@ fn hostile_tables_are_refused_before_they_cost() {
 }
 
 #[test]
+fn costs_out_of_place_or_out_of_bounds_are_damage() {
+    let (table, ..) = full_table();
+    let bytes = table.encode();
+    let slot_bytes = 16 + "front desk".len() + 12 + 12 + 32 + 32 + 60;
+    for (slot, cost) in [(0, u32::MAX), (0, 0), (0, 7), (1, 8), (2, 1)] {
+        let at = 24 + slot * slot_bytes + 16 + "front desk".len() + 12;
+        let forged = forged(&bytes, |b| b[at..at + 4].copy_from_slice(&cost.to_le_bytes()));
+        let error = KeyTable::decode(&forged).unwrap_err();
+        assert_eq!(error.kind(), Kind::Damaged);
+        assert!(error.message().contains(&format!("key slot {}: ", slot + 1)), "{error}");
+    }
+}
+
+#[test]
 fn debug_shows_no_secret() {
     let (table, secrets, _) = full_table();
     let shown = format!("{table:?} {secrets:?} {:?} {:?}", password("tooth"), slot(Some(key_file(5))));
