@@ -15,6 +15,8 @@ pub enum Place<'a, Fd: AsFd> {
     Opened(Fd),
     /// A path whose last component is not followed.
     Path(&'a [u8]),
+    /// The path of a descriptor below `/proc`, which leads to what is open there.
+    Descriptor(&'a [u8]),
 }
 
 impl<Fd: AsFd> Place<'_, Fd> {
@@ -22,6 +24,7 @@ impl<Fd: AsFd> Place<'_, Fd> {
         match self {
             Place::Opened(fd) => rustix::fs::flistxattr(fd, buffer),
             Place::Path(path) => rustix::fs::llistxattr(*path, buffer),
+            Place::Descriptor(path) => rustix::fs::listxattr(*path, buffer),
         }
     }
 
@@ -29,6 +32,7 @@ impl<Fd: AsFd> Place<'_, Fd> {
         match self {
             Place::Opened(fd) => rustix::fs::fgetxattr(fd, name, buffer),
             Place::Path(path) => rustix::fs::lgetxattr(*path, name, buffer),
+            Place::Descriptor(path) => rustix::fs::getxattr(*path, name, buffer),
         }
     }
 
@@ -39,6 +43,7 @@ impl<Fd: AsFd> Place<'_, Fd> {
         match self {
             Place::Opened(fd) => rustix::fs::fsetxattr(fd, &name, &attribute.value, flags),
             Place::Path(path) => rustix::fs::lsetxattr(*path, &name, &attribute.value, flags),
+            Place::Descriptor(path) => rustix::fs::setxattr(*path, &name, &attribute.value, flags),
         }
     }
 
@@ -47,6 +52,7 @@ impl<Fd: AsFd> Place<'_, Fd> {
         match self {
             Place::Opened(fd) => rustix::fs::fremovexattr(fd, name),
             Place::Path(path) => rustix::fs::lremovexattr(*path, name),
+            Place::Descriptor(path) => rustix::fs::removexattr(*path, name),
         }
     }
 

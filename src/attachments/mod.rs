@@ -2,19 +2,26 @@
 //! exchange only [`crate::entry::Entry`] values and bytes; neither knows the container.
 //!
 //! The way in: [`walk`] lists a source in path order, [`file`] reads what it lists, [`exclude`]
-//! leaves out what the user does not want. The way out: `restore` writes entries beneath one
+//! leaves out what the user does not want. The way out: [`restore`] writes entries beneath one
 //! folder and never outside it, [`compare`] tells how a restored tree differs. Both name what they
 //! could not do as a [`problem`].
 
+pub mod apply;
 pub mod attributes;
+pub mod beneath;
+pub mod compare;
 pub mod exclude;
 pub mod file;
 pub mod folder;
+pub mod folder_tree;
 pub mod inspect;
 pub mod links;
 pub mod names;
 pub mod problem;
+pub mod restore;
+pub mod spot;
 pub mod walk;
+pub mod write;
 
 #[cfg(test)]
 mod tests;
