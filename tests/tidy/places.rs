@@ -88,7 +88,7 @@ fn lines_with(code: &str, word: &str, why: &str) -> Vec<String> {
         line.match_indices(word).any(|(at, _)| {
             let after = &line[at + word.len()..];
             let open_end = word.ends_with(part_of_word) && !word.starts_with('#');
-            !line[..at].ends_with(part_of_word) && !(open_end && after.starts_with(part_of_word))
+            !(line[..at].ends_with(part_of_word) || open_end && after.starts_with(part_of_word))
         })
     };
     let numbered = code.lines().enumerate().filter(|(_, line)| holds(line));

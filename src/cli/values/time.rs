@@ -67,7 +67,7 @@ pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..10 => format!("{seconds}.{} s", duration.subsec_millis() / 100),
-        0..60 => format!("{seconds} s"),
+        10..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{} h {:02} min", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3_600 % 24),
