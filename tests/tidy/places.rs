@@ -95,14 +95,19 @@ fn lines_with(code: &str, word: &str, why: &str) -> Vec<String> {
     numbered.map(|(number, _)| format!("line {}: `{word}`: {why}", number + 1)).collect()
 }
 
-/// Magic constants: named MAGIC and holding bytes.
+/// Magic constants: named MAGIC and holding a string of bytes.
 fn magics(code: &str) -> Vec<String> {
-    let magic = |line: &&str| {
-        let name = line.split_once("const ").and_then(|(_, rest)| rest.split_once(':')).map(|(name, _)| name);
-        name.is_some_and(|name| name.contains("MAGIC"))
-    };
-    let numbered = code.lines().enumerate().filter(|(_, line)| magic(line));
-    numbered.map(|(number, _)| format!("line {}: a magic outside container/layout.rs", number + 1)).collect()
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("const ") {
+        let Some((head, rest)) = code[at..].split_once('=') else { continue };
+        let name = head.split(':').next().unwrap_or("");
+        let value = rest.split(';').next().unwrap_or("");
+        if name.contains("MAGIC") && value.contains("b\"") {
+            let line = code[..at].matches('\n').count() + 1;
+            found.push(format!("line {line}: a magic outside container/layout.rs"));
+        }
+    }
+    found
 }
 
 /// Line and name of each module that `code` declares.

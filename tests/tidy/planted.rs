@@ -83,6 +83,8 @@ fn fences() {
     assert_finds("left.rs", "#![allow(unsafe_code)]", "allow-list");
     assert_finds("left.rs", "pub const MAGIC: [u8; 4] = *b\"COFR\";", "container/layout.rs");
     assert_finds("left.rs", "const PAGE_MAGIC: &[u8] = b\"PAGE\";", "container/layout.rs");
+    assert_finds("left.rs", "const OTHER_MAGIC: [u8; 4] =\n    *b\"PAGE\";", "line 2: a magic");
+    assert_clean("left.rs", "const MAGIC: [u8; 2] = [0x28, 0xb5]; // of another format");
     assert_clean("left.rs", "fn f() -> bool { bytes == MAGIC } // unsafe, bincode");
 }
 

@@ -63,11 +63,9 @@ fn text_for_people() {
     let outcome = Outcome::done().summary("snapshot ab12 is kept");
     let (out, err, code) = everything(settings(false, true, false), Ok(outcome));
     assert_eq!(out.text(), "a row\nsnapshot ab12 is kept\n");
-    assert_eq!(
-        err.text(),
-        "a note\na detail\nwarning[unreadable]: x/y could not be read\nerror[damaged]: segment 3 is damaged\n\
-         reading: started\nreading: ended, 0 files, 0 B in 0.0 s\n"
-    );
+    let expected = "a note\na detail\nwarning[unreadable]: x/y could not be read\nerror[damaged]: segment 3 is \
+                    damaged\nreading: started\nreading: ended, 0 files, 0 B in ";
+    assert!(err.text().starts_with(expected), "{}", err.text());
     assert_eq!(code, 0);
 }
 
@@ -152,10 +150,10 @@ fn progress_is_told_at_intervals_and_never_when_not_wanted() {
     let (out, err) = (Kept::default(), Kept::default());
     let short = Settings { interval: Duration::from_millis(5), ..Settings::default() };
     let progress = Arc::new(Progress::default());
-    let output = output(short, &out, &err);
-    let meter = output.progress("reading", "file", Arc::clone(&progress));
     progress.expect(4, 4096);
     progress.advance(1, 1024);
+    let output = output(short, &out, &err);
+    let meter = output.progress("reading", "file", Arc::clone(&progress));
     while err.text().lines().count() < 3 {
         std::thread::sleep(Duration::from_millis(1));
     }
