@@ -9,8 +9,6 @@ use crate::entry::{ChunkList, ChunkRef};
 use crate::error::{Error, Result};
 use crate::limits::MAX_LIST_DEPTH;
 
-/// Most references that stand directly in an entry.
-const DIRECT: usize = 64;
 /// Fewest references in a list chunk, the last aside.
 const LIST_MIN: usize = 64;
 /// Most references in a list chunk.
@@ -18,28 +16,53 @@ const LIST_MAX: usize = 1024;
 /// Length of one encoded reference in bytes.
 const REF_BYTES: usize = 36;
 
-/// Turns references into a list, writing list chunks where they are many.
-pub fn fold(mut chunks: Vec<ChunkRef>, writing: &mut Writing) -> Result<ChunkList> {
-    let mut depth = 0;
-    while chunks.len() > DIRECT {
-        let lists: Vec<Vec<u8>> = cut(&chunks).map(encode).collect();
-        let slices: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
-        chunks = writing.put_batch(ObjectKind::List, &slices)?;
-        depth += 1;
-    }
-    Ok(ChunkList { depth, chunks })
+/// Builds a list from references that arrive one by one, writing list chunks where they are many,
+/// so that a file of any length takes the memory of a few list chunks.
+#[derive(Default)]
+pub struct ListWriter {
+    /// References not yet grouped, for each depth.
+    levels: Vec<Vec<ChunkRef>>,
 }
 
-/// Groups that end behind a reference whose id's first byte is zero, one in 256.
-fn cut(chunks: &[ChunkRef]) -> impl Iterator<Item = &[ChunkRef]> {
-    let mut rest = chunks;
-    std::iter::from_fn(move || {
-        let mark = rest.iter().skip(LIST_MIN - 1).position(|c| c.id.0[0] == 0);
-        let end = mark.map_or(rest.len(), |m| m + LIST_MIN).min(LIST_MAX).min(rest.len());
-        let (group, after) = rest.split_at(end);
-        rest = after;
-        (!group.is_empty()).then_some(group)
-    })
+impl ListWriter {
+    /// Adds the next reference.
+    pub fn push(&mut self, chunk: ChunkRef, writing: &mut Writing) -> Result<()> {
+        self.push_at(0, chunk, writing)
+    }
+
+    fn push_at(&mut self, depth: usize, chunk: ChunkRef, writing: &mut Writing) -> Result<()> {
+        if self.levels.len() == depth {
+            self.levels.push(Vec::new());
+        }
+        // A group is written once something follows it: until then the list may stay direct.
+        let full = ends_group(&self.levels[depth]);
+        if full {
+            self.write_group(depth, writing)?;
+        }
+        self.levels[depth].push(chunk);
+        Ok(())
+    }
+
+    fn write_group(&mut self, depth: usize, writing: &mut Writing) -> Result<()> {
+        let group = encode(&std::mem::take(&mut self.levels[depth]));
+        let refs = writing.put_batch(ObjectKind::List, &[&group])?;
+        refs.into_iter().try_for_each(|list| self.push_at(depth + 1, list, writing))
+    }
+
+    /// Ends the list.
+    pub fn finish(mut self, writing: &mut Writing) -> Result<ChunkList> {
+        let mut depth = 0;
+        while depth + 1 < self.levels.len() {
+            self.write_group(depth, writing)?;
+            depth += 1;
+        }
+        Ok(ChunkList { depth: depth as u8, chunks: self.levels.pop().unwrap_or_default() })
+    }
+}
+
+/// Whether a group ends here: behind a reference whose id's first byte is zero, one in 256.
+fn ends_group(group: &[ChunkRef]) -> bool {
+    group.len() >= LIST_MAX || (group.len() >= LIST_MIN && group.last().is_some_and(|c| c.id.0[0] == 0))
 }
 
 fn encode(chunks: &[ChunkRef]) -> Vec<u8> {

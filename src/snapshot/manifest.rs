@@ -2,12 +2,12 @@
 //! Manifest). Writing and reading hold one batch at a time; the reader insists on the order and on
 //! paths that can be restored.
 
-use super::chunk_list::{ChunkRefs, fold};
+use super::chunk_list::{ChunkRefs, ListWriter};
 use crate::chunk_store::{ChunkStore, Writing};
 use crate::chunking::{Cutter, Sizes};
 use crate::codec;
 use crate::crypto::ObjectKind;
-use crate::entry::{ChunkList, ChunkRef, Entry, EntryPath};
+use crate::entry::{ChunkList, Entry, EntryPath};
 use crate::error::{Error, Result};
 use crate::limits::{MAX_ENTRY_BYTES, MAX_PATH_BYTES};
 
@@ -20,7 +20,7 @@ const LENGTH_BYTES: usize = 4;
 pub struct ManifestWriter {
     cutter: Cutter,
     pending: Vec<u8>,
-    chunks: Vec<ChunkRef>,
+    chunks: ListWriter,
     bytes: u64,
     last: Option<EntryPath>,
 }
@@ -31,7 +31,7 @@ impl ManifestWriter {
         ManifestWriter {
             cutter: Cutter::new(key, Sizes::MANIFEST),
             pending: Vec::new(),
-            chunks: Vec::new(),
+            chunks: ListWriter::default(),
             bytes: 0,
             last: None,
         }
@@ -64,7 +64,9 @@ impl ManifestWriter {
             slices.push(&self.pending[at..at + length]);
             at += length;
         }
-        self.chunks.extend(writing.put_batch(ObjectKind::Manifest, &slices)?);
+        for chunk in writing.put_batch(ObjectKind::Manifest, &slices)? {
+            self.chunks.push(chunk, writing)?;
+        }
         self.bytes += at as u64;
         self.pending.drain(..at);
         Ok(())
@@ -73,7 +75,7 @@ impl ManifestWriter {
     /// Ends the stream: its chunks, and its length in bytes.
     pub fn finish(mut self, writing: &mut Writing) -> Result<(ChunkList, u64)> {
         self.cut(true, writing)?;
-        Ok((fold(self.chunks, writing)?, self.bytes))
+        Ok((self.chunks.finish(writing)?, self.bytes))
     }
 }
 

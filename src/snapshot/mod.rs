@@ -6,13 +6,8 @@ mod catalog;
 mod chunk_list;
 mod ledger;
 mod manifest;
-mod selector;
 
 pub use catalog::{Catalog, Counts, SnapshotRecord, SourceKind, SourceRecord};
-pub use chunk_list::{ChunkRefs, fold};
+pub use chunk_list::{ChunkRefs, ListWriter};
 pub use ledger::{Ledger, LedgerEntry, Level};
 pub use manifest::{ManifestReader, ManifestWriter};
-pub use selector::{select, short_id};
-
-#[cfg(test)]
-mod tests;
