@@ -87,17 +87,16 @@ impl Watch {
     }
 
     fn draw(&self, wait: impl Fn(Duration) -> bool) {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+            .with_style(style("{spinner} {wide_msg}"));
         self.channel.set_bar(Some(bar.clone()));
         let mut measured = false;
         loop {
             let standing = self.standing("running");
             if let Some(total) = standing.total_bytes.filter(|_| !measured) {
-                bar.set_length(total);
                 bar.set_style(style("{bar:24} {wide_msg}"));
+                bar.set_length(total);
                 measured = true;
-            } else if !measured {
-                bar.set_style(style("{spinner} {wide_msg}"));
             }
             bar.set_position(standing.bytes);
             bar.set_message(line(&standing, self.noun));
