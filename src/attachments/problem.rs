@@ -18,6 +18,8 @@ pub enum ProblemKind {
     Changed,
     /// Became shorter while being read; what was read is kept.
     Shrunk,
+    /// A dump that does not end as its own maker ends it; what there is is kept.
+    CutOff,
     /// The folder itself is in the backup; what it holds, or part of it, is not.
     UnreadableFolder,
     /// In the backup, without some or all of its extended attributes.
@@ -47,6 +49,7 @@ impl ProblemKind {
             ProblemKind::Replaced => "was replaced by something else before it was read",
             ProblemKind::Changed => "changed while it was read",
             ProblemKind::Shrunk => "became shorter while it was read",
+            ProblemKind::CutOff => "ends before its last line, `-- Dump completed`: the dump was cut off",
             ProblemKind::UnreadableFolder => "folder cannot be listed completely",
             ProblemKind::AttributesUnreadable => "extended attributes cannot be read",
             ProblemKind::NameInvalid => "name or path cannot be used",

@@ -133,12 +133,12 @@ impl Target {
         std::mem::take(&mut *locked(&self.inner.problems))
     }
 
-    /// Gives all folders their metadata, deepest first, and brings everything to the medium.
-    /// Returns all problems of the restore. Fails if the medium fails.
-    pub fn finish(self) -> Result<Vec<Problem>> {
+    /// Gives all folders their metadata, deepest first, and brings everything to the medium if
+    /// `sync` is set. Returns all problems of the restore. Fails if the medium fails.
+    pub fn finish(self, sync: bool) -> Result<Vec<Problem>> {
         let folders = std::mem::take(&mut *locked(&self.inner.folders));
         folders.visit_upwards(|path, metadata| self.inner.finish_folder(&path, metadata))?;
-        let synced = self.inner.beneath.sync();
+        let synced = if sync { self.inner.beneath.sync() } else { Ok(()) };
         synced.map_err(|e| {
             self.inner.failure(&EntryPath(Vec::new()), "cannot be brought to the medium", e.into())
         })?;

@@ -283,6 +283,11 @@ impl Container {
         &self.base
     }
 
+    /// Length of the file in the current state, in bytes.
+    pub fn file_bytes(&self) -> u64 {
+        self.base.geometry.file_bytes(self.state.root.slot_count)
+    }
+
     /// The committed state.
     pub fn state(&self) -> &Arc<State> {
         &self.state

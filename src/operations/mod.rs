@@ -1,3 +1,7 @@
 //! What a user asks for: backup, restore, verify and the rest, each planned first, then applied.
 
+pub mod backup;
 pub mod practice;
+pub mod restore;
+pub mod select;
+pub mod session;

@@ -1,0 +1,143 @@
+//! What travels from the reading thread to the storing one: bytes already cut, and what they belong
+//! to. It promises that memory is bounded by the number of batches, whatever the file sizes, and
+//! that buffers are used again.
+
+use crate::attachments::problem::Problem;
+use crate::chunking::{Cutter, Sizes};
+use crate::crypto::ObjectKind;
+use crate::entry::Entry;
+use crate::error::{Error, Kind, Result};
+use crossbeam_channel::{Receiver, Sender};
+use std::ops::Range;
+
+/// Cut bytes in a full batch.
+const BATCH_BYTES: usize = 12 << 20;
+/// Bytes asked of a source at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// What a batch tells, in order.
+#[derive(Debug)]
+pub enum Piece {
+    /// The next so many chunks belong to the content being read.
+    Chunks(usize),
+    /// The content being read is complete; its entry lacks only the chunks.
+    End(Box<Entry>),
+    /// The content being read is given up: its chunks belong to nothing.
+    GiveUp,
+    /// An entry that needs no reading.
+    Whole(Box<Entry>),
+    /// Something went wrong with one file or folder.
+    Problem(Problem),
+    /// Something went wrong that is not one file's.
+    Note(String),
+}
+
+/// A buffer with the chunks cut from it.
+#[derive(Debug)]
+pub struct Batch {
+    /// Kind of its chunks.
+    pub kind: ObjectKind,
+    /// The bytes.
+    pub buffer: Vec<u8>,
+    /// The chunks, as ranges of the buffer.
+    pub chunks: Vec<Range<usize>>,
+    /// What they belong to.
+    pub pieces: Vec<Piece>,
+}
+
+/// Fills batches from sources and sends them on.
+pub struct Batcher {
+    cutter: Cutter,
+    batch: Batch,
+    /// Where the next chunk begins.
+    start: usize,
+    /// Chunks cut since the last piece.
+    cut: usize,
+    out: Sender<Result<Batch>>,
+    buffers: Receiver<Vec<u8>>,
+}
+
+impl Batcher {
+    /// A batcher for chunks of one kind.
+    pub fn new(
+        kind: ObjectKind,
+        key: &[u8; 32],
+        sizes: Sizes,
+        out: Sender<Result<Batch>>,
+        buffers: Receiver<Vec<u8>>,
+    ) -> Batcher {
+        let batch = Batch { kind, buffer: Vec::new(), chunks: Vec::new(), pieces: Vec::new() };
+        Batcher { cutter: Cutter::new(key, sizes), batch, start: 0, cut: 0, out, buffers }
+    }
+
+    /// Says something about entries.
+    pub fn say(&mut self, piece: Piece) -> Result<()> {
+        self.end_run();
+        self.batch.pieces.push(piece);
+        match self.batch.pieces.len() > 8192 {
+            true => self.send(),
+            false => Ok(()),
+        }
+    }
+
+    fn end_run(&mut self) {
+        if self.cut > 0 {
+            self.batch.pieces.push(Piece::Chunks(std::mem::take(&mut self.cut)));
+        }
+    }
+
+    /// Reads a whole content with `read` (which returns 0 at its end) and cuts it.
+    /// Returns the number of bytes read, or the error of `read`.
+    pub fn content(&mut self, mut read: impl FnMut(&mut [u8]) -> std::io::Result<usize>) -> Result<std::io::Result<u64>> {
+        let mut total = 0;
+        loop {
+            if self.start >= BATCH_BYTES {
+                self.send()?;
+            }
+            let length = self.batch.buffer.len();
+            self.batch.buffer.resize(length + READ_BYTES, 0);
+            let read = read(&mut self.batch.buffer[length..]);
+            self.batch.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
+            match read {
+                Ok(bytes) => {
+                    total += bytes as u64;
+                    self.cut_up(bytes == 0);
+                    if bytes == 0 {
+                        return Ok(Ok(total));
+                    }
+                }
+                Err(error) => {
+                    self.batch.buffer.truncate(self.start);
+                    return Ok(Err(error));
+                }
+            }
+        }
+    }
+
+    fn cut_up(&mut self, last: bool) {
+        while let Some(length) = self.cutter.cut(&self.batch.buffer[self.start..], last) {
+            self.batch.chunks.push(self.start..self.start + length);
+            self.start += length;
+            self.cut += 1;
+        }
+    }
+
+    /// Sends what is cut; what is not yet moves into the next batch.
+    fn send(&mut self) -> Result<()> {
+        self.end_run();
+        let mut buffer = self.buffers.try_recv().unwrap_or_default();
+        buffer.clear();
+        buffer.reserve(BATCH_BYTES + 2 * READ_BYTES);
+        buffer.extend_from_slice(&self.batch.buffer[self.start..]);
+        let next = Batch { kind: self.batch.kind, buffer, chunks: Vec::new(), pieces: Vec::new() };
+        self.start = 0;
+        let full = std::mem::replace(&mut self.batch, next);
+        // The storing side went away: it has the reason.
+        self.out.send(Ok(full)).map_err(|_| Error::new(Kind::Failed, "storing: ended early"))
+    }
+
+    /// Sends the rest.
+    pub fn finish(mut self) -> Result<()> {
+        self.send()
+    }
+}

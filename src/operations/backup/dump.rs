@@ -1,0 +1,198 @@
+//! Dump sources: a file, a command's output, standard input. It promises that a failed or empty
+//! dump is never a snapshot, and that a dump which its own maker left unfinished is named.
+
+use super::batch::{Batcher, Piece};
+use super::{BackupPlan, Source};
+use crate::attachments::problem::{Problem, ProblemKind};
+use crate::clock::Timestamp;
+use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
+use crate::error::{Error, Kind, Result};
+use crate::progress::Progress;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Reads one dump source into `batcher`.
+pub fn read(source: &Source, plan: &BackupPlan, progress: &Progress, batcher: &mut Batcher) -> Result<()> {
+    let at = |name: &[u8]| EntryPath(b"database".to_vec()).join(name);
+    match source {
+        Source::DumpFile { name, path } => read_file(&at(name), path, progress, batcher),
+        Source::DumpCommand { name, command } => {
+            read_command(&at(name), command, metadata_at(plan.time), progress, batcher)
+        }
+        Source::StandardInput { name } => {
+            let size = stream(&mut std::io::stdin().lock(), &at(name), "standard input", progress, batcher)?;
+            end(at(name), metadata_at(plan.time), size, batcher)
+        }
+        Source::Attachments { .. } => Ok(()),
+    }
+}
+
+/// The metadata of a dump that has none of its own.
+fn metadata_at(time: Timestamp) -> Metadata {
+    Metadata {
+        mode: 0o600,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        modified: time,
+        ..Metadata::default()
+    }
+}
+
+fn end(path: EntryPath, metadata: Metadata, size: u64, batcher: &mut Batcher) -> Result<()> {
+    let kind = EntryKind::Dump(Content { size, ..Content::default() });
+    batcher.say(Piece::End(Box::new(Entry { path, kind, metadata })))
+}
+
+fn read_file(path: &EntryPath, file: &Path, progress: &Progress, batcher: &mut Batcher) -> Result<()> {
+    let failed = |e| Error::io(Kind::Source, format!("dump {}: cannot be read", file.display()), e);
+    // Without O_NONBLOCK, opening a pipe that nobody writes would wait for ever.
+    let mut open = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(file).map_err(failed)?;
+    let before = open.metadata().map_err(failed)?;
+    if !before.is_file() {
+        return Err(Error::new(Kind::Source, format!("dump {}: is not a file", file.display()))
+            .hint("--dump-command CMD takes a command's output, --dump - standard input"));
+    }
+    let size = stream(&mut open, path, &format!("dump {}", file.display()), progress, batcher)?;
+    let after = open.metadata().map_err(failed)?;
+    let same = |m: &std::fs::Metadata| (m.len(), m.mtime(), m.mtime_nsec());
+    if same(&before) != same(&after) || after.len() != size {
+        batcher.say(Piece::Problem(Problem::new(path, ProblemKind::Changed)))?;
+    }
+    let metadata = Metadata {
+        mode: before.mode() & 0o7777,
+        uid: before.uid(),
+        gid: before.gid(),
+        modified: Timestamp { seconds: before.mtime(), nanoseconds: before.mtime_nsec() as u32 },
+        ..Metadata::default()
+    };
+    end(path.clone(), metadata, size, batcher)
+}
+
+fn read_command(
+    path: &EntryPath,
+    command: &str,
+    metadata: Metadata,
+    progress: &Progress,
+    batcher: &mut Batcher,
+) -> Result<()> {
+    let object = format!("dump command `{command}`");
+    let failed = |e| Error::io(Kind::Source, format!("{object}: not run"), e);
+    let mut child = shell(command).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().map_err(failed)?;
+    let output = child.stdout.take().ok_or_else(|| Error::new(Kind::Failed, format!("{object}: no output")))?;
+    let mut output = output;
+    let streamed = stream(&mut output, path, &object, progress, batcher);
+    drop(output);
+    if streamed.is_err() {
+        // Nobody reads any more; a command that keeps writing must not outlive the backup.
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(failed)?;
+    let size = streamed.or_else(|e| if e.kind() == Kind::Source && !status.success() { Ok(0) } else { Err(e) })?;
+    match status.success() {
+        true => end(path.clone(), metadata, size, batcher),
+        false => Err(Error::new(Kind::Source, format!("{object}: failed with {status}, so nothing was committed"))
+            .hint("its own messages stand above")),
+    }
+}
+
+/// A shell for `command`. A pipeline fails if any part fails, where the shell knows how.
+fn shell(command: &str) -> Command {
+    let bash = Path::new("/bin/bash");
+    let mut shell = Command::new(if bash.exists() { bash } else { Path::new("/bin/sh") });
+    if bash.exists() {
+        shell.args(["-o", "pipefail"]);
+    }
+    shell.arg("-c").arg(command).env_remove("COFFER_PASSWORD");
+    shell
+}
+
+/// Reads a stream to its end and looks at how it begins and ends.
+fn stream(
+    input: &mut dyn Read,
+    path: &EntryPath,
+    object: &str,
+    progress: &Progress,
+    batcher: &mut Batcher,
+) -> Result<u64> {
+    let mut ends = Ends::default();
+    let read = batcher.content(|buffer| {
+        progress.check().map_err(|_| std::io::Error::from(std::io::ErrorKind::Other))?;
+        let bytes = fill(input, buffer)?;
+        progress.advance(0, bytes as u64);
+        ends.see(&buffer[..bytes]);
+        Ok(bytes)
+    })?;
+    progress.check()?;
+    let size = read.map_err(|e| Error::io(Kind::Source, format!("{object}: cannot be read"), e))?;
+    if size == 0 {
+        return Err(Error::new(Kind::Source, format!("{object}: is empty, so it is no dump"))
+            .hint("nothing was committed; look at what makes the dump"));
+    }
+    if ends.is_cut_off() {
+        batcher.say(Piece::Problem(Problem::new(path, ProblemKind::CutOff)))?;
+    }
+    progress.advance(1, 0);
+    Ok(size)
+}
+
+/// Reads until the buffer is full or the input ends, so that pipes give large pieces.
+fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(bytes) => filled += bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// The first and last bytes of a stream.
+#[derive(Default)]
+struct Ends {
+    first: Vec<u8>,
+    last: Vec<u8>,
+}
+
+impl Ends {
+    const KEPT: usize = 512;
+
+    fn see(&mut self, bytes: &[u8]) {
+        let room = Self::KEPT - self.first.len();
+        self.first.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.last.extend_from_slice(&bytes[bytes.len().saturating_sub(Self::KEPT)..]);
+        self.last.drain(..self.last.len().saturating_sub(Self::KEPT));
+    }
+
+    /// mysqldump and mariadb-dump begin and end with comments; a dump that begins with one and does
+    /// not end with the other was cut off.
+    fn is_cut_off(&self) -> bool {
+        let has = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|w| w == text);
+        let begun = has(&self.first, b"-- MySQL dump") || has(&self.first, b"-- MariaDB dump");
+        begun && !has(&self.last, b"-- Dump completed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(text: &[u8]) -> bool {
+        let mut ends = Ends::default();
+        text.chunks(100).for_each(|piece| ends.see(piece));
+        ends.is_cut_off()
+    }
+
+    #[test]
+    fn a_dump_that_lacks_its_last_line_is_cut_off() {
+        let body = [b"-- MariaDB dump 10.19\n".as_slice(), &[b'x'; 5000]].concat();
+        assert!(ends(&body));
+        assert!(!ends(&[&body[..], b"-- Dump completed on 2026-01-01\n"].concat()));
+        assert!(!ends(b"CREATE TABLE t (a INT);"), "not every dump says where it ends");
+    }
+}

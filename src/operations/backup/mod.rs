@@ -1,0 +1,306 @@
+//! Backup: sources in, one snapshot out. It promises that a snapshot is committed whole or not at
+//! all, that what could not be read is named and makes the snapshot partial, and that equal input,
+//! keys and clock give equal bytes with any number of threads.
+
+mod batch;
+mod dump;
+mod previous;
+mod reading;
+
+use crate::attachments::exclude::Excludes;
+use crate::attachments::problem::Problem;
+use crate::chunk_store::{ChunkStore, Writing, WritingOptions};
+use crate::clock::Timestamp;
+use crate::container::commit::CommitOptions;
+use crate::entry::{ChunkRef, Entry, EntryKind};
+use crate::error::{Error, Kind, Result};
+use crate::ids::SnapshotId;
+use crate::progress::Progress;
+use crate::snapshot::{Catalog, Counts, Ledger, LedgerEntry, ListWriter, ManifestWriter, SnapshotRecord, SourceKind, SourceRecord};
+use batch::{Batch, Piece};
+use crossbeam_channel::{Sender, bounded};
+use rayon::ThreadPool;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Batches between reading and storing.
+const BATCHES: usize = 3;
+
+/// One source of a backup.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A dump file, kept under `name`.
+    DumpFile {
+        /// Name in the snapshot.
+        name: Vec<u8>,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A command whose output is the dump.
+    DumpCommand {
+        /// Name in the snapshot.
+        name: Vec<u8>,
+        /// The command, for a shell.
+        command: String,
+    },
+    /// Standard input.
+    StandardInput {
+        /// Name in the snapshot.
+        name: Vec<u8>,
+    },
+    /// A folder.
+    Attachments {
+        /// Name in the snapshot.
+        label: Vec<u8>,
+        /// The folder.
+        root: PathBuf,
+    },
+}
+
+impl Source {
+    fn record(&self) -> SourceRecord {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
+        let (kind, name, origin) = match self {
+            Source::DumpFile { name, path } => (SourceKind::DumpFile, name, bytes(path)),
+            Source::DumpCommand { name, command } => (SourceKind::DumpCommand, name, command.clone().into_bytes()),
+            Source::StandardInput { name } => (SourceKind::StandardInput, name, Vec::new()),
+            Source::Attachments { label, root } => (SourceKind::Attachments, label, bytes(root)),
+        };
+        SourceRecord { kind, name: name.clone(), origin }
+    }
+
+    /// Database sources before folders, each by name.
+    fn order(&self) -> (bool, Vec<u8>) {
+        let record = self.record();
+        (record.kind == SourceKind::Attachments, record.name)
+    }
+}
+
+/// What to back up, and how.
+#[derive(Clone, Debug)]
+pub struct BackupPlan {
+    /// The sources.
+    pub sources: Vec<Source>,
+    /// What to leave out of folders.
+    pub excludes: Excludes,
+    /// Tags of the snapshot.
+    pub tags: Vec<String>,
+    /// Name of this machine.
+    pub host: String,
+    /// Time of the snapshot.
+    pub time: Timestamp,
+    /// zstd level, 1 to 22.
+    pub level: i32,
+    /// Whether unchanged files are read, too.
+    pub read_all: bool,
+    /// Whether data segments are read back past the cache before success is reported.
+    pub read_back: bool,
+    /// Verifications since the last commit, for the ledger.
+    pub verifications: Vec<LedgerEntry>,
+}
+
+/// What a backup did.
+#[derive(Debug)]
+pub struct BackupReport {
+    /// The snapshot.
+    pub record: SnapshotRecord,
+    /// What could not be read or changed meanwhile.
+    pub problems: Vec<Problem>,
+    /// What else a person should know.
+    pub notes: Vec<String>,
+    /// Length of the container before and after, in bytes.
+    pub file_bytes: (u64, u64),
+}
+
+impl BackupPlan {
+    /// Checks names and puts sources in order: equal names are a usage error.
+    fn arrange(&mut self) -> Result<()> {
+        if self.sources.is_empty() {
+            return Err(Error::new(Kind::Usage, "nothing to back up")
+                .hint("name a source: --dump FILE, --dump-command CMD or --attachments DIR"));
+        }
+        self.sources.sort_by_key(Source::order);
+        self.tags.sort();
+        self.tags.dedup();
+        for pair in self.sources.windows(2) {
+            if pair[0].order() == pair[1].order() {
+                let name = String::from_utf8_lossy(&pair[0].order().1).into_owned();
+                return Err(Error::new(Kind::Usage, format!("two sources are called `{name}`"))
+                    .hint("give one another name: --attachments LABEL=DIR, --dump-name NAME"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a snapshot. Nothing of it is visible before it is durable.
+pub fn backup(
+    store: &mut ChunkStore,
+    mut plan: BackupPlan,
+    pool: Arc<ThreadPool>,
+    progress: &Progress,
+) -> Result<BackupReport> {
+    plan.arrange()?;
+    let before = store.container().file_bytes();
+    let mut catalog = Catalog::read(store)?;
+    let mut ledger = Ledger::read(store)?;
+    plan.verifications.iter().for_each(|entry| ledger.add(*entry));
+    let settings = store.contents().settings.clone();
+    let commit = CommitOptions { max_bytes: settings.max_bytes, time: plan.time, read_back: plan.read_back };
+    let mut writing = store.begin(pool, WritingOptions { commit, level: plan.level })?;
+    let sources: Vec<SourceRecord> = plan.sources.iter().map(Source::record).collect();
+    let mut storing = Storing::new(&store.container().base().keyring().cutter_key());
+    {
+        let previous = catalog.parent_for(&sources);
+        run(&plan, store, previous, progress, &mut storing, &mut writing)?;
+    }
+    let record = storing.finish(&plan, sources, store, &mut writing)?;
+    let (problems, notes) = (std::mem::take(&mut storing.problems), std::mem::take(&mut storing.notes));
+    catalog.snapshots.push(record.clone());
+    progress.check()?;
+    let committed = writing.finish(&catalog.encode(), &ledger.encode(), settings)?;
+    store.install(committed);
+    Ok(BackupReport { record, problems, notes, file_bytes: (before, store.container().file_bytes()) })
+}
+
+/// Reads on one thread and stores on this one.
+fn run(
+    plan: &BackupPlan,
+    store: &ChunkStore,
+    previous: Option<&SnapshotRecord>,
+    progress: &Progress,
+    storing: &mut Storing,
+    writing: &mut Writing,
+) -> Result<()> {
+    let (out, batches) = bounded::<Result<Batch>>(BATCHES);
+    let (give_back, buffers) = bounded(BATCHES + 2);
+    std::thread::scope(|scope| {
+        let ends = reading::Ends { out: out.clone(), buffers };
+        drop(out);
+        scope.spawn(move || {
+            if let Err(error) = reading::read_all(plan, store, previous, progress, &ends) {
+                let _ = ends.out.send(Err(error));
+            }
+        });
+        // Returning drops the receiver, which ends the reading thread.
+        let batches = batches;
+        for batch in &batches {
+            storing.store(batch?, writing, &give_back)?;
+        }
+        Ok(())
+    })
+}
+
+/// The storing side: puts chunks, completes entries, writes the manifest.
+struct Storing {
+    manifest: Option<ManifestWriter>,
+    /// Entries of the database, which sort behind the attachments.
+    database: Vec<Entry>,
+    content: ListWriter,
+    counts: Counts,
+    problems: Vec<Problem>,
+    notes: Vec<String>,
+}
+
+impl Storing {
+    fn new(key: &[u8; 32]) -> Storing {
+        Storing {
+            manifest: Some(ManifestWriter::new(key)),
+            database: Vec::new(),
+            content: ListWriter::default(),
+            counts: Counts::default(),
+            problems: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn store(&mut self, batch: Batch, writing: &mut Writing, give_back: &Sender<Vec<u8>>) -> Result<()> {
+        let slices: Vec<&[u8]> = batch.chunks.iter().map(|range| &batch.buffer[range.clone()]).collect();
+        let refs: Vec<ChunkRef> = writing.put_batch(batch.kind, &slices)?;
+        let mut refs = refs.into_iter();
+        for piece in batch.pieces {
+            match piece {
+                Piece::Chunks(count) => {
+                    for chunk in refs.by_ref().take(count) {
+                        self.content.push(chunk, writing)?;
+                    }
+                }
+                Piece::End(entry) => self.end(*entry, writing)?,
+                Piece::GiveUp => self.content = ListWriter::default(),
+                Piece::Whole(entry) => self.entry(*entry, writing)?,
+                Piece::Problem(problem) => self.problems.push(problem),
+                Piece::Note(note) => self.notes.push(note),
+            }
+        }
+        // If nobody wants the buffer it is freed.
+        let _ = give_back.try_send(batch.buffer);
+        Ok(())
+    }
+
+    fn end(&mut self, mut entry: Entry, writing: &mut Writing) -> Result<()> {
+        let chunks = std::mem::take(&mut self.content).finish(writing)?;
+        match &mut entry.kind {
+            EntryKind::Dump(content) => content.chunks = chunks,
+            EntryKind::File(content) => {
+                content.chunks = chunks;
+                self.counts.files_read += 1;
+            }
+            _ => return Err(Error::new(Kind::Failed, format!("{}: content for what has none", entry.path))),
+        }
+        self.entry(entry, writing)
+    }
+
+    fn entry(&mut self, entry: Entry, writing: &mut Writing) -> Result<()> {
+        match &entry.kind {
+            EntryKind::Dump(content) => {
+                self.counts.dumps += 1;
+                self.counts.database_bytes += content.size;
+                self.database.push(entry);
+                return Ok(());
+            }
+            EntryKind::File(content) => {
+                self.counts.files += 1;
+                self.counts.attachment_bytes += content.size;
+            }
+            EntryKind::Folder => self.counts.folders += 1,
+            _ => self.counts.others += 1,
+        }
+        match &mut self.manifest {
+            Some(manifest) => manifest.push(&entry, writing),
+            None => Err(Error::new(Kind::Failed, "manifest: already ended")),
+        }
+    }
+
+    fn finish(
+        &mut self,
+        plan: &BackupPlan,
+        sources: Vec<SourceRecord>,
+        store: &ChunkStore,
+        writing: &mut Writing,
+    ) -> Result<SnapshotRecord> {
+        let mut manifest =
+            self.manifest.take().ok_or_else(|| Error::new(Kind::Failed, "manifest: already ended"))?;
+        for entry in self.database.drain(..) {
+            manifest.push(&entry, writing)?;
+        }
+        let (manifest, manifest_bytes) = manifest.finish(writing)?;
+        let statistics = writing.statistics();
+        self.counts.new_bytes = statistics.new_plain_bytes;
+        self.counts.added_bytes = statistics.new_packed_bytes;
+        self.counts.problems = self.problems.len() as u64;
+        let mut record = SnapshotRecord {
+            id: SnapshotId::ZERO,
+            generation: store.container().state().root.generation + 1,
+            time: plan.time,
+            host: plan.host.clone(),
+            tags: plan.tags.clone(),
+            sources,
+            counts: self.counts,
+            manifest,
+            manifest_bytes,
+        };
+        record.seal_id(store.container().base().keyring());
+        Ok(record)
+    }
+}
