@@ -49,6 +49,11 @@ impl Beneath {
         self
     }
 
+    /// A number that stays the same for this root and differs for others.
+    pub fn salt(&self) -> u64 {
+        rustix::fs::fstat(&self.root).map_or(0, |stat| stat.st_ino ^ stat.st_dev.rotate_left(32))
+    }
+
     /// Opens the folder at `path`, a valid [`crate::entry::EntryPath`] or empty for the root.
     /// [`Errno::LOOP`] or [`Errno::NOTDIR`]: something that is not a folder stands on the way.
     pub fn folder(&self, path: &[u8]) -> Result<Arc<OwnedFd>> {

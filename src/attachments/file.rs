@@ -141,12 +141,11 @@ impl OpenFile {
         self.skip_holes();
         let is_short = self.position < self.size();
         let size = if is_short { self.position } else { self.size() };
-        let same = |get: fn(&Stat) -> (i64, u64)| get(&now) == get(&self.stat);
         let change = if is_short || inspect::size(&now) < self.size() {
             Change::Shrunk
         } else if inspect::size(&now) == self.size()
-            && same(|s| (s.st_mtime, s.st_mtime_nsec as u64))
-            && same(|s| (s.st_ctime, s.st_ctime_nsec as u64))
+            && inspect::modified(&now) == inspect::modified(&self.stat)
+            && inspect::changed(&now) == inspect::changed(&self.stat)
         {
             Change::Same
         } else {
@@ -197,7 +196,7 @@ impl FileEnd {
 fn holes(fd: &OwnedFd, stat: &Stat) -> rustix::io::Result<Vec<Extent>> {
     let size = inspect::size(stat);
     let mut holes = Vec::new();
-    if u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512) >= size {
+    if inspect::allocated(stat) >= size {
         return Ok(holes);
     }
     let mut position = 0;

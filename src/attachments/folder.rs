@@ -1,6 +1,5 @@
 //! Folders of a source, opened by descriptor and reopened when needed. It promises that a folder is
-//! always reached through the folders it was found in, never through a symbolic link and never
-//! another folder of the same name, that at most [`OPEN_FOLDERS`] descriptors (and the root's) stay
+//! always reached through the folders it was found in and never through a symbolic link, that at most [`OPEN_FOLDERS`] descriptors (and the root's) stay
 //! open however deep or wide the tree is and however long a handle is kept, and that a path longer
 //! than the system's limit is no obstacle.
 
@@ -75,7 +74,8 @@ impl Folder {
         Ok((folder, stat))
     }
 
-    /// This folder's descriptor, reopened if need be; [`Errno::STALE`] if another folder stands there.
+    /// This folder's descriptor, reopened by its path if need be. (Its inode is not compared: some
+    /// file systems number a folder anew when nobody has it open.)
     pub fn descriptor(self: &Arc<Self>) -> Result<Arc<OwnedFd>> {
         let mut closed = Vec::new();
         let mut at = self;
@@ -88,7 +88,7 @@ impl Folder {
         };
         while let Some(folder) = closed.pop() {
             let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
-            fd = folder.checked(open_quietly(&fd, folder.name.as_c_str(), flags)?)?;
+            fd = Arc::new(open_quietly(&fd, folder.name.as_c_str(), flags)?);
             if closed.len() < REOPENED_ANCESTORS {
                 folder.keep_open(&fd);
             }
@@ -103,17 +103,10 @@ impl Folder {
             return;
         }
         let Some(child) = locked(&below.opened).clone() else { return };
-        let parent = open_quietly(&child, c"..", OFlags::DIRECTORY).and_then(|fd| self.checked(fd));
-        if let Ok(fd) = parent {
-            self.keep_open(&fd);
-        }
-    }
-
-    fn checked(&self, fd: OwnedFd) -> Result<Arc<OwnedFd>> {
-        let stat = rustix::fs::fstat(&fd)?;
-        match (stat.st_dev, stat.st_ino) == self.identity {
-            true => Ok(Arc::new(fd)),
-            false => Err(Errno::STALE),
+        let Ok(parent) = open_quietly(&child, c"..", OFlags::DIRECTORY) else { return };
+        // A child that was moved has another parent.
+        if rustix::fs::fstat(&parent).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == self.identity) {
+            self.keep_open(&Arc::new(parent));
         }
     }
 

@@ -12,7 +12,7 @@ pub fn metadata(stat: &Stat) -> Metadata {
         uid: stat.st_uid,
         gid: stat.st_gid,
         modified: modified(stat),
-        changed: timestamp(stat.st_ctime, stat.st_ctime_nsec as u64),
+        changed: changed(stat),
         inode: stat.st_ino,
         attributes: Vec::new(),
     }
@@ -20,7 +20,12 @@ pub fn metadata(stat: &Stat) -> Metadata {
 
 /// When the content was last changed.
 pub fn modified(stat: &Stat) -> Timestamp {
-    timestamp(stat.st_mtime, stat.st_mtime_nsec as u64)
+    timestamp(stat.st_mtime, stat.st_mtime_nsec)
+}
+
+/// When content or attributes were last changed.
+pub fn changed(stat: &Stat) -> Timestamp {
+    timestamp(stat.st_ctime, stat.st_ctime_nsec)
 }
 
 /// What kind of thing this is.
@@ -41,11 +46,16 @@ pub fn kind(stat: &Stat) -> Option<EntryKind> {
     }
 }
 
+/// Bytes of the medium in use.
+pub fn allocated(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512)
+}
+
 /// Size in bytes.
 pub fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
 }
 
-fn timestamp(seconds: i64, nanoseconds: u64) -> Timestamp {
-    Timestamp { seconds, nanoseconds: u32::try_from(nanoseconds).unwrap_or(0) }
+fn timestamp(seconds: i64, nanoseconds: impl TryInto<u32>) -> Timestamp {
+    Timestamp { seconds, nanoseconds: nanoseconds.try_into().unwrap_or(0) }
 }

@@ -2,6 +2,8 @@
 //! and across its sources, exactly the first becomes the thing and the others become hard links,
 //! and that what it remembers is dropped once all names were met.
 
+use super::inspect;
+use crate::clock::Timestamp;
 use crate::entry::EntryPath;
 use rustix::fs::Stat;
 use std::collections::HashMap;
@@ -10,8 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The things with several names that one backup has met; clones share their memory.
 #[derive(Clone, Debug, Default)]
 pub struct HardLinks {
-    seen: Arc<Mutex<HashMap<(u64, u64), Seen>>>,
+    seen: Arc<Mutex<HashMap<Identity, Seen>>>,
 }
+
+/// Device, inode, size and time of the content: an inode number that was given to another file while
+/// the backup runs is not taken for the same file, and a file that changed is read again.
+type Identity = (u64, u64, u64, Timestamp);
 
 #[derive(Debug)]
 struct Seen {
@@ -32,7 +38,7 @@ impl HardLinks {
             return None;
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (stat.st_dev, stat.st_ino);
+        let key = (stat.st_dev, stat.st_ino, inspect::size(stat), inspect::modified(stat));
         let Some(known) = seen.get_mut(&key) else {
             seen.insert(key, Seen { first: path.clone(), names_left: names - 1 });
             return None;

@@ -75,6 +75,8 @@ pub(super) struct Inner {
     pub beneath: Beneath,
     pub options: RestoreOptions,
     root: PathBuf,
+    /// What tells this target's unfinished names from those of others.
+    salt: u64,
     problems: Mutex<Vec<Problem>>,
     folders: Mutex<FolderTree>,
     /// Paths that do not hold what the snapshot has, so that no hard link is made to them.
@@ -149,6 +151,7 @@ impl Target {
 impl Inner {
     fn new(root: &Path, beneath: Beneath, options: RestoreOptions) -> Inner {
         Inner {
+            salt: beneath.salt(),
             beneath,
             options,
             root: root.to_owned(),
@@ -165,10 +168,10 @@ impl Inner {
         }
         let parent = path.parent().unwrap_or(EntryPath(Vec::new()));
         match self.beneath.folder(&parent.0) {
-            Ok(fd) => Spot::new(fd, path.name()),
+            Ok(fd) => Spot::new(fd, path.name(), self.salt),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                 self.make_folders(&parent)?;
-                Spot::new(self.beneath.folder(&parent.0)?, path.name())
+                Spot::new(self.beneath.folder(&parent.0)?, path.name(), self.salt)
             }
             Err(error) => Err(error),
         }
@@ -177,7 +180,7 @@ impl Inner {
     /// The place of `path` if the folder that holds it exists.
     pub fn existing_spot(&self, path: &EntryPath) -> Option<Spot> {
         let parent = path.is_valid().then(|| path.parent().unwrap_or(EntryPath(Vec::new())))?;
-        Spot::new(self.beneath.folder(&parent.0).ok()?, path.name()).ok()
+        Spot::new(self.beneath.folder(&parent.0).ok()?, path.name(), self.salt).ok()
     }
 
     fn make_folders(&self, path: &EntryPath) -> rustix::io::Result<()> {
@@ -185,7 +188,7 @@ impl Inner {
         let mut from = 0;
         for end in ends.chain([path.0.len()]) {
             let parent = self.beneath.folder(&path.0[..from.max(1) - 1])?;
-            let spot = Spot::new(parent, &path.0[from..end])?;
+            let spot = Spot::new(parent, &path.0[from..end], self.salt)?;
             if spot.make_folder(self.options.existing)? == Outcome::Written {
                 self.beneath.forget(&path.0[..end]);
             }

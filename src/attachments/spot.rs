@@ -25,13 +25,15 @@ pub struct Spot {
 }
 
 impl Spot {
-    /// The spot of `name` in `parent`; `name` must be one valid path component.
-    pub fn new(parent: Arc<OwnedFd>, name: &[u8]) -> Result<Spot> {
+    /// The spot of `name` in `parent`; `name` must be one valid path component. The unfinished name
+    /// depends on it and on the target, by `salt`, so that the next run finds it, and that one which
+    /// was backed up as if it were a file is not in the way of another target.
+    pub fn new(parent: Arc<OwnedFd>, name: &[u8], salt: u64) -> Result<Spot> {
         if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
             return Err(Errno::INVAL);
         }
         let mut unfinished = UNFINISHED.to_owned();
-        for byte in &blake3::hash(name).as_bytes()[..16] {
+        for byte in &blake3::hash(&[&salt.to_le_bytes(), name].concat()).as_bytes()[..16] {
             write!(unfinished, "{byte:02x}").map_err(|_| Errno::INVAL)?;
         }
         let name = CString::new(name).map_err(|_| Errno::INVAL)?;
@@ -183,9 +185,8 @@ impl Spot {
             result => result?,
         }
         // Renaming one hard link over another of the same inode does nothing.
-        match stat.st_nlink > 1 {
-            true => self.discard(),
-            false => {}
+        if stat.st_nlink > 1 {
+            self.discard();
         }
         Ok(())
     }

@@ -43,6 +43,7 @@ impl Source {
 
 /// What the walk comes upon.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "entries are the rule, problems the exception")]
 pub enum Found {
     /// A thing, with the handle to read it if it is a regular file. The content of files is empty:
     /// whoever reads the file fills it in, and takes the metadata of [`super::file::OpenFile`],

@@ -138,9 +138,13 @@ impl FileWriter {
     }
 
     fn complete(&mut self) -> rustix::io::Result<()> {
-        // The end may be a hole. Setting the size last means that after a power cut a file of full
-        // size is unlikely to lack data.
-        if inspect::size(&rustix::fs::fstat(&self.file)?) < self.size {
+        // The size must not reach the medium before the data, or the next run after a power cut
+        // would take the file for complete. File systems see to that, except for a hole at the end.
+        let length = inspect::size(&rustix::fs::fstat(&self.file)?);
+        if length < self.size {
+            if length > 0 {
+                rustix::fs::fdatasync(&self.file)?;
+            }
             rustix::fs::ftruncate(&self.file, self.size)?;
         }
         if self.metadata != Metadata::default() {

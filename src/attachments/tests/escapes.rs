@@ -229,8 +229,8 @@ fn a_link_planted_under_the_unfinished_name_is_not_followed() {
     put_one(&target, &file("f", 1), b"x");
     // Swapped while it is written: the file is not what stands there, so it gets no name.
     let writer = target.begin_file(&file("g", 1)).unwrap().unwrap();
-    let names = fs::read_dir(place.target()).unwrap().map(|e| e.unwrap().path());
-    let unfinished = names.filter(|p| !p.ends_with("f")).next().unwrap();
+    let mut names = fs::read_dir(place.target()).unwrap().map(|e| e.unwrap().path());
+    let unfinished = names.find(|p| !p.ends_with("f")).unwrap();
     fs::remove_file(&unfinished).unwrap();
     symlink("../outside/f", &unfinished).unwrap();
     assert_eq!(writer.finish().unwrap(), Outcome::Failed);

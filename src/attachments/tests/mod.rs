@@ -1,6 +1,7 @@
 //! Tests of both ends: odd trees, sources that change, hostile targets.
 
 mod carrier;
+mod comparing;
 mod escapes;
 mod restoring;
 mod round_trip;

@@ -228,9 +228,15 @@ fn twelve_thousand_files() {
         eprintln!("{run} restore: {put:?}, with folders and sync {:?}", start.elapsed());
     }
     let start = std::time::Instant::now();
-    for (i, (_, bytes)) in tree.iter().enumerate() {
-        fs::write(dir.path().join(format!("t{i}")), bytes).unwrap();
-        fs::rename(dir.path().join(format!("t{i}")), dir.path().join(format!("u{i}"))).unwrap();
+    for (entry, bytes) in &tree {
+        let path = dir.path().join(format!("q{}", entry.path));
+        match entry.kind {
+            EntryKind::Folder => fs::create_dir(path).unwrap(),
+            _ => {
+                fs::write(path.with_extension("new"), bytes).unwrap();
+                fs::rename(path.with_extension("new"), path).unwrap();
+            }
+        }
     }
     eprintln!("plain write and rename: {:?}", start.elapsed());
 }

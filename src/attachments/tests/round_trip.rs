@@ -214,7 +214,7 @@ fn attributes_that_the_target_gives_are_taken_away() {
 
 #[test]
 fn very_deep_trees() {
-    const LEVELS: usize = 3000;
+    const LEVELS: usize = 1500;
     let dir = tempfile::tempdir().unwrap();
     let mut fd = fs::File::open(dir.path()).unwrap().into();
     for level in 0..LEVELS {
