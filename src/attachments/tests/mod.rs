@@ -4,5 +4,6 @@ mod carrier;
 mod comparing;
 mod escapes;
 mod restoring;
+mod rights;
 mod round_trip;
 mod walking;

@@ -3,7 +3,7 @@
 use super::carrier::{put, take};
 use crate::attachments::attributes::Place;
 use crate::attachments::restore::{RestoreOptions, Target};
-use crate::entry::{Attribute, Entry, EntryKind};
+use crate::entry::{Attribute, Entry};
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
 };
@@ -129,7 +129,7 @@ fn modes_owners_and_times() {
             if is_root() {
                 std::os::unix::fs::chown(path, Some(1000 + i as u32), Some(2000)).unwrap();
             }
-            set_mode(path, if is_root() { mode } else { mode | 0o400 });
+            set_mode(path, if is_root() { mode } else { mode & 0o777 | 0o500 });
             set_modified(path, times[i].0, times[i].1);
         }
     }
@@ -173,8 +173,8 @@ fn attributes_and_access_lists() {
         set(path, "user.empty", b"");
         set(path, "user.bytes", b"\0\xff\n");
         set(path, "user.large", &[3; 3000]);
-        // user::rw-, user:1000:r--, group::r--, mask::r--, other::---
-        let tags = [(1u16, 6u16, !0u32), (2, 4, 1000), (4, 4, !0), (16, 4, !0), (32, 0, !0)];
+        // user::rwx, user:1000:r--, group::r--, mask::r--, other::---
+        let tags = [(1u16, 7u16, !0u32), (2, 4, 1000), (4, 4, !0), (16, 4, !0), (32, 0, !0)];
         let mut list = 2u32.to_le_bytes().to_vec();
         for (tag, permission, id) in tags {
             list.extend(
@@ -228,58 +228,4 @@ fn very_deep_trees() {
     assert_eq!(tree.len(), 2 * LEVELS + 2);
     assert!(tree.iter().any(|(e, _)| e.path.name() == b"deepest" && e.path.0.len() > 4096));
     round_trip(dir.path());
-}
-
-#[test]
-fn a_folder_that_cannot_be_read_is_named() {
-    // Root reads everything, so this part runs as somebody else, in a process of its own.
-    const VARIABLE: &str = "COFFER_TEST_UNREADABLE";
-    if let Some(root) = std::env::var_os(VARIABLE) {
-        let (tree, problems) = take(Path::new(&root));
-        for (entry, bytes) in tree {
-            println!("entry {} {} {}", entry.kind.word(), entry.path.to_string().len(), bytes.len());
-        }
-        problems.iter().for_each(|problem| println!("problem {problem}"));
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    set_mode(dir.path(), 0o755);
-    let at = |name: &str| dir.path().join(name);
-    fs::create_dir(at("closed")).unwrap();
-    fs::write(at("closed/inside"), "").unwrap();
-    fs::create_dir(at("listed")).unwrap();
-    fs::write(at("listed/inside"), "").unwrap();
-    fs::write(at("secret"), "secret").unwrap();
-    fs::write(at("whole"), "whole").unwrap();
-    set_mode(&at("closed"), 0);
-    set_mode(&at("listed"), 0o744);
-    set_mode(&at("secret"), 0);
-    let program = tempfile::NamedTempFile::new().unwrap();
-    fs::copy(std::env::current_exe().unwrap(), program.path()).unwrap();
-    set_mode(program.path(), 0o755);
-    let program = program.into_temp_path();
-    let mut command = std::process::Command::new(&program);
-    command.args([
-        "--exact",
-        "--nocapture",
-        "attachments::tests::round_trip::a_folder_that_cannot_be_read_is_named",
-    ]);
-    command.env(VARIABLE, dir.path()).current_dir("/");
-    if is_root() {
-        std::os::unix::process::CommandExt::gid(&mut command, 65534);
-        std::os::unix::process::CommandExt::uid(&mut command, 65534);
-    }
-    let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    let problems: Vec<&str> =
-        output.lines().filter_map(|l| l.strip_prefix("problem attachments/x/")).collect();
-    assert_eq!(problems.len(), 3, "{output}");
-    assert!(problems[0].starts_with("closed: folder cannot be listed completely: Permission"), "{output}");
-    assert!(problems[1].starts_with("listed/inside: cannot be read"), "{output}");
-    assert!(problems[2].starts_with("secret: cannot be read"), "{output}");
-    assert_eq!(output.matches("entry folder").count(), 3, "{output}");
-    assert_eq!(output.matches("entry file").count(), 1, "{output}");
-    for name in ["closed", "listed"] {
-        set_mode(&at(name), 0o755);
-    }
-    assert!(matches!(take(dir.path()).0[0].0.kind, EntryKind::Folder));
 }
