@@ -73,7 +73,8 @@ impl Node<'_> {
     }
 
     /// Sets the attributes of `metadata` and removes those that the place gave and it has not.
-    fn set_attributes(&self, metadata: &Metadata) -> Result<()> {
+    /// Capabilities are given, like set-user-id, only to what belongs to whom it did.
+    fn set_attributes(&self, metadata: &Metadata, is_owned: bool) -> Result<()> {
         let path = self.own_path();
         let place = match self {
             Node::Opened(fd) => Place::Opened(fd),
@@ -89,53 +90,59 @@ impl Node<'_> {
             }
         }
         for attribute in &metadata.attributes {
-            result = result.and(place.set(attribute));
+            result = result.and(match attribute.name == b"security.capability" && !is_owned {
+                true => Err(Errno::PERM),
+                false => place.set(attribute),
+            });
         }
         result
     }
 }
 
 /// Gives `node` the metadata, the owner only if `owners`; calls `note` for each part that the thing
-/// does not have in the end.
+/// does not have in the end. Returns what `stat` then says; fails only if it says nothing.
 pub fn apply(
     node: Node,
     metadata: &Metadata,
     owners: bool,
     mut note: impl FnMut(ProblemKind, Option<Errno>),
-) {
+) -> Result<Stat> {
+    let before = rustix::fs::fstat(node.fd())?;
+    let mut is_owned = has_owner(&before, metadata);
     let mut errors = [None; 4];
-    if owners {
+    if owners && !is_owned {
         errors[0] = node.set_owner(metadata.uid, metadata.gid).err();
+        is_owned = errors[0].is_none();
     }
-    errors[1] = node.set_attributes(metadata).err();
-    let Ok(before) = rustix::fs::fstat(node.fd()) else { return };
-    let mode = allowed_mode(metadata, &before);
+    errors[1] = node.set_attributes(metadata, is_owned).err();
     let is_link = inspect::file_type(&before) == FileType::Symlink;
     if !is_link {
+        let mode = if is_owned { metadata.mode & 0o7777 } else { metadata.mode & 0o7777 & !SET_ID_BITS };
         errors[2] = node.set_mode(mode).err();
     }
     errors[3] = node.set_modified(metadata.modified).err();
-    let Ok(now) = rustix::fs::fstat(node.fd()) else { return };
-    let same_owner = (now.st_uid, now.st_gid) == (metadata.uid, metadata.gid);
-    let same_mode = is_link || now.st_mode & 0o7777 == metadata.mode;
-    let is_right =
-        [!owners || same_owner, errors[1].is_none(), same_mode, inspect::modified(&now) == metadata.modified];
-    let kinds = [
-        ProblemKind::OwnerNotRestored,
-        ProblemKind::AttributesNotRestored,
-        ProblemKind::ModeNotRestored,
-        ProblemKind::TimeNotRestored,
+    let now = rustix::fs::fstat(node.fd())?;
+    let parts = [
+        (ProblemKind::OwnerNotRestored, !owners || has_owner(&now, metadata)),
+        (ProblemKind::AttributesNotRestored, errors[1].is_none()),
+        (ProblemKind::ModeNotRestored, is_link || now.st_mode & 0o7777 == metadata.mode),
+        (ProblemKind::TimeNotRestored, inspect::modified(&now) == metadata.modified),
     ];
-    for ((kind, error), is_right) in kinds.into_iter().zip(errors).zip(is_right) {
+    for ((kind, is_right), error) in parts.into_iter().zip(errors) {
         if !is_right {
             note(kind, error);
         }
     }
+    Ok(now)
+}
+
+fn has_owner(stat: &Stat, metadata: &Metadata) -> bool {
+    (stat.st_uid, stat.st_gid) == (metadata.uid, metadata.gid)
 }
 
 /// The mode that a thing with the owner in `stat` may be given.
 pub fn allowed_mode(metadata: &Metadata, stat: &Stat) -> u32 {
-    match (stat.st_uid, stat.st_gid) == (metadata.uid, metadata.gid) {
+    match has_owner(stat, metadata) {
         true => metadata.mode & 0o7777,
         false => metadata.mode & 0o7777 & !SET_ID_BITS,
     }

@@ -199,19 +199,17 @@ impl Inner {
 
     fn finish_folder(&self, path: &EntryPath, metadata: &Metadata) -> Result<()> {
         match self.beneath.folder(&path.0) {
-            Ok(fd) => self.apply(path, Node::Opened(fd.as_fd()), metadata),
-            Err(error) => {
-                self.settle(path, error)?;
-            }
+            Ok(fd) => self.apply(path, Node::Opened(fd.as_fd()), metadata).map(|_| ()),
+            Err(error) => Err(error),
         }
-        Ok(())
+        .or_else(|error| self.settle(path, error).map(|_| ()))
     }
 
-    /// Gives a thing its metadata and names what it could not be given.
-    pub fn apply(&self, path: &EntryPath, node: Node, metadata: &Metadata) {
+    /// Gives a thing its metadata, names what it could not be given, and tells how it is now.
+    pub fn apply(&self, path: &EntryPath, node: Node, metadata: &Metadata) -> rustix::io::Result<Stat> {
         apply(node, metadata, self.options.owners, |what, error| {
             self.note(Problem { path: path.clone(), what, error: error.map(Into::into) });
-        });
+        })
     }
 
     /// Whether what stands at `spot` is what `entry` would restore.
@@ -302,4 +300,29 @@ fn cannot_open(root: &Path, error: std::io::Error) -> Error {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_or_failing_medium_ends_the_restore_and_a_refusal_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::open(dir.path(), RestoreOptions::default()).unwrap();
+        let path = EntryPath(b"a/b".to_vec());
+        for (error, kind) in [
+            (Errno::NOSPC, Kind::Full),
+            (Errno::DQUOT, Kind::Full),
+            (Errno::FBIG, Kind::Full),
+            (Errno::IO, Kind::Destination),
+            (Errno::ROFS, Kind::Destination),
+        ] {
+            let failure = target.inner.settle(&path, error).unwrap_err();
+            assert_eq!(failure.kind(), kind);
+            assert!(failure.message().ends_with("/a/b cannot be written"));
+        }
+        assert_eq!(target.inner.settle(&path, Errno::ACCESS).unwrap(), Outcome::Failed);
+        assert!(target.inner.is_lost(&path));
+    }
 }

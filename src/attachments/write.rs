@@ -68,10 +68,11 @@ impl Inner {
         spot.check_free(self.options.existing)?;
         self.create_unfinished(entry, spot)?;
         let published = spot.pin_unfinished().and_then(|pinned| {
-            if !matches!(entry.kind, EntryKind::HardLink(_)) {
-                self.apply(&entry.path, Node::Pinned(pinned.as_fd()), &entry.metadata);
-            }
-            spot.publish(&rustix::fs::fstat(&pinned)?, self.options.existing)
+            let stat = match entry.kind {
+                EntryKind::HardLink(_) => rustix::fs::fstat(&pinned)?,
+                _ => self.apply(&entry.path, Node::Pinned(pinned.as_fd()), &entry.metadata)?,
+            };
+            spot.publish(&stat, self.options.existing)
         });
         if published.is_err() {
             spot.discard();
@@ -147,10 +148,10 @@ impl FileWriter {
             }
             rustix::fs::ftruncate(&self.file, self.size)?;
         }
-        if self.metadata != Metadata::default() {
-            self.inner.apply(&self.path, Node::Opened(self.file.as_fd()), &self.metadata);
-        }
-        let stat = rustix::fs::fstat(&self.file)?;
+        let stat = match self.metadata == Metadata::default() {
+            true => rustix::fs::fstat(&self.file)?,
+            false => self.inner.apply(&self.path, Node::Opened(self.file.as_fd()), &self.metadata)?,
+        };
         if inspect::size(&stat) != self.size {
             return Err(Errno::STALE);
         }
