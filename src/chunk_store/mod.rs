@@ -94,6 +94,11 @@ impl ChunkStore {
         self.index.find(self, id)
     }
 
+    /// Reads the whole index; what is wrong with which run.
+    pub fn check_index(&self) -> Vec<(usize, Error)> {
+        self.index.check(self)
+    }
+
     /// The chunk's bytes, proven by its id.
     ///
     /// Errors: [`crate::error::Kind::Damaged`] if no copy is whole or the index does not know it.

@@ -124,6 +124,11 @@ impl Base {
         Error::io(Kind::Destination, format!("{}: {what}", self.name), cause)
     }
 
+    /// The bytes below.
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
     /// The keys.
     pub fn keyring(&self) -> &Keyring {
         &self.keyring

@@ -1,7 +1,10 @@
 //! What a user asks for: backup, restore, verify and the rest, each planned first, then applied.
 
 pub mod backup;
+pub mod inspect;
+pub mod keys;
 pub mod practice;
 pub mod restore;
 pub mod select;
 pub mod session;
+pub mod verify;

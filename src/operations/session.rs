@@ -157,13 +157,18 @@ pub fn init_storage(
     let options = CommitOptions { max_bytes: plan.max_bytes, time: plan.time, read_back: false };
     let container = create(storage, creation, &plan.path.display().to_string(), pool, options)?;
     let is_encrypted = table.is_encrypted();
-    Ok(Session { store: ChunkStore::open(container)?, secrets, slot: table.slots()[0].number(), is_encrypted })
+    Ok(Session {
+        store: ChunkStore::open(container)?,
+        secrets,
+        slot: table.slots()[0].number(),
+        is_encrypted,
+    })
 }
 
 fn unfinished_name(path: &Path) -> Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| {
-        Error::new(Kind::Usage, format!("{}: is not a file name", path.display()))
-    })?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| Error::new(Kind::Usage, format!("{}: is not a file name", path.display())))?;
     let mut unfinished = std::ffi::OsString::from(".");
     unfinished.push(name);
     unfinished.push(".unfinished");
@@ -178,7 +183,8 @@ fn publish(unfinished: &Path, path: &Path) -> Result<()> {
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => rustix::fs::rename(unfinished, path),
         other => other,
     };
-    renamed.map_err(|e| Error::io(Kind::Destination, format!("{}: not created", path.display()), e.into()))?;
+    renamed
+        .map_err(|e| Error::io(Kind::Destination, format!("{}: not created", path.display()), e.into()))?;
     sync_folder_of(path)
 }
 

@@ -40,14 +40,20 @@ impl ManifestWriter {
     /// Adds the next entry; paths must rise.
     pub fn push(&mut self, entry: &Entry, writing: &mut Writing) -> Result<()> {
         if self.last.as_ref().is_some_and(|last| *last >= entry.path) {
-            return Err(Error::new(crate::error::Kind::Failed, format!("{}: out of order in the manifest", entry.path)));
+            return Err(Error::new(
+                crate::error::Kind::Failed,
+                format!("{}: out of order in the manifest", entry.path),
+            ));
         }
         let start = self.pending.len();
         self.pending.extend_from_slice(&[0; LENGTH_BYTES]);
         codec::encode_into(entry, &mut self.pending);
         let length = self.pending.len() - start - LENGTH_BYTES;
         if length > MAX_ENTRY_BYTES || entry.path.0.len() > MAX_PATH_BYTES {
-            return Err(Error::new(crate::error::Kind::Failed, format!("{}: its entry is too long", entry.path)));
+            return Err(Error::new(
+                crate::error::Kind::Failed,
+                format!("{}: its entry is too long", entry.path),
+            ));
         }
         self.pending[start..start + LENGTH_BYTES].copy_from_slice(&(length as u32).to_le_bytes());
         self.last = Some(entry.path.clone());

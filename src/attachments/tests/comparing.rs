@@ -24,7 +24,7 @@ fn differences(change: impl Fn(&Path)) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let target = Target::open(dir.path(), RestoreOptions::default()).unwrap();
     put(&target, &tree());
-    assert!(target.finish().unwrap().is_empty());
+    assert!(target.finish(true).unwrap().is_empty());
     change(&dir.path().join("a"));
     let target = Target::open_existing(dir.path(), RestoreOptions::default()).unwrap();
     let mut found = Vec::new();

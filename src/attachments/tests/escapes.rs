@@ -99,7 +99,7 @@ fn links_planted_at_every_component_are_not_followed() {
                     },
                 };
             }
-            let problems = target.finish().unwrap();
+            let problems = target.finish(true).unwrap();
             match existing {
                 Existing::Replace => assert!(problems.is_empty() && !failed, "{problems:?}"),
                 Existing::Keep => assert!(!problems.is_empty() && !failed),
@@ -124,7 +124,7 @@ fn links_planted_between_calls_are_not_followed() {
         let _ = target.begin_file(&file("a/b/g", 1)).map(|writer| writer.map(|w| w.finish()));
         let _ = target.begin_file(&file("a/f", 1)).map(|writer| writer.map(|w| w.finish()));
         let _ = target.create_other(&entry("a/b/l", EntryKind::SymbolicLink(b"x".to_vec())));
-        let _ = target.finish();
+        let _ = target.finish(true);
         assert!(place.is_untouched());
     });
 }
@@ -146,7 +146,7 @@ fn paths_that_leave_the_target_are_refused() {
             assert!(!target.entry_is_done(&file(path, 8)).unwrap());
             assert!(target.open_for_reading(&EntryPath(path.into())).is_err());
         }
-        assert_eq!(target.finish().unwrap().len(), 27);
+        assert_eq!(target.finish(true).unwrap().len(), 27);
         assert!(place.is_untouched());
         assert_eq!(fs::read_dir(place.target()).unwrap().count(), 0);
     });
@@ -166,7 +166,7 @@ fn hard_links_reach_nothing_outside() {
         let link = entry("link", EntryKind::HardLink(EntryPath(b"file".to_vec())));
         target.create_other(&link).unwrap();
         assert!(fs::symlink_metadata(place.target().join("link")).unwrap().is_symlink());
-        let _ = target.finish();
+        let _ = target.finish(true);
         assert!(place.is_untouched());
     });
 }
@@ -179,7 +179,7 @@ fn entries_that_lead_through_their_own_link_stay_inside() {
         target.create_other(&entry("a", EntryKind::SymbolicLink(outside))).unwrap();
         let _ = target.begin_file(&file("a/f", 1)).map(|w| w.map(|w| w.finish()));
         let _ = target.create_folder(&entry("a", EntryKind::Folder));
-        let _ = target.finish();
+        let _ = target.finish(true);
         assert!(place.is_untouched());
     });
 }
@@ -193,7 +193,7 @@ fn metadata_is_not_set_through_a_link() {
         target.create_folder(&open).unwrap();
         fs::remove_dir(place.target().join("d")).unwrap();
         symlink("../outside", place.target().join("d")).unwrap();
-        let problems = target.finish().unwrap_or_default();
+        let problems = target.finish(true).unwrap_or_default();
         assert!(problems.len() == 1 || existing == Existing::Fail);
         assert!(place.is_untouched());
 
@@ -201,7 +201,7 @@ fn metadata_is_not_set_through_a_link() {
         let mut link = entry("l", EntryKind::SymbolicLink(b"../outside/f".to_vec()));
         link.metadata.mode = 0o777;
         target.create_other(&link).unwrap();
-        target.finish().unwrap();
+        target.finish(true).unwrap();
         assert!(place.is_untouched());
     });
 }
@@ -212,7 +212,7 @@ fn a_file_with_an_outside_name_is_replaced_not_written_into() {
     fs::hard_link(place.outside("f"), place.target().join("f")).unwrap();
     let target = place.open(Existing::Replace, false);
     put_one(&target, &file("f", 3), b"new");
-    target.finish().unwrap();
+    target.finish(true).unwrap();
     assert_eq!(fs::read(place.outside("f")).unwrap(), b"precious");
     assert_eq!(fs::read(place.target().join("f")).unwrap(), b"new");
 }

@@ -40,7 +40,7 @@ fn a_second_run_writes_nothing() {
         let target = open(dir.path(), existing);
         let written = put(&target, &tree());
         assert_eq!(written, if existing == Existing::Replace { 6 } else { 0 });
-        assert!(target.finish().unwrap().is_empty());
+        assert!(target.finish(true).unwrap().is_empty());
     }
 }
 
@@ -61,7 +61,7 @@ fn a_killed_run_is_finished_by_the_next() {
 
     let target = open(dir.path(), Existing::Keep);
     assert_eq!(put(&target, &tree), 5);
-    assert!(target.finish().unwrap().is_empty());
+    assert!(target.finish(true).unwrap().is_empty());
     assert_eq!(fs::metadata(dir.path().join("a/f")).unwrap().ino(), inode);
     assert_eq!(fs::read(dir.path().join("a/h")).unwrap(), b"two");
     assert_eq!(names(&dir.path().join("a")), ["f", "g", "h", "l", "p", "ro"]);
@@ -78,7 +78,7 @@ fn a_file_given_up_leaves_nothing_and_no_link_is_made_to_it() {
     assert_eq!(fs::read(dir.path().join("a/g")).unwrap(), b"old");
     assert_eq!(target.create_other(&tree[3].0).unwrap(), Outcome::Failed);
     assert_eq!(names(&dir.path().join("a")), ["g"]);
-    assert_eq!(target.finish().unwrap()[0].what, ProblemKind::NotRestored);
+    assert_eq!(target.finish(true).unwrap()[0].what, ProblemKind::NotRestored);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn what_exists_is_replaced_kept_or_refused() {
             }
             (Existing::Keep, Ok(None)) => {
                 assert_eq!(target.create_other(&tree[4].0).unwrap(), Outcome::Kept);
-                let kept = target.finish().unwrap();
+                let kept = target.finish(true).unwrap();
                 assert!(kept.len() == 2 && kept.iter().all(|p| p.what == ProblemKind::Kept));
                 assert_eq!(read(), b"other");
             }
@@ -142,7 +142,7 @@ fn a_folder_with_something_in_it_is_never_removed() {
     fs::create_dir_all(dir.path().join("late/inside")).unwrap();
     assert_eq!(writer.finish().unwrap(), Outcome::Failed);
     assert!(dir.path().join("late/inside").is_dir());
-    assert_eq!(target.finish().unwrap().len(), 3);
+    assert_eq!(target.finish(true).unwrap().len(), 3);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn dumps_and_folders_without_an_entry_are_for_the_owner_only() {
     writer.write_at(0, b"dump").unwrap();
     writer.finish().unwrap();
     assert!(!target.entry_is_done(&dump).unwrap());
-    assert!(target.finish().unwrap().is_empty());
+    assert!(target.finish(true).unwrap().is_empty());
     for (path, mode) in [("", 0o700), ("database", 0o700), ("database/dump.sql", 0o600)] {
         let found = fs::metadata(dir.path().join("deep/target").join(path)).unwrap();
         assert_eq!(found.permissions().mode() & 0o777, mode, "{path}");
@@ -186,7 +186,7 @@ fn set_id_bits_are_not_given_to_somebody_else() {
     target.begin_file(&entry).unwrap().unwrap().finish().unwrap();
     assert_eq!(fs::metadata(dir.path().join("f")).unwrap().mode() & 0o7777, 0o755);
     assert!(target.entry_is_done(&entry).unwrap());
-    assert_eq!(target.finish().unwrap()[0].what, ProblemKind::ModeNotRestored);
+    assert_eq!(target.finish(true).unwrap()[0].what, ProblemKind::ModeNotRestored);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn several_threads_restore_one_tree() {
             });
         }
     });
-    assert!(target.finish().unwrap().is_empty());
+    assert!(target.finish(true).unwrap().is_empty());
     let count = |i: usize| names(&dir.path().join(format!("d{i}/e"))).len();
     assert_eq!((0..40).map(count).sum::<usize>(), 400);
 }
@@ -224,7 +224,7 @@ fn twelve_thousand_files() {
         let target = open(dir.path(), Existing::Replace);
         put(&target, &tree);
         let put = start.elapsed();
-        target.finish().unwrap();
+        target.finish(true).unwrap();
         eprintln!("{run} restore: {put:?}, with folders and sync {:?}", start.elapsed());
     }
     let start = std::time::Instant::now();

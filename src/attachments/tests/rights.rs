@@ -94,7 +94,7 @@ fn read_only_folders_are_filled_and_entered_again() {
                 for (tree, written) in [(&tree, 1), (&more, 1), (&more, 0)] {
                     let target = Target::open(&root, RestoreOptions::default()).unwrap();
                     assert_eq!(put(&target, tree), written);
-                    assert_eq!(target.finish().unwrap().len(), 0);
+                    assert_eq!(target.finish(true).unwrap().len(), 0);
                     assert_eq!(fs::metadata(root.join("ro")).unwrap().mode() & 0o777, mode);
                 }
                 set_mode(&root.join("ro"), 0o700);
@@ -119,7 +119,7 @@ fn owners_that_cannot_be_given_are_named() {
                 &vec![(foreign, vec![]), (entry("null", EntryKind::CharacterDevice(0x103)), vec![])],
             );
             assert_eq!(fs::metadata(dir.join("target/f")).unwrap().mode() & 0o7777, 0o755);
-            let told: Vec<_> = target.finish().unwrap().iter().map(|p| p.what).collect();
+            let told: Vec<_> = target.finish(true).unwrap().iter().map(|p| p.what).collect();
             use ProblemKind as K;
             assert_eq!(told, [K::OwnerNotRestored, K::ModeNotRestored, K::NotRestored]);
         },
@@ -143,7 +143,7 @@ fn a_folder_that_refuses_names_only_what_it_refuses() {
         let tree = vec![(file("closed/f", 1), b"x".to_vec()), (file("open/f", 1), b"x".to_vec())];
         assert_eq!(put(&target, &tree), 1);
         assert_eq!(
-            target.finish().unwrap()[0].to_string(),
+            target.finish(true).unwrap()[0].to_string(),
             "closed/f: cannot be restored: Permission denied (os error 13)"
         );
     });

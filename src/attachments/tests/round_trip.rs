@@ -37,7 +37,7 @@ fn round_trip(source: &Path) -> tempfile::TempDir {
     let root = dir.path().join("new/target");
     let target = Target::open(&root, RestoreOptions::default()).unwrap();
     put(&target, &before);
-    let problems = target.finish().unwrap();
+    let problems = target.finish(true).unwrap();
     assert!(problems.is_empty(), "{problems:?}");
 
     let (after, problems) = take(&root.join("attachments/x"));
@@ -206,7 +206,7 @@ fn attributes_that_the_target_gives_are_taken_away() {
     rustix::fs::setxattr(&path, "user.more", b"1", XattrFlags::empty()).unwrap();
     let target = Target::open(&restored.path().join("new/target"), RestoreOptions::default()).unwrap();
     put(&target, &tree);
-    assert!(target.finish().unwrap().is_empty());
+    assert!(target.finish(true).unwrap().is_empty());
     let fd = fs::File::open(&path).unwrap();
     let left: Vec<Attribute> = Place::Opened(&fd).read().unwrap();
     assert!(left.iter().all(|a| a.name != b"user.more"));

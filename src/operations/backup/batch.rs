@@ -88,7 +88,10 @@ impl Batcher {
 
     /// Reads a whole content with `read` (which returns 0 at its end) and cuts it.
     /// Returns the number of bytes read, or the error of `read`.
-    pub fn content(&mut self, mut read: impl FnMut(&mut [u8]) -> std::io::Result<usize>) -> Result<std::io::Result<u64>> {
+    pub fn content(
+        &mut self,
+        mut read: impl FnMut(&mut [u8]) -> std::io::Result<usize>,
+    ) -> Result<std::io::Result<u64>> {
         let mut total = 0;
         loop {
             if self.start >= BATCH_BYTES {

@@ -81,7 +81,8 @@ fn read_command(
     let object = format!("dump command `{command}`");
     let failed = |e| Error::io(Kind::Source, format!("{object}: not run"), e);
     let mut child = shell(command).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().map_err(failed)?;
-    let output = child.stdout.take().ok_or_else(|| Error::new(Kind::Failed, format!("{object}: no output")))?;
+    let output =
+        child.stdout.take().ok_or_else(|| Error::new(Kind::Failed, format!("{object}: no output")))?;
     let mut output = output;
     let streamed = stream(&mut output, path, &object, progress, batcher);
     drop(output);
@@ -90,11 +91,14 @@ fn read_command(
         let _ = child.kill();
     }
     let status = child.wait().map_err(failed)?;
-    let size = streamed.or_else(|e| if e.kind() == Kind::Source && !status.success() { Ok(0) } else { Err(e) })?;
+    let size =
+        streamed.or_else(|e| if e.kind() == Kind::Source && !status.success() { Ok(0) } else { Err(e) })?;
     match status.success() {
         true => end(path.clone(), metadata, size, batcher),
-        false => Err(Error::new(Kind::Source, format!("{object}: failed with {status}, so nothing was committed"))
-            .hint("its own messages stand above")),
+        false => {
+            Err(Error::new(Kind::Source, format!("{object}: failed with {status}, so nothing was committed"))
+                .hint("its own messages stand above"))
+        }
     }
 }
 

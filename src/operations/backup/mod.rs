@@ -16,7 +16,10 @@ use crate::entry::{ChunkRef, Entry, EntryKind};
 use crate::error::{Error, Kind, Result};
 use crate::ids::SnapshotId;
 use crate::progress::Progress;
-use crate::snapshot::{Catalog, Counts, Ledger, LedgerEntry, ListWriter, ManifestWriter, SnapshotRecord, SourceKind, SourceRecord};
+use crate::snapshot::{
+    Catalog, Counts, Ledger, LedgerEntry, ListWriter, ManifestWriter, SnapshotRecord, SourceKind,
+    SourceRecord,
+};
 use batch::{Batch, Piece};
 use crossbeam_channel::{Sender, bounded};
 use rayon::ThreadPool;
@@ -63,7 +66,9 @@ impl Source {
         let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
         let (kind, name, origin) = match self {
             Source::DumpFile { name, path } => (SourceKind::DumpFile, name, bytes(path)),
-            Source::DumpCommand { name, command } => (SourceKind::DumpCommand, name, command.clone().into_bytes()),
+            Source::DumpCommand { name, command } => {
+                (SourceKind::DumpCommand, name, command.clone().into_bytes())
+            }
             Source::StandardInput { name } => (SourceKind::StandardInput, name, Vec::new()),
             Source::Attachments { label, root } => (SourceKind::Attachments, label, bytes(root)),
         };

@@ -22,7 +22,8 @@ pub struct Previous<'a> {
 impl<'a> Previous<'a> {
     /// Starts with the entries of `record`; with none, nothing is recognised.
     pub fn new(store: &'a ChunkStore, record: Option<&SnapshotRecord>) -> Previous<'a> {
-        let mut previous = Previous { reader: None, current: None, time: Timestamp::default(), failure: None };
+        let mut previous =
+            Previous { reader: None, current: None, time: Timestamp::default(), failure: None };
         if let Some(record) = record {
             previous.time = record.time;
             match ManifestReader::new(store, &record.manifest) {

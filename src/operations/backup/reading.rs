@@ -58,7 +58,8 @@ pub fn read_all(
         }
     }
     if let Some(failure) = files.previous.failure.take() {
-        let note = format!("previous snapshot cannot be read to its end, so files were read again: {failure}");
+        let note =
+            format!("previous snapshot cannot be read to its end, so files were read again: {failure}");
         files.batcher.say(Piece::Note(note))?;
     }
     files.batcher.finish()
@@ -145,4 +146,3 @@ impl FileReader<'_> {
         Ok(None)
     }
 }
-

@@ -85,7 +85,9 @@ fn groups<'a>(
                 None => {
                     done = true;
                     if data != total {
-                        return Some(Err(Error::damaged(format!("chunks hold {data} bytes, expected {total}"))));
+                        return Some(Err(Error::damaged(format!(
+                            "chunks hold {data} bytes, expected {total}"
+                        ))));
                     }
                 }
             }
@@ -95,7 +97,13 @@ fn groups<'a>(
 }
 
 /// Writes the content of `entry`. Chunks are fetched in parallel by the current thread pool.
-pub fn write(store: &ChunkStore, entry: &Entry, content: &Content, writer: &FileWriter, progress: &Progress) -> Result<()> {
+pub fn write(
+    store: &ChunkStore,
+    entry: &Entry,
+    content: &Content,
+    writer: &FileWriter,
+    progress: &Progress,
+) -> Result<()> {
     let kind = chunk_kind(entry);
     let layout = Layout::of(content);
     let one = |(data, chunk): (u64, ChunkRef)| {
@@ -119,7 +127,13 @@ pub fn write(store: &ChunkStore, entry: &Entry, content: &Content, writer: &File
 
 /// Whether `file` holds exactly the content of `entry`: computes the ids of its bytes, so nothing is
 /// read from the container but lists.
-pub fn matches(store: &ChunkStore, entry: &Entry, content: &Content, file: &File, progress: &Progress) -> Result<bool> {
+pub fn matches(
+    store: &ChunkStore,
+    entry: &Entry,
+    content: &Content,
+    file: &File,
+    progress: &Progress,
+) -> Result<bool> {
     if file.metadata().map(|m| m.len()).ok() != Some(content.size) {
         return Ok(false);
     }
@@ -157,7 +171,9 @@ fn holes_are_zero(content: &Content, file: &File) -> Result<bool> {
         };
         while at < hole.offset + hole.length {
             let length = (hole.offset + hole.length - at).min(buffer.len() as u64) as usize;
-            if file.read_exact_at(&mut buffer[..length], at).is_err() || buffer[..length].iter().any(|&b| b != 0) {
+            if file.read_exact_at(&mut buffer[..length], at).is_err()
+                || buffer[..length].iter().any(|&b| b != 0)
+            {
                 return Ok(false);
             }
             at += length as u64;

@@ -20,6 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use content::chunk_kind;
 pub use space::Need;
 
 /// Data bytes of files that are written side by side.
@@ -136,7 +137,8 @@ fn survey(store: &ChunkStore, record: &SnapshotRecord, selection: &Selection) ->
 /// Tells, without writing, what a restore would need: entries, bytes, space.
 pub fn need(store: &ChunkStore, record: &SnapshotRecord, plan: &RestorePlan) -> Result<Need> {
     let wanted = survey(store, record, &plan.selection)?;
-    let target = plan.target.exists().then(|| Target::open_existing(&plan.target, plan.options)).transpose()?;
+    let target =
+        plan.target.exists().then(|| Target::open_existing(&plan.target, plan.options)).transpose()?;
     space::need(chosen(store, record, &plan.selection, &wanted)?, &plan.target, target.as_ref())
 }
 

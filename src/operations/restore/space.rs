@@ -26,8 +26,7 @@ impl Need {
         if free >= self.space_bytes {
             return Ok(());
         }
-        let message =
-            format!("{}: {} bytes are needed, {free} are free", target.display(), self.space_bytes);
+        let message = format!("{}: {} bytes are needed, {free} are free", target.display(), self.space_bytes);
         Err(Error::new(Kind::Full, message).hint("nothing was written; free space or choose another folder"))
     }
 }
@@ -41,7 +40,11 @@ fn free_bytes(target: &Path) -> Option<u64> {
 }
 
 /// Adds up what `entries` need; what stands finished in `there` needs nothing.
-pub fn need(entries: impl Iterator<Item = Result<Entry>>, root: &Path, there: Option<&Target>) -> Result<Need> {
+pub fn need(
+    entries: impl Iterator<Item = Result<Entry>>,
+    root: &Path,
+    there: Option<&Target>,
+) -> Result<Need> {
     let mut need = Need::default();
     // Each file is written beside the one it replaces, so the highest water mark counts.
     let mut level: i128 = 0;
@@ -51,7 +54,9 @@ pub fn need(entries: impl Iterator<Item = Result<Entry>>, root: &Path, there: Op
         let Ok(entry) = entry else { break };
         need.entries += 1;
         let bytes = match &entry.kind {
-            EntryKind::File(content) | EntryKind::Dump(content) => content.data_bytes().unwrap_or(content.size),
+            EntryKind::File(content) | EntryKind::Dump(content) => {
+                content.data_bytes().unwrap_or(content.size)
+            }
             EntryKind::Folder => BLOCK_BYTES,
             _ => 0,
         };

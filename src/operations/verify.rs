@@ -1,0 +1,351 @@
+//! Verify: quick, scrub, full (`format-spec/container.md`, Verification). It promises to read each
+//! segment once however many snapshots share it, to tell what is lost from what parity mends, and
+//! to name every snapshot and file that a loss touches.
+
+use crate::chunk_store::{ChunkStore, SegmentReport};
+use crate::container::header::Header;
+use crate::container::scrub::{self, LiveSegments};
+use crate::container::segment::Health;
+use crate::crypto::ObjectKind;
+use crate::entry::{ChunkRef, Entry, EntryPath};
+use crate::error::{Error, Kind, Result};
+use crate::ids::{ChunkId, SnapshotId};
+use crate::progress::Progress;
+use crate::snapshot::{Catalog, ChunkRefs, Level, ManifestReader, SnapshotRecord};
+use crate::storage::Storage;
+use rayon::ThreadPool;
+use rayon::prelude::*;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// One thing that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The object: a header copy, a segment, a chunk, an index run.
+    pub object: String,
+    /// What is wrong.
+    pub reason: String,
+    /// Whether parity or a second copy makes good for it.
+    pub is_mendable: bool,
+}
+
+/// A file, or a whole manifest, that a loss touches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Affected {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The entry; `None`: the manifest itself, from some entry on.
+    pub path: Option<EntryPath>,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Generation that was looked at.
+    pub generation: u64,
+    /// Segments that were read whole.
+    pub segments: u64,
+    /// Bytes of those.
+    pub read_bytes: u64,
+    /// Chunk copies that were opened and named again.
+    pub chunks: u64,
+    /// Snapshots whose manifests were read.
+    pub snapshots: u64,
+    /// What is damaged.
+    pub damaged: Vec<Damage>,
+    /// What that touches.
+    pub affected: Vec<Affected>,
+}
+
+impl VerifyReport {
+    fn add(&mut self, object: impl Into<String>, reason: impl Into<String>, is_mendable: bool) {
+        self.damaged.push(Damage { object: object.into(), reason: reason.into(), is_mendable });
+    }
+
+    /// Whether something is beyond mending.
+    pub fn has_losses(&self) -> bool {
+        !self.affected.is_empty() || self.damaged.iter().any(|d| !d.is_mendable)
+    }
+}
+
+/// Scrub: every live sector against its checksum. Needs no key, so it can run where none must be.
+pub fn scrub(
+    storage: &dyn Storage,
+    name: &str,
+    pool: &Arc<ThreadPool>,
+    progress: &Progress,
+) -> Result<VerifyReport> {
+    let header = Header::read(storage).map_err(|e| e.at(name))?;
+    let mut report = VerifyReport::default();
+    note_header(storage, &header, &mut report);
+    let live = LiveSegments::read(storage, &header).map_err(|e| e.at(name))?;
+    report.generation = live.generation;
+    let size = header.geometry.segment_bytes as u64;
+    progress.expect(live.hashes.len() as u64, live.hashes.len() as u64 * size);
+    let slots: Vec<_> = live.hashes.into_iter().collect();
+    let check = |buffer: &mut Vec<u8>, (slot, hash): &(u32, _)| {
+        progress.check()?;
+        let health = scrub::check(storage, &header, *slot, *hash, buffer);
+        progress.advance(1, size);
+        Ok((*slot, health))
+    };
+    let found: Vec<Result<(u32, Health)>> =
+        pool.install(|| slots.par_iter().with_max_len(4).map_init(Vec::new, check).collect());
+    for result in found {
+        let (slot, health) = result?;
+        report.segments += 1;
+        report.read_bytes += size;
+        note_health(slot, &health, &mut report);
+    }
+    Ok(report)
+}
+
+fn note_header(storage: &dyn Storage, header: &Header, report: &mut VerifyReport) {
+    for rotten in &header.rotten {
+        report.add(rotten.clone(), "is not as it was written", true);
+    }
+    let (_, rotten) = header.superblocks(storage);
+    if rotten > 0 {
+        report.add("superblock", format!("{rotten} of 4 copies are not as they were written"), rotten < 4);
+    }
+}
+
+fn note_health(slot: u32, health: &Health, report: &mut VerifyReport) {
+    let object = format!("segment in slot {slot}");
+    match health {
+        Health::Whole => {}
+        Health::Healed(sectors) => {
+            report.add(object, format!("{sectors} bad sectors, which parity mends"), true)
+        }
+        Health::Dead(Some(sectors)) => {
+            report.add(object, format!("{sectors} bad sectors, more than parity can mend"), false);
+        }
+        Health::Dead(None) => report.add(object, "both checksum tables are damaged", false),
+    }
+}
+
+/// Quick or full verification of an open container.
+pub fn verify(
+    store: &ChunkStore,
+    level: Level,
+    pool: &Arc<ThreadPool>,
+    progress: &Progress,
+) -> Result<VerifyReport> {
+    let mut report =
+        VerifyReport { generation: store.container().state().root.generation, ..Default::default() };
+    note_header(&**store.container().base().storage(), store.container().header(), &mut report);
+    if store.container().has_fallen_back() {
+        report.add("newest commit", "cannot be opened; its predecessor was", false);
+    }
+    let lost = match level {
+        Level::Full => segments(store, pool, progress, &mut report)?,
+        Level::Quick | Level::Scrub => Lost::default(),
+    };
+    for (number, failure) in store.check_index() {
+        report.add(format!("index run {number}"), failure.to_string(), true);
+    }
+    manifests(store, &lost, progress, &mut report)?;
+    for slot in store.container().healed_slots() {
+        let object = format!("segment in slot {slot}");
+        if !report.damaged.iter().any(|d| d.object == object) {
+            report.add(object, "bad sectors, which parity mends", true);
+        }
+    }
+    Ok(report)
+}
+
+/// What the segments could not give.
+#[derive(Default)]
+struct Lost {
+    chunks: HashSet<ChunkId>,
+    /// Segments whose directories are lost: their chunks must be tried one by one.
+    unlisted: HashSet<u32>,
+}
+
+fn segments(
+    store: &ChunkStore,
+    pool: &Arc<ThreadPool>,
+    progress: &Progress,
+    report: &mut VerifyReport,
+) -> Result<Lost> {
+    let slots = store.live_slots();
+    let size = store.container().base().geometry.segment_bytes as u64;
+    progress.expect(slots.len() as u64, slots.len() as u64 * size);
+    let check = |slot: &u32| {
+        progress.check()?;
+        let checked = store.check_segment(*slot);
+        progress.advance(1, size);
+        Ok((*slot, checked))
+    };
+    let found: Vec<Result<(u32, Result<SegmentReport>)>> =
+        pool.install(|| slots.par_iter().with_max_len(1).map(check).collect());
+    let mut lost = Lost::default();
+    let mut faults = HashMap::new();
+    for result in found {
+        let (slot, checked) = result?;
+        report.segments += 1;
+        report.read_bytes += size;
+        match checked {
+            Ok(segment) => note_segment(segment, &mut lost, &mut faults, report),
+            Err(error) => {
+                report.add(format!("segment in slot {slot}"), error.to_string(), false);
+                lost.unlisted.insert(slot);
+            }
+        }
+    }
+    for (id, bad) in faults {
+        let copies = store.locate(&id)?;
+        let whole =
+            copies.iter().any(|c| !bad.contains(&c.location) && !lost.unlisted.contains(&c.location.slot));
+        if !whole {
+            lost.chunks.insert(id);
+        }
+    }
+    Ok(lost)
+}
+
+fn note_segment(
+    segment: SegmentReport,
+    lost: &mut Lost,
+    faults: &mut HashMap<ChunkId, Vec<crate::container::root::Location>>,
+    report: &mut VerifyReport,
+) {
+    note_health(segment.slot, &segment.health, report);
+    report.chunks += segment.chunk_count;
+    if segment.directory_lost {
+        report.add(format!("directory of the segment in slot {}", segment.slot), "cannot be opened", false);
+        lost.unlisted.insert(segment.slot);
+    }
+    for fault in segment.faults {
+        report.add(format!("chunk {}", fault.id), fault.reason, false);
+        faults.entry(fault.id).or_default().push(fault.location);
+    }
+    for object in segment.lost_objects {
+        report.add(format!("{object} in slot {}", segment.slot), "one copy cannot be opened", true);
+    }
+}
+
+/// Reads every manifest and holds what it names against what is lost.
+fn manifests(store: &ChunkStore, lost: &Lost, progress: &Progress, report: &mut VerifyReport) -> Result<()> {
+    let catalog = match Catalog::read(store) {
+        Ok(catalog) => catalog,
+        Err(error) if error.kind() == Kind::Damaged => {
+            report.add("catalog", error.to_string(), false);
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut seen = Seen { store, lost, whole: HashSet::new(), broken: HashMap::new() };
+    for record in &catalog.snapshots {
+        progress.check()?;
+        report.snapshots += 1;
+        manifest(record, &mut seen, progress, report)?;
+    }
+    for (id, reason) in seen.broken.into_iter().filter_map(|(id, reason)| Some((id, reason?))) {
+        let object = format!("chunk {id}");
+        if !report.damaged.iter().any(|d| d.object == object) {
+            report.add(object, reason, false);
+        }
+    }
+    report.damaged.sort_by(|a, b| a.object.cmp(&b.object));
+    Ok(())
+}
+
+fn manifest(
+    record: &SnapshotRecord,
+    seen: &mut Seen,
+    progress: &Progress,
+    report: &mut VerifyReport,
+) -> Result<()> {
+    let mut hit = |path: Option<EntryPath>| report.affected.push(Affected { snapshot: record.id, path });
+    let entries = match ManifestReader::new(seen.store, &record.manifest) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == Kind::Damaged => {
+            hit(None);
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        progress.check()?;
+        match entry {
+            Ok(entry) => {
+                if !seen.is_whole(&entry)? {
+                    hit(Some(entry.path));
+                }
+            }
+            Err(error) if error.kind() == Kind::Damaged => hit(None),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What is known of contents, so that those which snapshots share are looked at once.
+struct Seen<'a> {
+    store: &'a ChunkStore,
+    lost: &'a Lost,
+    /// First bytes of the hash of a chunk list whose chunks are all there.
+    whole: HashSet<u64>,
+    /// Chunks that are lost, with the reason where this walk found it.
+    broken: HashMap<ChunkId, Option<String>>,
+}
+
+impl Seen<'_> {
+    fn is_whole(&mut self, entry: &Entry) -> Result<bool> {
+        let Some(content) = entry.kind.content() else { return Ok(true) };
+        let hash = blake3::hash(&crate::codec::encode(&content.chunks));
+        let mut key = [0; 8];
+        key.copy_from_slice(&hash.as_bytes()[..8]);
+        let key = u64::from_le_bytes(key);
+        if self.whole.contains(&key) {
+            return Ok(true);
+        }
+        let kind = super::restore::chunk_kind(entry);
+        let mut whole = true;
+        let mut length = 0u64;
+        let chunks = match ChunkRefs::new(self.store, &content.chunks) {
+            Ok(chunks) => chunks,
+            Err(error) if error.kind() == Kind::Damaged => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        for chunk in chunks {
+            match chunk {
+                Ok(chunk) => {
+                    length = length.saturating_add(u64::from(chunk.length));
+                    whole &= self.chunk_is_there(kind, &chunk)?;
+                }
+                Err(error) if error.kind() == Kind::Damaged => whole = false,
+                Err(error) => return Err(error),
+            }
+        }
+        whole &= content.data_bytes() == Some(length);
+        if whole {
+            self.whole.insert(key);
+        }
+        Ok(whole)
+    }
+
+    fn chunk_is_there(&mut self, kind: ObjectKind, chunk: &ChunkRef) -> Result<bool> {
+        if self.lost.chunks.contains(&chunk.id) || self.broken.contains_key(&chunk.id) {
+            return Ok(false);
+        }
+        let copies = self.store.locate(&chunk.id)?;
+        let listed = copies.iter().any(|c| !self.lost.unlisted.contains(&c.location.slot));
+        if listed {
+            return Ok(true);
+        }
+        let failure = match copies.is_empty() {
+            true => Some(Error::damaged("is not in the index")),
+            // Its segment's directory is lost, but the index knows where it lies.
+            false => self.store.get(kind, chunk).err(),
+        };
+        match failure {
+            Some(error) => {
+                self.broken.insert(chunk.id, Some(error.to_string()));
+                Ok(false)
+            }
+            None => Ok(true),
+        }
+    }
+}
