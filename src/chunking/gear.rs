@@ -29,6 +29,12 @@ impl GearTable {
     pub(super) fn roll(&self, hash: u64, byte: u8) -> u64 {
         (hash << 1).wrapping_add(self.0[byte as usize])
     }
+
+    /// The numbers, for the vectors.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().copied()
+    }
 }
 
 impl std::fmt::Debug for GearTable {

@@ -10,3 +10,6 @@ mod sizes;
 pub use cutter::Cutter;
 pub use gear::GearTable;
 pub use sizes::Sizes;
+
+#[cfg(test)]
+mod tests;

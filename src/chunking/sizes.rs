@@ -19,15 +19,15 @@ pub struct Sizes {
 
 impl Sizes {
     /// For SQL dumps.
-    pub const DUMP: Sizes = Sizes::around(64 << 10);
+    pub const DUMP: Sizes = Sizes::around(16 << 10);
     /// For attachment files.
     pub const ATTACHMENT: Sizes = Sizes::around(256 << 10);
     /// For manifests.
-    pub const MANIFEST: Sizes = Sizes::around(32 << 10);
+    pub const MANIFEST: Sizes = Sizes::around(8 << 10);
 
-    /// A quarter of `average` up to three times it: the ratio all streams share.
+    /// Half of `average` up to three times it: the ratio all streams share.
     const fn around(average: u32) -> Sizes {
-        let sizes = Sizes { min: average / 4, average, max: average * 3 };
+        let sizes = Sizes { min: average / 2, average, max: average * 3 };
         assert!(sizes.is_valid());
         sizes
     }

@@ -1,6 +1,6 @@
 //! Packing: the choice of a codec and its proof (`format-spec/compression.md`, Choice).
 
-use super::{Decompressor, STORED, ZSTD};
+use super::{Decompressor, SAMPLES16, STORED, ZSTD, samples};
 use crate::error::{Error, Kind, Result};
 use zstd::zstd_safe::{CCtx, CParameter, ErrorCode, compress_bound};
 
@@ -13,6 +13,15 @@ const MAX_PLAIN_BYTES: usize = 1 << WINDOW_LOG;
 /// from frame to frame, so that every chunk needs a new context.
 const LAST_QUICK_LEVEL: i32 = 3;
 
+/// A chunk is looked at, and its filter tried, in this many pieces, spread evenly.
+const PIECES: usize = 4;
+/// The bytes looked at in each piece.
+const GLANCE_BYTES: usize = 1 << 10;
+/// The bytes tried in each piece.
+const TRIAL_BYTES: usize = 8 << 10;
+/// Chunks whose sample differences are longer than this on average are not tried.
+const MAX_SAMPLE_BITS: u64 = 10;
+
 /// Packs chunks at one level; one per thread.
 pub struct Compressor {
     level: i32,
@@ -21,6 +30,8 @@ pub struct Compressor {
     proof: Decompressor,
     packed: Vec<u8>,
     unpacked: Vec<u8>,
+    trial: Vec<u8>,
+    filtered: Vec<u8>,
 }
 
 impl Compressor {
@@ -37,6 +48,8 @@ impl Compressor {
             proof: Decompressor::new(),
             packed: Vec::new(),
             unpacked: Vec::new(),
+            trial: Vec::new(),
+            filtered: Vec::new(),
         })
     }
 
@@ -59,6 +72,14 @@ impl Compressor {
         if plain.is_empty() || plain.len() > MAX_PLAIN_BYTES {
             return STORED;
         }
+        if let Some(phase) = self.filter_for(plain) {
+            samples::separate(plain, phase, &mut self.filtered);
+            if compress(&mut self.quick, &self.filtered, &mut self.packed).is_ok()
+                && is_worth_it(self.packed.len(), plain.len())
+            {
+                return SAMPLES16 + phase as u8;
+            }
+        }
         if compress(&mut self.quick, plain, &mut self.packed).is_err()
             || !is_worth_it(self.packed.len(), plain.len())
         {
@@ -74,6 +95,23 @@ impl Compressor {
         ZSTD
     }
 
+    /// The phase of 16-bit samples in `plain`, if a trial says that filtering them pays.
+    fn filter_for(&mut self, plain: &[u8]) -> Option<usize> {
+        if plain.len() < PIECES * GLANCE_BYTES {
+            return None;
+        }
+        take_pieces(plain, GLANCE_BYTES, &mut self.trial);
+        let (phase, bits, count) = samples::glance(&self.trial);
+        if bits > MAX_SAMPLE_BITS * count {
+            return None;
+        }
+        take_pieces(plain, TRIAL_BYTES, &mut self.trial);
+        samples::separate(&self.trial, phase, &mut self.filtered);
+        let with = compress(&mut self.quick, &self.filtered, &mut self.packed).ok()?;
+        let without = compress(&mut self.quick, &self.trial, &mut self.packed).ok()?;
+        (with + without / 8 < without).then_some(phase)
+    }
+
     /// Whether `packed` gives `plain` again.
     fn proves(&mut self, codec: u8, plain: &[u8]) -> bool {
         self.unpacked.clear();
@@ -86,6 +124,17 @@ impl std::fmt::Debug for Compressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Compressor(level {})", self.level)
     }
+}
+
+/// Replaces `pieces` by `length` bytes from each of [`PIECES`] evenly spread even offsets.
+fn take_pieces(plain: &[u8], length: usize, pieces: &mut Vec<u8>) {
+    pieces.clear();
+    if plain.len() <= PIECES * length {
+        pieces.extend_from_slice(plain);
+        return;
+    }
+    let step = (plain.len() - length) / (PIECES - 1) & !1;
+    (0..PIECES).for_each(|piece| pieces.extend_from_slice(&plain[piece * step..][..length]));
 }
 
 /// Whether at least one byte in 64 is saved.

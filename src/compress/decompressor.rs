@@ -3,13 +3,14 @@
 //!
 //! [`Kind::Damaged`]: crate::error::Kind::Damaged
 
-use super::{STORED, ZSTD, frame};
+use super::{SAMPLES16, SAMPLES16_ODD, STORED, ZSTD, frame, samples};
 use crate::error::{Error, Kind, Result};
 use zstd::zstd_safe::DCtx;
 
 /// Unpacks chunks; one per thread.
 pub struct Decompressor {
     context: DCtx<'static>,
+    filtered: Vec<u8>,
 }
 
 impl Default for Decompressor {
@@ -21,7 +22,7 @@ impl Default for Decompressor {
 impl Decompressor {
     /// A decompressor for every codec this program knows.
     pub fn new() -> Decompressor {
-        Decompressor { context: DCtx::create() }
+        Decompressor { context: DCtx::create(), filtered: Vec::new() }
     }
 
     /// Appends to `out` the `length` bytes that `packed` stands for.
@@ -38,7 +39,12 @@ impl Decompressor {
                     packed.len()
                 )));
             }
-            ZSTD => self.inflate(packed, length, out)?,
+            ZSTD => inflate(&mut self.context, packed, length, out)?,
+            SAMPLES16 | SAMPLES16_ODD => {
+                self.filtered.clear();
+                inflate(&mut self.context, packed, length, &mut self.filtered)?;
+                samples::restore(&self.filtered, usize::from(codec - SAMPLES16), out);
+            }
             _ => {
                 return Err(Error::new(Kind::FutureVersion, format!("chunk of codec {codec}"))
                     .hint("a newer version of this program can read it"));
@@ -46,19 +52,18 @@ impl Decompressor {
         }
         Ok(())
     }
+}
 
-    /// Appends the content of the one frame `packed`.
-    fn inflate(&mut self, packed: &[u8], length: usize, out: &mut Vec<u8>) -> Result<()> {
-        frame::check(packed, length)?;
-        let before = out.len();
-        out.resize(before + length, 0);
-        let result = self.context.decompress(&mut out[before..], packed).map_err(frame::refused);
-        match result {
-            Ok(written) if written == length => Ok(()),
-            other => {
-                out.truncate(before);
-                Err(other.err().unwrap_or_else(|| Error::damaged("compressed chunk: too short")))
-            }
+/// Appends the content of the one frame `packed`.
+fn inflate(context: &mut DCtx<'static>, packed: &[u8], length: usize, out: &mut Vec<u8>) -> Result<()> {
+    frame::check(packed, length)?;
+    let before = out.len();
+    out.resize(before + length, 0);
+    match context.decompress(&mut out[before..], packed).map_err(frame::refused) {
+        Ok(written) if written == length => Ok(()),
+        other => {
+            out.truncate(before);
+            Err(other.err().unwrap_or_else(|| Error::damaged("compressed chunk: too short")))
         }
     }
 }

@@ -6,6 +6,7 @@
 mod compressor;
 mod decompressor;
 mod frame;
+mod samples;
 
 pub use compressor::Compressor;
 pub use decompressor::Decompressor;
@@ -14,6 +15,10 @@ pub use decompressor::Decompressor;
 pub const STORED: u8 = 0;
 /// Codec number: one zstd frame.
 pub const ZSTD: u8 = 1;
+/// Codec number: one zstd frame of differences of 16-bit samples that start at the first byte.
+pub const SAMPLES16: u8 = 2;
+/// Codec number: the same with samples that start at the second byte.
+pub const SAMPLES16_ODD: u8 = 3;
 
 #[cfg(test)]
 mod tests;
