@@ -1,7 +1,7 @@
 //! Measures what chunk sizes cost: plays trees (one per night, in order) through the cutter and
 //! the compressor and prints a row per stream and candidate (`format-spec/chunking.md`, Why these
 //! sizes). Run with `cargo bench --bench chunk_sizes -- FIRST-TREE NEXT-TREE...`; files that end
-//! in `.sql` are dumps, all others attachments.
+//! in `.sql` are dumps, all others attachments; a manifest is made up from the attachments' paths.
 
 use coffer::chunking::{Cutter, Sizes};
 use coffer::compress::{Compressor, STORED};
@@ -66,11 +66,13 @@ fn main() -> std::io::Result<()> {
         "| stream | min / average / max, KiB | chunks | mean, KiB | first night, MB | later nights, MB | all, MB | filtered, MB | cut, MB/s | pack, MB/s |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
-    for (stream, averages) in [("dump", [8, 16, 32, 64]), ("attachment", [64, 128, 256, 512])] {
-        let files = trees.iter().map(|t| files(t, stream == "dump")).collect::<Result<Vec<_>, _>>()?;
+    let candidates =
+        [("dump", [8, 16, 32, 64]), ("attachment", [64, 128, 256, 512]), ("manifest", [4, 8, 16, 32])];
+    for (stream, averages) in candidates {
+        let nights = trees.iter().map(|t| files(t, stream == "dump")).collect::<Result<Vec<_>, _>>()?;
         for average in averages {
             for (low, high) in [(4, 3), (2, 3)] {
-                measure(stream, &files, average << 10, (low, high), level)?;
+                measure(stream, &nights, average << 10, (low, high), level)?;
             }
         }
     }
@@ -90,10 +92,14 @@ fn measure(
     let mut tally = Tally::default();
     let (mut bytes, mut first) = (0, 0);
     for (night, files) in nights.iter().enumerate() {
-        for file in files {
-            let content = std::fs::read(file)?;
+        let mut add = |content: &[u8]| {
             bytes += content.len();
-            tally.add(&content, &cutter, &mut compressor);
+            tally.add(content, &cutter, &mut compressor);
+        };
+        if stream == "manifest" {
+            add(&manifest(files)?);
+        } else {
+            files.iter().try_for_each(|file| std::fs::read(file).map(|content| add(&content)))?;
         }
         if night == 0 {
             first = tally.total();
@@ -116,6 +122,26 @@ fn measure(
         mb(tally.unique_bytes) / tally.pack.as_secs_f64(),
     );
     Ok(())
+}
+
+/// What a manifest of `files` is like: path, some metadata and a chunk id for every 256 KiB, which
+/// stay the same from night to night while the file does.
+fn manifest(files: &[PathBuf]) -> std::io::Result<Vec<u8>> {
+    let mut stream = Vec::new();
+    for file in files {
+        let (length, path) = (file.metadata()?.len(), file.components().collect::<Vec<_>>());
+        // Without the name of the tree, which differs between nights.
+        let inner: PathBuf = path.iter().rev().take(4).rev().collect();
+        stream.extend_from_slice(inner.as_os_str().as_encoded_bytes());
+        stream.extend_from_slice(&length.to_le_bytes());
+        let mut output = blake3::Hasher::new();
+        output.update(inner.as_os_str().as_encoded_bytes()).update(&length.to_le_bytes());
+        let mut unique = vec![0; 12 + 36 * length.div_ceil(256 << 10) as usize];
+        output.finalize_xof().fill(&mut unique);
+        stream.extend_from_slice(&unique);
+        stream.extend_from_slice(&[0; 40]);
+    }
+    Ok(stream)
 }
 
 /// The regular files under `tree` in path order: the dumps, or all others.

@@ -28,7 +28,7 @@ pub struct Compressor {
     /// For `level` itself if that is quick, else for the trial.
     quick: CCtx<'static>,
     proof: Decompressor,
-    packed: Vec<u8>,
+    pub(super) packed: Vec<u8>,
     unpacked: Vec<u8>,
     trial: Vec<u8>,
     filtered: Vec<u8>,
@@ -68,7 +68,7 @@ impl Compressor {
     }
 
     /// Fills `packed` and names its codec, or says that `plain` is best stored.
-    fn attempt(&mut self, plain: &[u8]) -> u8 {
+    pub(super) fn attempt(&mut self, plain: &[u8]) -> u8 {
         if plain.is_empty() || plain.len() > MAX_PLAIN_BYTES {
             return STORED;
         }
@@ -113,7 +113,7 @@ impl Compressor {
     }
 
     /// Whether `packed` gives `plain` again.
-    fn proves(&mut self, codec: u8, plain: &[u8]) -> bool {
+    pub(super) fn proves(&mut self, codec: u8, plain: &[u8]) -> bool {
         self.unpacked.clear();
         self.proof.unpack(codec, &self.packed, plain.len(), &mut self.unpacked).is_ok()
             && self.unpacked == plain
