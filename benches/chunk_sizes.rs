@@ -4,7 +4,7 @@
 //! in `.sql` are dumps, all others attachments; a manifest is made up from the attachments' paths.
 
 use coffer::chunking::{Cutter, Sizes};
-use coffer::compress::{Compressor, STORED};
+use coffer::compress::{Compressor, Decompressor, STORED};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -74,6 +74,55 @@ fn main() -> std::io::Result<()> {
             for (low, high) in [(4, 3), (2, 3)] {
                 measure(stream, &nights, average << 10, (low, high), level)?;
             }
+        }
+    }
+    codecs(&files(&trees[0], false)?, level)
+}
+
+/// Prints, for the attachments of one night, what each codec was chosen for, what it gave, and
+/// what plain zstd would have given; both with the unpacking that proves them.
+fn codecs(files: &[PathBuf], level: i32) -> std::io::Result<()> {
+    let cutter = Cutter::new(&KEY, Sizes::ATTACHMENT);
+    let mut compressor = Compressor::new(level).map_err(std::io::Error::other)?;
+    let mut plain_zstd = zstd::bulk::Compressor::new(level)?;
+    let mut rows = [(0, 0, 0, Duration::ZERO, Duration::ZERO, Duration::ZERO); 8];
+    for file in files {
+        let content = std::fs::read(file)?;
+        let mut rest = &content[..];
+        while let Some(length) = cutter.cut(rest, true) {
+            let (chunk, next) = rest.split_at(length);
+            rest = next;
+            let (mut packed, mut back, start) = (Vec::new(), Vec::new(), Instant::now());
+            let codec = compressor.pack(chunk, &mut packed);
+            let row = &mut rows[usize::from(codec)];
+            row.3 += start.elapsed();
+            let start = Instant::now();
+            Decompressor::new().unpack(codec, &packed, length, &mut back).map_err(std::io::Error::other)?;
+            row.4 += start.elapsed();
+            let start = Instant::now();
+            let frame = plain_zstd.compress(chunk)?;
+            zstd::bulk::decompress(&frame, length)?;
+            row.5 += start.elapsed();
+            (row.0, row.1, row.2) = (row.0 + length, row.1 + packed.len(), row.2 + frame.len());
+        }
+    }
+    println!(
+        "\n| codec | plain, MB | packed, MB | ratio | pack, MB/s | unpack, MB/s | zstd alone, MB | ratio | MB/s |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for (codec, (plain, packed, alone, pack, unpack, zstd)) in rows.into_iter().enumerate() {
+        if plain > 0 {
+            let mb = plain as f64 / 1e6;
+            println!(
+                "| {codec} | {mb:.1} | {:.1} | {:.2} | {:.0} | {:.0} | {:.1} | {:.2} | {:.0} |",
+                packed as f64 / 1e6,
+                plain as f64 / packed as f64,
+                mb / pack.as_secs_f64(),
+                mb / unpack.as_secs_f64(),
+                alone as f64 / 1e6,
+                plain as f64 / alone as f64,
+                mb / zstd.as_secs_f64(),
+            );
         }
     }
     Ok(())

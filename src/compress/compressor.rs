@@ -1,6 +1,6 @@
 //! Packing: the choice of a codec and its proof (`format-spec/compression.md`, Choice).
 
-use super::{Decompressor, SAMPLES16, STORED, ZSTD, samples};
+use super::{Decompressor, SAMPLES16, SAMPLES16_ODD, STORED, ZSTD, samples};
 use crate::error::{Error, Kind, Result};
 use zstd::zstd_safe::{CCtx, CParameter, ErrorCode, compress_bound};
 
@@ -77,7 +77,7 @@ impl Compressor {
             if compress(&mut self.quick, &self.filtered, &mut self.packed).is_ok()
                 && is_worth_it(self.packed.len(), plain.len())
             {
-                return SAMPLES16 + phase as u8;
+                return if phase == 0 { SAMPLES16 } else { SAMPLES16_ODD };
             }
         }
         if compress(&mut self.quick, plain, &mut self.packed).is_err()
@@ -86,9 +86,10 @@ impl Compressor {
             return STORED;
         }
         if self.level > LAST_QUICK_LEVEL {
+            // The parameters are those of a context that exists: only memory can be missing here.
             let slow = context(self.level)
                 .and_then(|mut slow| compress(&mut slow, plain, &mut self.packed).map_err(failed));
-            if slow.is_err() {
+            if !slow.is_ok_and(|packed| is_worth_it(packed, plain.len())) {
                 return STORED;
             }
         }
