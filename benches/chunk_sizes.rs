@@ -79,52 +79,72 @@ fn main() -> std::io::Result<()> {
     codecs(&files(&trees[0], false)?, level)
 }
 
-/// Prints, for the attachments of one night, what each codec was chosen for, what it gave, and
-/// what plain zstd would have given; both with the unpacking that proves them.
+/// What became of the chunks of one codec, and what plain zstd would have made of them.
+#[derive(Default)]
+struct Row {
+    plain_bytes: usize,
+    packed_bytes: usize,
+    zstd_bytes: usize,
+    pack: Duration,
+    unpack: Duration,
+    zstd: Duration,
+}
+
+impl Row {
+    fn print(&self, codec: usize) {
+        let mb = |bytes: usize| bytes as f64 / 1e6;
+        let (plain, packed, alone) = (mb(self.plain_bytes), mb(self.packed_bytes), mb(self.zstd_bytes));
+        println!(
+            "| {codec} | {plain:.1} | {packed:.1} | {:.2} | {:.0} | {:.0} | {alone:.1} | {:.2} | {:.0} |",
+            plain / packed,
+            plain / self.pack.as_secs_f64(),
+            plain / self.unpack.as_secs_f64(),
+            plain / alone,
+            plain / self.zstd.as_secs_f64(),
+        );
+    }
+}
+
+/// Prints, for the attachments of one night, what each codec was chosen for and what it gave.
+/// The times of packing contain the unpacking that proves it, also for plain zstd.
 fn codecs(files: &[PathBuf], level: i32) -> std::io::Result<()> {
     let cutter = Cutter::new(&KEY, Sizes::ATTACHMENT);
     let mut compressor = Compressor::new(level).map_err(std::io::Error::other)?;
+    let mut decompressor = Decompressor::new();
     let mut plain_zstd = zstd::bulk::Compressor::new(level)?;
-    let mut rows = [(0, 0, 0, Duration::ZERO, Duration::ZERO, Duration::ZERO); 8];
+    let mut rows: [Row; 8] = Default::default();
+    let (mut packed, mut back) = (Vec::new(), Vec::new());
     for file in files {
         let content = std::fs::read(file)?;
         let mut rest = &content[..];
         while let Some(length) = cutter.cut(rest, true) {
             let (chunk, next) = rest.split_at(length);
             rest = next;
-            let (mut packed, mut back, start) = (Vec::new(), Vec::new(), Instant::now());
+            packed.clear();
+            back.clear();
+            let start = Instant::now();
             let codec = compressor.pack(chunk, &mut packed);
             let row = &mut rows[usize::from(codec)];
-            row.3 += start.elapsed();
+            row.pack += start.elapsed();
             let start = Instant::now();
-            Decompressor::new().unpack(codec, &packed, length, &mut back).map_err(std::io::Error::other)?;
-            row.4 += start.elapsed();
+            let unpacked = decompressor.unpack(codec, &packed, length, &mut back);
+            unpacked.map_err(std::io::Error::other)?;
+            row.unpack += start.elapsed();
             let start = Instant::now();
             let frame = plain_zstd.compress(chunk)?;
             zstd::bulk::decompress(&frame, length)?;
-            row.5 += start.elapsed();
-            (row.0, row.1, row.2) = (row.0 + length, row.1 + packed.len(), row.2 + frame.len());
+            row.zstd += start.elapsed();
+            row.plain_bytes += length;
+            row.packed_bytes += packed.len();
+            row.zstd_bytes += frame.len();
         }
     }
     println!(
         "\n| codec | plain, MB | packed, MB | ratio | pack, MB/s | unpack, MB/s | zstd alone, MB | ratio | MB/s |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    for (codec, (plain, packed, alone, pack, unpack, zstd)) in rows.into_iter().enumerate() {
-        if plain > 0 {
-            let mb = plain as f64 / 1e6;
-            println!(
-                "| {codec} | {mb:.1} | {:.1} | {:.2} | {:.0} | {:.0} | {:.1} | {:.2} | {:.0} |",
-                packed as f64 / 1e6,
-                plain as f64 / packed as f64,
-                mb / pack.as_secs_f64(),
-                mb / unpack.as_secs_f64(),
-                alone as f64 / 1e6,
-                plain as f64 / alone as f64,
-                mb / zstd.as_secs_f64(),
-            );
-        }
-    }
+    let used = rows.iter().enumerate().filter(|(_, row)| row.plain_bytes > 0);
+    used.for_each(|(codec, row)| row.print(codec));
     Ok(())
 }
 

@@ -134,7 +134,7 @@ fn take_pieces(plain: &[u8], length: usize, pieces: &mut Vec<u8>) {
         pieces.extend_from_slice(plain);
         return;
     }
-    let step = (plain.len() - length) / (PIECES - 1) & !1;
+    let step = ((plain.len() - length) / (PIECES - 1)) & !1;
     (0..PIECES).for_each(|piece| pieces.extend_from_slice(&plain[piece * step..][..length]));
 }
 

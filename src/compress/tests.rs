@@ -181,3 +181,10 @@ fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter_map(|b| (b as char).to_digit(16)).map(|d| d as u8).collect();
     digits.chunks(2).map(|two| two[0] << 4 | two[1]).collect()
 }
+
+#[test]
+fn compressors_move_between_threads() {
+    fn moves<T: Send>() {}
+    moves::<Compressor>();
+    moves::<Decompressor>();
+}
