@@ -18,7 +18,7 @@ const PIECES: usize = 4;
 /// The bytes looked at in each piece.
 const GLANCE_BYTES: usize = 1 << 10;
 /// The bytes tried in each piece.
-const TRIAL_BYTES: usize = 8 << 10;
+const TRIAL_BYTES: usize = 4 << 10;
 /// Chunks whose sample differences are longer than this on average are not tried.
 const MAX_SAMPLE_BITS: u64 = 10;
 

@@ -26,15 +26,15 @@ pub(super) fn separate(plain: &[u8], phase: usize, out: &mut Vec<u8>) {
 pub(super) fn restore(filtered: &[u8], phase: usize, out: &mut Vec<u8>) {
     let (head, body, tail) = parts(filtered, phase);
     let (low, high) = body.split_at(body.len() / 2);
-    out.reserve(filtered.len());
-    out.extend_from_slice(head);
+    let start = out.len();
+    out.extend_from_slice(filtered);
+    let body = &mut out[start + head.len()..start + filtered.len() - tail.len()];
     let mut sample = 0u16;
-    for (low, high) in low.iter().zip(high) {
+    for ((low, high), place) in low.iter().zip(high).zip(body.as_chunks_mut::<2>().0) {
         let folded = u16::from_le_bytes([*low, *high]);
         sample = sample.wrapping_add((folded >> 1) ^ (folded & 1).wrapping_neg());
-        out.extend_from_slice(&sample.to_le_bytes());
+        *place = sample.to_le_bytes();
     }
-    out.extend_from_slice(tail);
 }
 
 /// The phase whose differences are smaller and their summed length in bits, with the number of
