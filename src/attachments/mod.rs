@@ -1,25 +1,25 @@
 //! Attachment folders: walking them into entries and restoring entries into folders. The two ends
 //! exchange only [`crate::entry::Entry`] values and bytes; neither knows the container.
 //!
-//! The way in: [`walk`] lists a source in path order, [`file`] reads what it lists, [`exclude`]
+//! The way in: [`walk`] lists a source in path order, [`mod@file`] reads what it lists, [`exclude`]
 //! leaves out what the user does not want. The way out: [`restore`] writes entries beneath one
 //! folder and never outside it, [`compare`] tells how a restored tree differs. Both name what they
 //! could not do as a [`problem`].
 
-pub mod apply;
-pub mod attributes;
-pub mod beneath;
+mod apply;
+mod attributes;
+mod beneath;
 pub mod compare;
 pub mod exclude;
 pub mod file;
-pub mod folder;
-pub mod folder_tree;
-pub mod inspect;
+mod folder;
+mod folder_tree;
+mod inspect;
 pub mod links;
-pub mod names;
+mod names;
 pub mod problem;
 pub mod restore;
-pub mod spot;
+mod spot;
 pub mod walk;
 pub mod write;
 

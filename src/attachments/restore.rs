@@ -113,8 +113,9 @@ impl Target {
         self.inner.is_same(entry, &spot, &stat)
     }
 
-    /// Creates a folder, or takes the one that stands there. Its metadata follow in
-    /// [`Target::finish`].
+    /// Creates a folder, or takes the one that stands there, whatever [`Existing`] says: folders are
+    /// merged. Its metadata follow in [`Target::finish`]. Something else that stands there is
+    /// replaced (a link without being followed), kept or refused.
     pub fn create_folder(&self, entry: &Entry) -> Result<Outcome> {
         let result =
             self.inner.spot(&entry.path).and_then(|spot| spot.make_folder(self.inner.options.existing));
@@ -285,7 +286,7 @@ impl Inner {
     }
 
     fn exists(&self, path: &EntryPath) -> Error {
-        Error::new(Kind::Destination, format!("{}/{path} exists already", self.root.display()))
+        Error::new(Kind::Failed, format!("{}/{path} exists already", self.root.display()))
             .hint("restore into an empty folder, or choose to keep or replace what exists")
     }
 }

@@ -72,7 +72,7 @@ pub fn put_one(target: &Target, entry: &Entry, bytes: &[u8]) -> bool {
 }
 
 /// Restores the whole tree; how many things other than folders were written.
-pub fn put(target: &Target, tree: &Tree) -> usize {
+pub fn put(target: &Target, tree: &[(Entry, Vec<u8>)]) -> usize {
     let written = tree.iter().filter(|(entry, bytes)| put_one(target, entry, bytes));
     written.filter(|(entry, _)| !matches!(entry.kind, EntryKind::Folder)).count()
 }

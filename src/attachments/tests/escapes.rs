@@ -238,37 +238,50 @@ fn a_link_planted_under_the_unfinished_name_is_not_followed() {
     assert_eq!(fs::read(place.target().join("f")).unwrap(), b"x");
 }
 
+/// Swaps the folder `real` and the symbolic link `link` until `stop`.
+fn swap(real: &Path, link: &Path, stop: &AtomicBool) {
+    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
+    while !stop.load(Ordering::Relaxed) {
+        let cwd = rustix::fs::CWD;
+        let _ = rustix::fs::renameat_with(cwd, real, cwd, link, rustix::fs::RenameFlags::EXCHANGE);
+        if !is_link(real) && !is_link(link) {
+            // The restore replaced the link by a folder: plant it anew.
+            let _ = fs::remove_dir_all(link);
+            let _ = symlink("../outside", link);
+        }
+    }
+}
+
 #[test]
 fn a_race_for_a_folder_is_not_won() {
-    for by_component in [false, true] {
+    for (existing, by_component) in [
+        (Existing::Replace, false),
+        (Existing::Replace, true),
+        (Existing::Keep, false),
+        (Existing::Keep, true),
+    ] {
         let place = Place::new();
         let (real, link) = (place.target().join("a"), place.target().join("link"));
         fs::create_dir_all(real.join("b")).unwrap();
         symlink("../outside", &link).unwrap();
         let stop = AtomicBool::new(false);
+        let until = std::time::Instant::now() + std::time::Duration::from_millis(400);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let flags = rustix::fs::RenameFlags::EXCHANGE;
-                while !stop.load(Ordering::Relaxed) {
-                    let cwd = rustix::fs::CWD;
-                    if rustix::fs::renameat_with(cwd, &real, cwd, &link, flags).is_err() {
-                        // The restore replaced the link: plant it anew.
-                        let _ = fs::remove_file(&link);
-                        let _ = symlink("../outside", &link);
-                    }
-                }
-            });
-            for round in 0..300 {
-                let target = place.open(Existing::Replace, by_component);
-                let tree = vec![
+            scope.spawn(|| swap(&real, &link, &stop));
+            let mut round = 0u8;
+            while std::time::Instant::now() < until {
+                round = round.wrapping_add(1);
+                let target = place.open(existing, by_component);
+                let tree = [
                     (entry("a", EntryKind::Folder), vec![]),
                     (entry("a/b", EntryKind::Folder), vec![]),
-                    (file("a/b/f", 1), vec![round as u8]),
-                    (file("a/f", 1), vec![round as u8]),
+                    (file("a/b/f", 1), vec![round]),
+                    (file("a/f", 1), vec![round]),
                     (entry("a/h", EntryKind::HardLink(EntryPath(b"a/f".to_vec()))), vec![]),
                     (entry("a/p", EntryKind::Pipe), vec![]),
                 ];
-                put(&target, &tree);
+                // With and without the folder's entries, which would put the folder back.
+                put(&target, &tree[usize::from(round % 3)..]);
                 drop(target);
             }
             stop.store(true, Ordering::Relaxed);

@@ -108,7 +108,7 @@ fn what_exists_is_replaced_kept_or_refused() {
             }
             (Existing::Fail, Err(error)) => {
                 assert!(error.message().ends_with("a/f exists already"));
-                assert_eq!(target.create_other(&tree[4].0).unwrap_err().kind(), Kind::Destination);
+                assert_eq!(target.create_other(&tree[4].0).unwrap_err().kind(), Kind::Failed);
                 assert_eq!(read(), b"other");
             }
             (_, result) => panic!("{existing:?} {result:?}"),

@@ -114,10 +114,7 @@ fn owners_that_cannot_be_given_are_named() {
             let target = Target::open(&dir.join("target"), options).unwrap();
             let mut foreign = file("f", 0);
             (foreign.metadata.uid, foreign.metadata.mode) = (0, 0o4755);
-            put(
-                &target,
-                &vec![(foreign, vec![]), (entry("null", EntryKind::CharacterDevice(0x103)), vec![])],
-            );
+            put(&target, &[(foreign, vec![]), (entry("null", EntryKind::CharacterDevice(0x103)), vec![])]);
             assert_eq!(fs::metadata(dir.join("target/f")).unwrap().mode() & 0o7777, 0o755);
             let told: Vec<_> = target.finish(true).unwrap().iter().map(|p| p.what).collect();
             use ProblemKind as K;
