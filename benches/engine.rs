@@ -60,7 +60,8 @@ fn main() {
         cost: KdfCost::TEST,
         created: SystemClock.now(),
     };
-    let plan_init = Init { path: path.clone(), segment_bytes: None, max_bytes: None, slot, time: SystemClock.now() };
+    let plan_init =
+        Init { path: path.clone(), segment_bytes: None, max_bytes: None, slot, time: SystemClock.now() };
     drop(init(&plan_init, pool.clone(), &mut SystemEntropy).expect("init"));
     let step = |name: &str, run: &mut dyn FnMut() -> String| {
         let (start, cpu) = (Instant::now(), cpu_seconds());
@@ -68,12 +69,20 @@ fn main() {
         let wall = start.elapsed().as_secs_f64();
         println!("{name:<10} wall {wall:>6.2} s  cpu {:>6.2} s  {told}", cpu_seconds() - cpu);
     };
-    let session = |access| open(&path, std::slice::from_ref(&credential), access, Duration::ZERO).expect("open");
+    let session =
+        |access| open(&path, std::slice::from_ref(&credential), access, Duration::ZERO).expect("open");
     for (name, tree) in [("first", &first), ("again", &first), ("night", &next)] {
         step(name, &mut || {
             let mut session = session(Access::Write);
-            let report = backup(&mut session.store, plan(tree), pool.clone(), &Progress::default()).expect("backup");
-            format!("{} problems, added {} MB, file {} MB", report.problems.len(), report.record.counts.added_bytes / 1_000_000, report.file_bytes.1 / 1_000_000)
+            let report =
+                backup(&mut session.store, plan(tree), pool.clone(), &Progress::default()).expect("backup");
+            format!(
+                "{} problems, {} files read, added {} MB, file {} MB",
+                report.problems.len(),
+                report.record.counts.files_read,
+                report.record.counts.added_bytes / 1_000_000,
+                report.file_bytes.1 / 1_000_000
+            )
         });
     }
     step("verify", &mut || {
@@ -95,8 +104,14 @@ fn main() {
                 sync,
             };
             let record = catalog.snapshots.last().expect("snapshot");
-            let report = restore(&session.store, record, &restore_plan, &pool, &Progress::default()).expect("restore");
-            format!("{} MB, {} damaged, {} problems", report.restored_bytes / 1_000_000, report.damaged.len(), report.problems.len())
+            let report =
+                restore(&session.store, record, &restore_plan, &pool, &Progress::default()).expect("restore");
+            format!(
+                "{} MB, {} damaged, {} problems",
+                report.restored_bytes / 1_000_000,
+                report.damaged.len(),
+                report.problems.len()
+            )
         });
     }
 }

@@ -2,7 +2,7 @@
 //! is rounded: all times keep their nanoseconds, all numbers their width.
 
 use crate::clock::Timestamp;
-use crate::entry::{EntryKind, Metadata};
+use crate::entry::{Content, EntryKind, Metadata};
 use rustix::fs::{FileType, Stat};
 
 /// The part of an entry's metadata that `stat` tells; the attributes are left empty.
@@ -34,10 +34,10 @@ pub fn file_type(stat: &Stat) -> FileType {
 }
 
 /// The entry kind of something that is neither a folder nor a symbolic link; `None` for a file type
-/// that has no entry. A file's content is left empty.
+/// that has no entry. Of a file's content only the size is known.
 pub fn kind(stat: &Stat) -> Option<EntryKind> {
     match file_type(stat) {
-        FileType::RegularFile => Some(EntryKind::File(Default::default())),
+        FileType::RegularFile => Some(EntryKind::File(Content { size: size(stat), ..Content::default() })),
         FileType::Fifo => Some(EntryKind::Pipe),
         FileType::Socket => Some(EntryKind::Socket),
         FileType::BlockDevice => Some(EntryKind::BlockDevice(stat.st_rdev)),

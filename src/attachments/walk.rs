@@ -45,7 +45,7 @@ impl Source {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "entries are the rule, problems the exception")]
 pub enum Found {
-    /// A thing, with the handle to read it if it is a regular file. The content of files is empty:
+    /// A thing, with the handle to read it if it is a regular file. Of a file's content only the size is known:
     /// whoever reads the file fills it in, and takes the metadata of [`super::file::OpenFile`],
     /// which are newer. If the first name of a hard link could not be kept, its later names,
     /// which come without a handle, are lost too and must be reported.

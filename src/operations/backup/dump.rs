@@ -2,6 +2,7 @@
 //! dump is never a snapshot, and that a dump which its own maker left unfinished is named.
 
 use super::batch::{Batcher, Piece};
+use super::previous::Previous;
 use super::{BackupPlan, Source};
 use crate::attachments::problem::{Problem, ProblemKind};
 use crate::clock::Timestamp;
@@ -14,11 +15,17 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Reads one dump source into `batcher`.
-pub fn read(source: &Source, plan: &BackupPlan, progress: &Progress, batcher: &mut Batcher) -> Result<()> {
+/// Reads one dump source into `batcher`; a file that `previous` has unchanged is not read.
+pub fn read(
+    source: &Source,
+    plan: &BackupPlan,
+    previous: &mut Previous,
+    progress: &Progress,
+    batcher: &mut Batcher,
+) -> Result<()> {
     let at = |name: &[u8]| EntryPath(b"database".to_vec()).join(name);
     match source {
-        Source::DumpFile { name, path } => read_file(&at(name), path, progress, batcher),
+        Source::DumpFile { name, path } => read_file(&at(name), path, previous, progress, batcher),
         Source::DumpCommand { name, command } => {
             read_command(&at(name), command, metadata_at(plan.time), progress, batcher)
         }
@@ -46,7 +53,13 @@ fn end(path: EntryPath, metadata: Metadata, size: u64, batcher: &mut Batcher) ->
     batcher.say(Piece::End(Box::new(Entry { path, kind, metadata })))
 }
 
-fn read_file(path: &EntryPath, file: &Path, progress: &Progress, batcher: &mut Batcher) -> Result<()> {
+fn read_file(
+    path: &EntryPath,
+    file: &Path,
+    previous: &mut Previous,
+    progress: &Progress,
+    batcher: &mut Batcher,
+) -> Result<()> {
     let failed = |e| Error::io(Kind::Source, format!("dump {}: cannot be read", file.display()), e);
     // Without O_NONBLOCK, opening a pipe that nobody writes would wait for ever.
     let mut open = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(file).map_err(failed)?;
@@ -55,20 +68,35 @@ fn read_file(path: &EntryPath, file: &Path, progress: &Progress, batcher: &mut B
         return Err(Error::new(Kind::Source, format!("dump {}: is not a file", file.display()))
             .hint("--dump-command CMD takes a command's output, --dump - standard input"));
     }
+    let mut entry = file_entry(path, &before);
+    if let Some(content) = previous.content_of(&entry) {
+        progress.advance(1, content.size);
+        entry.kind = EntryKind::Dump(content);
+        return batcher.say(Piece::Whole(Box::new(entry)));
+    }
     let size = stream(&mut open, path, &format!("dump {}", file.display()), progress, batcher)?;
     let after = open.metadata().map_err(failed)?;
     let same = |m: &std::fs::Metadata| (m.len(), m.mtime(), m.mtime_nsec());
     if same(&before) != same(&after) || after.len() != size {
+        entry.metadata.inode = 0;
         batcher.say(Piece::Problem(Problem::new(path, ProblemKind::Changed)))?;
     }
+    end(path.clone(), entry.metadata, size, batcher)
+}
+
+fn file_entry(path: &EntryPath, file: &std::fs::Metadata) -> Entry {
+    let time = |seconds, nanoseconds: i64| Timestamp { seconds, nanoseconds: nanoseconds as u32 };
     let metadata = Metadata {
-        mode: before.mode() & 0o7777,
-        uid: before.uid(),
-        gid: before.gid(),
-        modified: Timestamp { seconds: before.mtime(), nanoseconds: before.mtime_nsec() as u32 },
-        ..Metadata::default()
+        mode: file.mode() & 0o7777,
+        uid: file.uid(),
+        gid: file.gid(),
+        modified: time(file.mtime(), file.mtime_nsec()),
+        changed: time(file.ctime(), file.ctime_nsec()),
+        inode: file.ino(),
+        attributes: Vec::new(),
     };
-    end(path.clone(), metadata, size, batcher)
+    let kind = EntryKind::Dump(Content { size: file.len(), ..Content::default() });
+    Entry { path: path.clone(), kind, metadata }
 }
 
 fn read_command(

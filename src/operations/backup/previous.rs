@@ -53,12 +53,19 @@ impl<'a> Previous<'a> {
             self.advance();
         }
         let before = self.current.as_ref().filter(|c| c.path == entry.path)?;
-        let (EntryKind::File(old), EntryKind::File(new)) = (&before.kind, &entry.kind) else { return None };
+        let (old, new) = match (&before.kind, &entry.kind) {
+            (EntryKind::File(old), EntryKind::File(new)) | (EntryKind::Dump(old), EntryKind::Dump(new)) => {
+                (old, new)
+            }
+            _ => return None,
+        };
         let (was, is) = (&before.metadata, &entry.metadata);
+        // A file that changed while it was read, and a dump that was no file, have inode 0.
         let same = old.size == new.size
             && was.modified == is.modified
             && was.changed == is.changed
-            && was.inode == is.inode;
+            && was.inode == is.inode
+            && is.inode != 0;
         let at_rest = was.changed.plus_seconds(REST_SECONDS) < self.time;
         (same && at_rest).then(|| old.clone())
     }

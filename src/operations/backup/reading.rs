@@ -38,12 +38,13 @@ pub fn read_all(
 ) -> Result<()> {
     let key = store.container().base().keyring().cutter_key();
     let batcher = |kind, sizes| Batcher::new(kind, &key, sizes, ends.out.clone(), ends.buffers.clone());
+    let record = previous.filter(|_| !plan.read_all);
     let mut dumps = batcher(ObjectKind::Database, Sizes::DUMP);
+    let mut before = Previous::new(store, record);
     for source in plan.sources.iter().filter(|s| !matches!(s, Source::Attachments { .. })) {
-        dump::read(source, plan, progress, &mut dumps)?;
+        dump::read(source, plan, &mut before, progress, &mut dumps)?;
     }
     dumps.finish()?;
-    let record = previous.filter(|_| !plan.read_all);
     let mut files = FileReader {
         batcher: batcher(ObjectKind::Attachment, Sizes::ATTACHMENT),
         previous: Previous::new(store, record),
