@@ -4,6 +4,7 @@
 
 mod filter;
 mod index;
+mod moving;
 mod packing;
 mod run;
 mod segments;

@@ -43,7 +43,7 @@ pub struct SegmentReport {
     pub lost_objects: Vec<String>,
 }
 
-fn is_chunk(kind: u8) -> bool {
+pub(super) fn is_chunk(kind: u8) -> bool {
     kind >= ObjectKind::Database as u8 && kind <= ObjectKind::List as u8
 }
 
@@ -56,7 +56,7 @@ impl ChunkStore {
     }
 
     /// Header of the live segment in `slot`, as the segment table knows it.
-    fn header_of(&self, slot: u32) -> SegmentHeader {
+    pub(super) fn header_of(&self, slot: u32) -> SegmentHeader {
         let record = &self.container().state().table[slot as usize];
         SegmentHeader { epoch: record.epoch, container: self.container().base().container, id: record.id }
     }

@@ -63,6 +63,10 @@ pub struct Writing<'a> {
     pool: Arc<ThreadPool>,
     level: i32,
     new: HashSet<ChunkId>,
+    /// Slots whose chunks were moved; nothing of the index may point there any more.
+    retired: HashSet<u32>,
+    /// Whether the index is made from the directories instead of the old runs.
+    rebuild: bool,
     statistics: WriteStatistics,
 }
 
@@ -83,6 +87,8 @@ impl ChunkStore {
             pool,
             level: options.level,
             new: HashSet::new(),
+            retired: HashSet::new(),
+            rebuild: false,
             statistics: WriteStatistics::default(),
         })
     }
@@ -108,13 +114,8 @@ impl Writing<'_> {
     }
 
     fn put_fresh(&mut self, kind: ObjectKind, fresh: &[(ChunkId, &[u8])]) -> Result<()> {
-        let (packers, level) = (&self.store.packers, self.level);
-        let stream = match kind {
-            ObjectKind::Database => Stream::Database,
-            ObjectKind::Attachment => Stream::Attachments,
-            _ => Stream::Metadata,
-        };
-        let level = if stream == Stream::Metadata { METADATA_LEVEL } else { level };
+        let packers = &self.store.packers;
+        let level = if stream_of(kind) == Stream::Metadata { METADATA_LEVEL } else { self.level };
         let payloads: Vec<Result<Vec<u8>>> = self.pool.install(|| {
             fresh.par_iter().with_max_len(1).map(|(_, plain)| packers.pack(level, plain)).collect()
         });
@@ -123,9 +124,36 @@ impl Writing<'_> {
             self.statistics.new_chunk_count += 1;
             self.statistics.new_plain_bytes += plain.len() as u64;
             self.statistics.new_packed_bytes += payload.len() as u64;
-            self.commit.put_chunk(stream, kind, *id, payload)?;
+            self.put_packed(kind, *id, payload)?;
         }
         Ok(())
+    }
+
+    /// Places a chunk that is packed already.
+    pub(super) fn put_packed(&mut self, kind: ObjectKind, id: ChunkId, payload: Vec<u8>) -> Result<()> {
+        self.commit.put_chunk(stream_of(kind), kind, id, payload)
+    }
+
+    /// The store below.
+    pub(super) fn store(&self) -> &ChunkStore {
+        self.store
+    }
+
+    /// Notes a chunk that moves; false if it was put in this commit already.
+    pub(super) fn note_moved(&mut self, id: ChunkId) -> bool {
+        self.new.insert(id)
+    }
+
+    /// Gives up a slot whose chunks were moved.
+    pub(super) fn retire(&mut self, slot: u32) {
+        self.commit.retire(slot);
+        self.retired.insert(slot);
+        self.rebuild = true;
+    }
+
+    /// Makes the index anew from the directories of all live segments.
+    pub fn rebuild_index(&mut self) {
+        self.rebuild = true;
     }
 
     /// What was put so far.
@@ -136,7 +164,9 @@ impl Writing<'_> {
     /// Ends the chunks, writes `catalog` and `ledger` and the index, and commits.
     pub fn finish(mut self, catalog: &[u8], ledger: &[u8], settings: super::Settings) -> Result<Committed> {
         let merged = self.runs_to_merge();
-        let entries = self.new.len() as u64 * 2 + merged.iter().map(|r| r.count).sum::<u64>();
+        let known =
+            if self.rebuild { self.store.chunk_count() } else { merged.iter().map(|r| r.count).sum() };
+        let entries = self.new.len() as u64 * 2 + known;
         let slots = self.store.container().state().table.len();
         let estimate = catalog.len() + ledger.len() + entries as usize * 52 + (slots + 16) * 72 + 8192;
         self.commit.close_chunks(estimate)?;
@@ -158,6 +188,9 @@ impl Writing<'_> {
     /// geometric; and enough of them that [`MAX_RUNS`] is kept.
     fn runs_to_merge(&self) -> Vec<RunRef> {
         let runs = &self.store.contents().runs;
+        if self.rebuild {
+            return runs.clone();
+        }
         let mut total = self.new.len() as u64;
         let mut first = runs.len();
         while first > 0 && (runs[first - 1].count <= total * 2 || first >= MAX_RUNS) {
@@ -183,10 +216,14 @@ impl Writing<'_> {
     fn write_run(&mut self, kept: usize, most: u64) -> Result<Option<RunRef>> {
         let store = self.store;
         let mut new = self.new_entries();
+        if self.rebuild {
+            new.extend(store.entries_without(&self.retired));
+        }
         new.sort_unstable();
         let mut new = new.into_iter().peekable();
         let mut old = Vec::new();
-        for number in kept..store.contents().runs.len() {
+        let merged = if self.rebuild { 0..0 } else { kept..store.contents().runs.len() };
+        for number in merged {
             old.push(RunReader::new(store, store.index.fence(store, number)?.to_vec())?);
         }
         let mut writer = RunWriter::new(most);
@@ -235,6 +272,14 @@ impl MetadataSink for Writing<'_> {
         let parts: Result<Vec<PartRef>> =
             bytes.chunks(PART_BYTES).map(|part| self.put_part(kind, part)).collect();
         Ok(StreamRef { bytes: bytes.len() as u64, parts: parts? })
+    }
+}
+
+fn stream_of(kind: ObjectKind) -> Stream {
+    match kind {
+        ObjectKind::Database => Stream::Database,
+        ObjectKind::Attachment => Stream::Attachments,
+        _ => Stream::Metadata,
     }
 }
 

@@ -239,6 +239,11 @@ impl Commit {
         std::mem::take(&mut self.placed)
     }
 
+    /// Gives up an older slot whose chunks this commit wrote elsewhere.
+    pub fn retire(&mut self, slot: u32) {
+        self.slots.retire(slot);
+    }
+
     /// The segment table in the making.
     pub fn records(&self) -> &[SegmentRecord] {
         self.slots.records()

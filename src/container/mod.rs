@@ -352,6 +352,19 @@ impl Container {
         self.header.write_keys(&*storage, keys).inspect_err(|_| self.base.poison())
     }
 
+    /// Writes every copy of prologue and key table anew, for those that are rotten.
+    pub fn rewrite_header(&mut self) -> Result<()> {
+        self.ensure_writable()?;
+        let base = self.base.clone();
+        self.header.write_new(&*base.storage).map_err(|e| {
+            base.poison();
+            base.io("prologue not written", e)
+        })?;
+        self.write_keys(self.header.keys.clone())?;
+        self.header.rotten.clear();
+        Ok(())
+    }
+
     fn ensure_writable(&self) -> Result<()> {
         let name = &self.base.name;
         match (self.writable, self.base.poisoned.load(Ordering::SeqCst)) {

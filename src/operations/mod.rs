@@ -4,6 +4,7 @@ pub mod backup;
 pub mod inspect;
 pub mod keys;
 pub mod practice;
+pub mod repair;
 pub mod restore;
 pub mod select;
 pub mod session;

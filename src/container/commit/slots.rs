@@ -126,6 +126,11 @@ impl Slots {
         self.records[slot as usize].chunk_count += 1;
     }
 
+    /// Takes the chunks of a slot for moved, so that [`Slots::settle`] frees it.
+    pub fn retire(&mut self, slot: u32) {
+        self.records[slot as usize].chunk_count = 0;
+    }
+
     /// Enters what was written and frees older segments that hold no chunk and that `keeps` does
     /// not name.
     pub fn settle(&mut self, written: &[Written], keeps: impl Iterator<Item = u32>, generation: u64) {
