@@ -6,7 +6,7 @@
 use super::layout::{MAP_CLOSING, MAP_FREE, PART_BYTES, SegmentHeader};
 use super::rooms::{Room, Rooms};
 use super::root::{self, CommitRoot, Location, PartRef, SEGMENT_RECORD_BYTES, SegmentRecord, StreamRef};
-use super::segment::{Assembled, Placed, Plan, assemble};
+use super::segment::{Assembled, Placed, Plan, assemble, directory_of};
 use super::superblock::{RootPointer, Superblock};
 use super::writer::{SegmentWriter, Written};
 use super::{Base, Container, Header, State, slot_map};
@@ -388,6 +388,7 @@ impl Commit {
             slot_count: self.slots.count() as u32,
             segment_table,
             slot_map: slot_map.clone(),
+            closing: self.closing_hash(),
             contents,
         };
         let payload = crate::codec::encode(&root);
@@ -395,7 +396,19 @@ impl Commit {
         let length = (payload.len() + SEAL_OVERHEAD) as u32;
         let object = Placed { kind: Some(ObjectKind::CommitRoot), offset: 0, content: hash.0, payload };
         let copies = self.put_copies(object, false)?;
-        Ok((root, RootPointer { copies, length, hash }, slot_map))
+        // The table names every segment of the commit only if no room was opened after it was written.
+        match root::encode_table(self.slots.records()) == table {
+            true => Ok((root, RootPointer { copies, length, hash }, slot_map)),
+            false => Err(Error::new(Kind::Failed, "commit: its end took more segments than were reserved")),
+        }
+    }
+
+    /// What binds the closing segments to the root; nothing but the root is placed after it.
+    fn closing_hash(&self) -> [u8; 32] {
+        let open = self.closing.iter().flat_map(|closing| closing.segments.iter().flatten());
+        let mut listed: Vec<_> = open.map(|s| (s.slot, directory_of(&s.objects))).collect();
+        listed.sort_by_key(|(slot, _)| *slot);
+        root::closing_hash(&self.base.keyring, &listed)
     }
 
     /// The slot map: hashes of live segments, from this commit or from the map of the parent.

@@ -70,6 +70,7 @@ fn before_first() -> State {
         slot_count: 1,
         segment_table: Default::default(),
         slot_map: Vec::new(),
+        closing: [0; 32],
         contents: Vec::new(),
     };
     let pointer = RootPointer { copies: Default::default(), length: 0, hash: RootHash::ZERO };

@@ -105,11 +105,20 @@ fn find_prologue(storage: &dyn Storage) -> Result<Prologue> {
         let Some(sector) = read_sector(storage, base + PROLOGUE_OFFSET) else { continue };
         match Prologue::decode(&sector) {
             Ok(prologue) => return Ok(prologue),
-            Err(error) if worst.kind() == Kind::NotAContainer => worst = error,
+            // A whole copy from the future says more than a rotten one, and that more than none.
+            Err(error) if weight(&error) > weight(&worst) => worst = error,
             Err(_) => {}
         }
     }
     Err(worst)
+}
+
+fn weight(error: &Error) -> u8 {
+    match error.kind() {
+        Kind::NotAContainer => 0,
+        Kind::FutureVersion => 2,
+        _ => 1,
+    }
 }
 
 impl Header {

@@ -9,6 +9,10 @@ use crate::limits::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, SECTOR_BYTES};
 /// The format version this program reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// Of a segment's sectors, at most one in so many is parity: then the longest chunk still fits in the
+/// smallest segment, and the code always works in its high-rate form.
+pub const PARITY_SHARE: usize = 8;
+
 /// First bytes of a container.
 pub const PROLOGUE_MAGIC: [u8; 8] = *b"\x89COFFER\n";
 /// First bytes of a superblock.
@@ -246,7 +250,7 @@ impl Prologue {
         let reserved = sector[PROLOGUE_SEGMENT_LOG2 + 1] != 0
             || sector[PROLOGUE_RESERVED..CHECK_OFFSET].iter().any(|&b| b != 0);
         let sizes = (MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&segment_bytes)
-            && usize::from(prologue.parity_sectors) <= segment_bytes / SECTOR_BYTES / 4;
+            && usize::from(prologue.parity_sectors) <= segment_bytes / SECTOR_BYTES / PARITY_SHARE;
         match sizes && !reserved {
             true => Ok(prologue),
             false => Err(Error::damaged("prologue: sizes out of bounds or reserved bytes set")),

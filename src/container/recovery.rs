@@ -8,9 +8,9 @@ use super::geometry::Geometry;
 use super::header::Header;
 use super::layout::SegmentHeader;
 use super::root::{self, CommitRoot, Location, SegmentRecord};
-use super::segment::{self, Health};
+use super::segment::{self, DirectoryEntry, Health};
 use super::superblock::{RootPointer, Superblock};
-use super::{Base, State, join_parts, read_copies};
+use super::{Base, State, join_parts, layout, read_copies};
 use crate::crypto::ObjectKind;
 use crate::error::{Error, Kind, Result};
 use crate::ids::{RootHash, SegmentId};
@@ -130,8 +130,8 @@ fn scan(base: &Base, survivor: Option<&State>) -> Result<Option<State>> {
             Some(s) => state.root.parent == s.hash && state.root.generation == s.root.generation + 1,
             None => found.as_ref().is_none_or(|f| state.root.generation > f.root.generation),
         };
-        if wanted && segments_verify(base, &state) {
-            found = Some(state);
+        if wanted && let Some(whole) = proven(base, state) {
+            found = Some(whole);
         }
     }
     Ok(found)
@@ -152,26 +152,7 @@ fn root_at_end(base: &Base, slot: u32) -> Option<State> {
     let root = CommitRoot::decode(&payload, g).ok()?;
     let table = load_table(base, &root).ok()?;
     let pointer = RootPointer { copies: [location; 2], length: trailer.root_length, hash };
-    Some(State { pointer: find_mirror(base, &table, &root, pointer), root, hash, table })
-}
-
-/// The root's second copy, from the directories of the commit's closing segments.
-fn find_mirror(base: &Base, table: &[SegmentRecord], root: &CommitRoot, pointer: RootPointer) -> RootPointer {
-    let mut copies = Vec::new();
-    for slot in closing_slots(table, root.generation) {
-        let Ok((bytes, _)) = base.read_mended(slot, Some(table[slot as usize].id)) else { continue };
-        let Some(header) = SegmentHeader::decode(&bytes) else { continue };
-        let Ok((_, entries)) = segment::open_directory(&base.geometry, &base.keyring, &header, &bytes) else {
-            continue;
-        };
-        let roots =
-            entries.iter().filter(|e| e.kind == ObjectKind::CommitRoot as u8 && e.length == pointer.length);
-        copies.extend(roots.map(|e| Location { slot, offset: e.offset }));
-    }
-    match copies[..] {
-        [first, second] => RootPointer { copies: [first, second], ..pointer },
-        _ => pointer,
-    }
+    Some(State { root, hash, pointer, table })
 }
 
 fn closing_slots(table: &[SegmentRecord], generation: u64) -> impl Iterator<Item = u32> {
@@ -181,15 +162,44 @@ fn closing_slots(table: &[SegmentRecord], generation: u64) -> impl Iterator<Item
     table.iter().enumerate().filter(closing).map(|(slot, _)| slot as u32)
 }
 
-/// Whether every segment that the commit wrote is whole: then it had been synced in full.
-fn segments_verify(base: &Base, state: &State) -> bool {
+/// The state with both places of its root, if every segment that the commit wrote is whole and is
+/// the one it wrote: then it had been synced in full. An attempt that was given up has the parent
+/// and the segment ids of the one that followed it, so that ids alone prove nothing.
+fn proven(base: &Base, mut state: State) -> Option<State> {
     let own = |r: &SegmentRecord| r.live && r.generation == state.root.generation && r.id != SegmentId::ZERO;
-    state.table.iter().enumerate().filter(|(_, r)| own(r)).all(|(slot, record)| {
-        let Ok((bytes, health)) = base.read_mended(slot as u32, Some(record.id)) else { return false };
-        let Some(header) = SegmentHeader::decode(&bytes).filter(|h| h.id == record.id) else { return false };
-        !matches!(health, Health::Dead(_))
-            && segment::open_directory(&base.geometry, &base.keyring, &header, &bytes).is_ok()
-    })
+    let mut closing = Vec::new();
+    let mut roots = Vec::new();
+    for (slot, record) in state.table.iter().enumerate().filter(|(_, r)| own(r)) {
+        let (tag, entries) = directory_of(base, slot as u32, record.id)?;
+        if record.directory_tag != [0; 16] {
+            if record.directory_tag != tag {
+                return None;
+            }
+            continue;
+        }
+        let of_root =
+            |e: &&DirectoryEntry| e.kind == ObjectKind::CommitRoot as u8 && e.content == state.hash.0;
+        roots
+            .extend(entries.iter().filter(of_root).map(|e| Location { slot: slot as u32, offset: e.offset }));
+        closing.push((slot as u32, entries));
+    }
+    let bound = root::closing_hash(&base.keyring, &closing) == state.root.closing;
+    match roots[..] {
+        [first, second] if bound => {
+            state.pointer.copies = [first, second];
+            Some(state)
+        }
+        _ => None,
+    }
+}
+
+/// Tag and entries of a segment's directory, if the segment is whole or can be mended.
+fn directory_of(base: &Base, slot: u32, id: SegmentId) -> Option<([u8; 16], Vec<DirectoryEntry>)> {
+    let (bytes, health) = base.read_mended(slot, Some(id)).ok()?;
+    let header = SegmentHeader::decode(&bytes).filter(|h| h.id == id)?;
+    let (trailer, entries) = segment::open_directory(&base.geometry, &base.keyring, &header, &bytes).ok()?;
+    let end = (trailer.directory_offset + trailer.directory_length) as usize;
+    (!matches!(health, Health::Dead(_))).then(|| (layout::array(&bytes, end - 16), entries))
 }
 
 /// The superblock of a state, made anew from its root and its closing segments.

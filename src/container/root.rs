@@ -3,9 +3,10 @@
 //! root's hash authenticates a whole state.
 
 use super::geometry::Geometry;
-use super::segment::object_range;
+use super::segment::{DirectoryEntry, object_range};
 use crate::clock::Timestamp;
 use crate::codec::{self, Decode, Encode};
+use crate::crypto::{Keyring, ObjectKind};
 use crate::error::{Error, Result};
 use crate::ids::{RootHash, SegmentId};
 
@@ -97,6 +98,8 @@ pub struct CommitRoot {
     pub segment_table: StreamRef,
     /// The slot map's parts, each in two copies, as the superblock also says.
     pub slot_map: Vec<[Location; 2]>,
+    /// Hash of what the closing segments list, commit roots aside ([`closing_hash`]).
+    pub closing: [u8; 32],
     /// What the chunk store keeps: opaque here (`format-spec/manifest.md`, Contents).
     pub contents: Vec<u8>,
 }
@@ -114,6 +117,18 @@ impl CommitRoot {
             false => Err(Error::damaged("commit root: segment table out of bounds")),
         }
     }
+}
+
+/// The hash that binds a commit's closing segments to its root: they hold the root, so the segment
+/// table cannot name their directories. `listed` are their slots, rising, each with its directory.
+pub fn closing_hash(keyring: &Keyring, listed: &[(u32, Vec<DirectoryEntry>)]) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    for (slot, entries) in listed {
+        codec::encode_into(slot, &mut bytes);
+        let others = entries.iter().filter(|e| e.kind != ObjectKind::CommitRoot as u8);
+        codec::encode_into(&others.copied().collect::<Vec<_>>(), &mut bytes);
+    }
+    keyring.content_hash(ObjectKind::Directory, &bytes)
 }
 
 /// Length of one encoded [`SegmentRecord`].

@@ -34,6 +34,15 @@ impl Placed {
     pub fn sealed_length(&self) -> usize {
         self.payload.len() + if self.kind.is_some() { SEAL_OVERHEAD } else { 0 }
     }
+
+    fn directory_entry(&self) -> DirectoryEntry {
+        DirectoryEntry {
+            kind: self.kind.map_or(CLEAR, |k| k as u8),
+            offset: self.offset,
+            length: self.sealed_length() as u32,
+            content: self.content,
+        }
+    }
 }
 
 /// One line of a segment's directory.
@@ -115,12 +124,19 @@ pub struct Assembled {
     pub table_hash: TableHash,
 }
 
+/// What the directory of a segment with these objects lists: by rising offset.
+pub fn directory_of(objects: &[Placed]) -> Vec<DirectoryEntry> {
+    let mut entries: Vec<DirectoryEntry> = objects.iter().map(Placed::directory_entry).collect();
+    entries.sort_by_key(|entry| entry.offset);
+    entries
+}
+
 /// Builds the bytes of a segment: header, sealed objects, directory, padding, trailer, parity, tables.
 pub fn assemble(g: &Geometry, keyring: &Keyring, mut plan: Plan) -> Assembled {
     let mut bytes = vec![0u8; g.segment_bytes];
     bytes[..SECTOR_BYTES].copy_from_slice(&plan.header.encode());
     plan.objects.sort_by_key(|o| o.offset);
-    let directory = codec::encode(&plan.objects.iter().map(directory_entry).collect::<Vec<_>>());
+    let directory = codec::encode(&directory_of(&plan.objects));
     let mut trailer = Trailer {
         directory_offset: plan.directory_offset,
         directory_length: (directory.len() + SEAL_OVERHEAD) as u32,
@@ -150,15 +166,6 @@ pub fn assemble(g: &Geometry, keyring: &Keyring, mut plan: Plan) -> Assembled {
     parity::write_parity(g, &mut bytes);
     let table_hash = write_tables(g, &plan.header, &mut bytes);
     Assembled { bytes, directory_tag, table_hash }
-}
-
-fn directory_entry(object: &Placed) -> DirectoryEntry {
-    DirectoryEntry {
-        kind: object.kind.map_or(CLEAR, |k| k as u8),
-        offset: object.offset,
-        length: object.sealed_length() as u32,
-        content: object.content,
-    }
 }
 
 fn place_object(

@@ -6,7 +6,7 @@ use super::layout::{
     CHECK_OFFSET, CLOSING_BYTES, MAP_PART_BYTES, MAX_CLOSING, MAX_MAP_PARTS, ROOT_POINTER_BYTES,
     SUPERBLOCK_CLOSING, SUPERBLOCK_CLOSING_COUNT, SUPERBLOCK_CONTAINER, SUPERBLOCK_EPOCH,
     SUPERBLOCK_GENERATION, SUPERBLOCK_MAGIC, SUPERBLOCK_MAP, SUPERBLOCK_MAP_COUNT, SUPERBLOCK_POINTER,
-    SUPERBLOCK_SLOTS, array, check_holds, put, put_check, u32_at, u64_at,
+    SUPERBLOCK_RESERVED, SUPERBLOCK_SLOTS, array, check_holds, put, put_check, u32_at, u64_at,
 };
 use super::root::Location;
 use crate::crypto::{Keyring, ObjectKind, Place, SEAL_OVERHEAD};
@@ -117,7 +117,8 @@ impl Superblock {
             && check_holds(sector);
         let maps = u32_at(sector, SUPERBLOCK_MAP_COUNT) as usize;
         let closing = u32_at(sector, SUPERBLOCK_CLOSING_COUNT) as usize;
-        if !own || maps > MAX_MAP_PARTS || closing > MAX_CLOSING {
+        let reserved = sector[SUPERBLOCK_RESERVED..CHECK_OFFSET].iter().any(|&b| b != 0);
+        if !own || reserved || maps > MAX_MAP_PARTS || closing > MAX_CLOSING {
             return None;
         }
         let map_at = |i: usize| {

@@ -2,13 +2,16 @@
 
 use super::commit::{CommitOptions, Stream};
 use super::create::{Creation, create};
-use super::geometry::tests::prologue;
+use super::geometry::{Geometry, tests::prologue};
 use super::header::{Header, KeyFrame};
+use super::layout::{self, HALF_BYTES, HEADER_BYTES, SUPERBLOCK_0_OFFSET, SUPERBLOCK_1_OFFSET};
+use super::rooms::Room;
 use super::root::PartRef;
+use super::superblock::Superblock;
 use super::{Access, Container};
 use crate::clock::Timestamp;
 use crate::crypto::{Keyring, ObjectKind, Secrets, SeededEntropy};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::storage::SimulatedDisk;
 use rayon::ThreadPool;
 use std::sync::Arc;
@@ -150,4 +153,81 @@ fn bad_sectors_up_to_parity_are_healed() {
     let container = open(&disk, Access::Read).expect("healed");
     assert_eq!(check(&container), 1);
     assert_eq!(container.healed_slots(), [slot]);
+}
+
+/// Overwrites both copies of both superblock slots with what `before` held.
+fn take_back_superblocks(disk: &SimulatedDisk, before: &[u8]) {
+    for half in [0, HALF_BYTES] {
+        let at = half + SUPERBLOCK_0_OFFSET;
+        let old = &before[at as usize..at as usize + 8192];
+        disk.corrupt(at, 8192, |b| b.copy_from_slice(old));
+    }
+}
+
+#[test]
+fn an_attempt_that_was_given_up_is_not_adopted_for_its_successor() {
+    let disk = SimulatedDisk::new();
+    let mut container = new_container(&disk);
+    commit(&mut container, 1, 3, 1000).expect("commit");
+    let before = disk.bytes();
+    // Killed before its superblock: segments as large and as many as can be.
+    commit(&mut container, 2, 12, 100_000).expect("commit");
+    take_back_superblocks(&disk, &before);
+    drop(container);
+    let disk = { disk }.reopen();
+    let mut container = open(&disk, Access::Write).expect("open");
+    assert_eq!(check(&container), 1);
+    // Its successor has the same parent and begins in the same slots with the same segment ids.
+    commit(&mut container, 3, 0, 0).expect("commit");
+    take_back_superblocks(&disk, &before);
+    let slot =
+        if container.state().root.generation % 2 == 0 { SUPERBLOCK_0_OFFSET } else { SUPERBLOCK_1_OFFSET };
+    for half in [0, HALF_BYTES] {
+        disk.corrupt(half + slot, 4096, |b| b.fill(0x55));
+    }
+    drop(container);
+    let container = open(&disk, Access::Write).expect("open");
+    assert_eq!(check(&container), 3, "the acknowledged commit is the one that is found");
+    assert_ne!(container.state().pointer.copies[0], container.state().pointer.copies[1]);
+}
+
+#[test]
+fn a_future_version_is_told_from_rot_and_from_nothing() {
+    let disk = SimulatedDisk::new();
+    let kind = |disk: &SimulatedDisk| Header::read(disk).err().map(|e| e.kind());
+    new_container(&disk);
+    let mut sector = prologue(1 << 20, 8).encode();
+    sector[layout::PROLOGUE_VERSION] = 2;
+    layout::put_check(&mut sector);
+    disk.corrupt(0, 4096, |b| b[904] ^= 1);
+    assert_eq!(kind(&disk), None, "three copies are left");
+    for base in [HALF_BYTES, HEADER_BYTES, HEADER_BYTES + (1 << 19)] {
+        disk.corrupt(base, 4096, |b| b.copy_from_slice(&sector));
+    }
+    assert_eq!(kind(&disk), Some(Kind::FutureVersion));
+}
+
+#[test]
+fn reserved_bytes_of_a_superblock_are_zero() {
+    let disk = SimulatedDisk::new();
+    let container = new_container(&disk);
+    let (slots, _) = container.header().superblocks(&disk);
+    let (block, mut sector) = slots[1].clone().expect("superblock 1");
+    assert!(Superblock::decode(&sector, &block.container).is_some());
+    sector[layout::SUPERBLOCK_RESERVED] = 1;
+    layout::put_check(&mut sector);
+    assert!(Superblock::decode(&sector, &block.container).is_none());
+}
+
+#[test]
+fn the_longest_chunk_fits_beside_the_most_parity() {
+    for log2 in 20..=26 {
+        let bytes = 1 << log2;
+        let most = (bytes / crate::limits::SECTOR_BYTES / layout::PARITY_SHARE) as u16;
+        let sector = prologue(bytes, most).encode();
+        let g = Geometry::of(&layout::Prologue::decode(&sector).expect("legal"));
+        let sealed = crate::limits::MAX_CHUNK_BYTES + 5 + crate::crypto::SEAL_OVERHEAD;
+        assert!(Room::new(&g).fits(sealed, 1), "2^{log2}");
+        assert!(layout::Prologue::decode(&prologue(bytes, most + 1).encode()).is_err());
+    }
 }
