@@ -53,7 +53,7 @@ pub struct CommitOptions {
     pub max_bytes: Option<u64>,
     /// Its time.
     pub time: Timestamp,
-    /// Whether data segments, too, are read back past the page cache before success is reported.
+    /// Whether data segments, like metadata always, are read back past the page cache before success is reported.
     pub read_back: bool,
 }
 
@@ -72,6 +72,8 @@ pub struct Commit {
     pool: Arc<ThreadPool>,
     placed: Vec<PlacedChunk>,
     metadata_bytes: usize,
+    /// Slots of segments with metadata that were written before the end.
+    metadata_slots: Vec<u32>,
     published: bool,
 }
 
@@ -114,6 +116,7 @@ impl Container {
             pool,
             placed: Vec::new(),
             metadata_bytes: 0,
+            metadata_slots: Vec::new(),
             published: false,
             parent: self.state.clone(),
             base,
@@ -136,17 +139,22 @@ impl Commit {
         if let Some((room, objects)) = full {
             if stream == Stream::Metadata {
                 let copy = objects.iter().map(clone_placed).collect();
-                self.write_full(room, copy)?;
+                let slot = self.write_full(room, copy)?;
+                self.metadata_slots.push(slot);
             }
-            self.write_full(room, objects)?;
+            let slot = self.write_full(room, objects)?;
+            if stream == Stream::Metadata {
+                self.metadata_slots.push(slot);
+            }
         }
         Ok(())
     }
 
-    fn write_full(&mut self, room: Room, objects: Vec<Placed>) -> Result<()> {
+    fn write_full(&mut self, room: Room, objects: Vec<Placed>) -> Result<u32> {
         let segment = self.open_segment(objects.len() as u32)?;
         self.note_placed(segment.slot, &objects);
-        self.submit(segment.slot, segment.id, room, objects)
+        self.submit(segment.slot, segment.id, room, objects)?;
+        Ok(segment.slot)
     }
 
     fn note_placed(&mut self, slot: u32, objects: &[Placed]) {
@@ -294,6 +302,7 @@ impl Commit {
                 && let Some(segment) = closing.segments[index].take()
             {
                 let room = *closing.rooms.room(index);
+                self.metadata_slots.push(segment.slot);
                 self.submit(segment.slot, segment.id, room, segment.objects)?;
             }
         }
@@ -465,10 +474,9 @@ impl Commit {
                 .hint("the medium is failing: nothing was committed; use another disk"));
             }
         }
-        match self.options.read_back {
-            true => written.par_iter().try_for_each(|w| self.read_back(w)),
-            false => Ok(()),
-        }
+        let this = &*self;
+        let wanted = |w: &&Written| this.options.read_back || this.metadata_slots.contains(&w.slot);
+        written.par_iter().filter(wanted).try_for_each(|w| this.read_back(w))
     }
 
     fn read_back(&self, written: &Written) -> Result<()> {

@@ -231,3 +231,23 @@ fn the_longest_chunk_fits_beside_the_most_parity() {
         assert!(layout::Prologue::decode(&prologue(bytes, most + 1).encode()).is_err());
     }
 }
+
+#[test]
+fn metadata_written_before_the_end_is_read_back_too() {
+    let disk = SimulatedDisk::new();
+    let container = new_container(&disk);
+    let mut commit = container.begin(pool(), OPTIONS).expect("begin");
+    for i in 0..12 {
+        let plain = bytes(i, 100_000);
+        let id = container.base().keyring.chunk_id(ObjectKind::Manifest, &plain);
+        commit.put_chunk(Stream::Metadata, ObjectKind::Manifest, id, plain).expect("put");
+    }
+    let slot = commit.take_placed()[0].location.slot;
+    let at = container.base().geometry.slot_offset(slot) as usize;
+    while disk.bytes().get(at..at + 8) != Some(&layout::SEGMENT_MAGIC) {
+        std::thread::yield_now();
+    }
+    disk.corrupt(at as u64 + 40_960, 1, |b| b[0] ^= 1);
+    let error = commit.finish(vec![], std::iter::empty()).expect_err("the medium lies");
+    assert_eq!(error.kind(), Kind::Destination);
+}
