@@ -1,6 +1,6 @@
 //! Every magic, offset and version of the file, in one place. It promises that the fixed-size
 //! structures (prologue, superblock, key-table frame, segment header, checksum-table head) are
-//! encoded exactly as `format-spec/container.md` says; `tests/spec.rs` compares the two.
+//! encoded exactly as `format-spec/container.md` says; `tests/spec` compares the two.
 
 use crate::error::{Error, Kind, Result};
 use crate::ids::{ContainerId, FamilyId, SegmentId};
