@@ -93,7 +93,8 @@ fn source(path: &'static [u8], kind: EntryKind, bytes: Vec<u8>) -> Source {
 
 fn plain(path: &'static [u8], bytes: Vec<u8>) -> Source {
     let content = Content { size: bytes.len() as u64, ..Content::default() };
-    let kind = if path.starts_with(b"database/") { EntryKind::Dump(content) } else { EntryKind::File(content) };
+    let kind =
+        if path.starts_with(b"database/") { EntryKind::Dump(content) } else { EntryKind::File(content) };
     source(path, kind, bytes)
 }
 
@@ -110,13 +111,12 @@ fn sources(number: u32) -> Vec<Source> {
         source(b"attachments/xray", EntryKind::Folder, vec![]),
         plain(b"attachments/xray/empty", vec![]),
         plain(b"attachments/xray/image.dcm", picture(1, 600_000)),
-        source(
-            b"attachments/xray/link",
-            EntryKind::SymbolicLink(b"../elsewhere".to_vec()),
-            vec![],
-        ),
+        source(b"attachments/xray/link", EntryKind::SymbolicLink(b"../elsewhere".to_vec()), vec![]),
         plain(b"attachments/xray/name \xfc.txt", b"a name that is not UTF-8\n".to_vec()),
-        Source { attributes: vec![comment], ..plain(b"attachments/xray/notes.txt", b"crown, 2 visits\n".to_vec()) },
+        Source {
+            attributes: vec![comment],
+            ..plain(b"attachments/xray/notes.txt", b"crown, 2 visits\n".to_vec())
+        },
         source(b"attachments/xray/pipe", EntryKind::Pipe, vec![]),
         plain(b"attachments/xray/scan.jpg", noise(2, 900_000)),
         source(
@@ -136,7 +136,10 @@ fn sources(number: u32) -> Vec<Source> {
 
 /// A file of many short lines; each becomes a chunk, so that its list has a depth of 1.
 fn lines() -> Vec<u8> {
-    (0..1500).map(|n| format!("{n};paid;{}\n", blake3::hash(&[n as u8, 9]).to_hex())).collect::<String>().into_bytes()
+    (0..1500)
+        .map(|n| format!("{n};paid;{}\n", blake3::hash(&[n as u8, 9]).to_hex()))
+        .collect::<String>()
+        .into_bytes()
 }
 
 /// Cuts as a backup does, but for the file of lines.
@@ -199,7 +202,8 @@ fn backup(store: &mut ChunkStore, number: u32) -> Result<()> {
         manifest.push(&entry, &mut writing)?;
     }
     let (manifest, manifest_bytes) = manifest.finish(&mut writing)?;
-    let record = |kind, name: &str, origin: &str| SourceRecord { kind, name: name.into(), origin: origin.into() };
+    let record =
+        |kind, name: &str, origin: &str| SourceRecord { kind, name: name.into(), origin: origin.into() };
     let mut snapshot = SnapshotRecord {
         id: SnapshotId::ZERO,
         generation: store.container().state().root.generation + 1,
@@ -274,14 +278,19 @@ pub fn stored() -> Vec<u8> {
 pub fn open(disk: &SimulatedDisk, credential: &Credential) -> Result<ChunkStore> {
     let header = Header::read(disk)?;
     let container = header.prologue.container;
-    let (secrets, _) = KeyTable::decode(&header.keys.table)?.unlock(container, std::slice::from_ref(credential))?;
+    let (secrets, _) =
+        KeyTable::decode(&header.keys.table)?.unlock(container, std::slice::from_ref(credential))?;
     let keyring = Keyring::derive(&secrets, container, header.prologue.family);
     let storage: Arc<dyn Storage> = Arc::new(disk.reopen());
     ChunkStore::open(Container::open(storage, header, keyring, "golden", Access::Read)?)
 }
 
 /// One line for each entry of snapshot `number`; for those that cannot be read, the path alone.
-pub fn restored(store: &ChunkStore, number: usize, snapshot: &SnapshotRecord) -> Vec<(String, Option<String>)> {
+pub fn restored(
+    store: &ChunkStore,
+    number: usize,
+    snapshot: &SnapshotRecord,
+) -> Vec<(String, Option<String>)> {
     let reader = match ManifestReader::new(store, &snapshot.manifest) {
         Ok(reader) => reader,
         Err(_) => return vec![(format!("{number} all"), None)],

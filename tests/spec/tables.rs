@@ -45,8 +45,7 @@ fn stated(text: &str, value_column: usize) -> BTreeMap<String, String> {
 /// Names of the public constants that a source file declares.
 fn declared(source: &str) -> Vec<String> {
     let names = source.lines().filter_map(|line| line.strip_prefix("pub const "));
-    let mut names: Vec<String> =
-        names.filter_map(|rest| rest.split(':').next()).map(str::to_owned).collect();
+    let mut names: Vec<String> = names.filter_map(|rest| rest.split(':').next()).map(str::to_owned).collect();
     names.sort();
     names
 }
@@ -102,7 +101,9 @@ fn every_constant_of_the_layout_is_stated_with_its_value() {
     values.extend(values!(root: SEGMENT_RECORD_BYTES));
     // Private to its module; its text is plain enough.
     let lock = include_str!("../../src/container/lock.rs");
-    assert!(lock.contains("WRITER_BYTE: u64 = 1 << 62;") && lock.contains("PIN_BYTE: u64 = WRITER_BYTE + 1;"));
+    assert!(
+        lock.contains("WRITER_BYTE: u64 = 1 << 62;") && lock.contains("PIN_BYTE: u64 = WRITER_BYTE + 1;")
+    );
     assert!(lock.contains("PIN_COUNT: u64 = 1 << 16;"));
     let locks = [("WRITER_BYTE", 1u64 << 62), ("PIN_BYTE", (1 << 62) + 1), ("PIN_COUNT", 1 << 16)];
     values.extend(locks.map(|(name, value)| (name.to_owned(), value.stated())));

@@ -3,7 +3,9 @@
 
 use crate::golden::{PASSWORD, open, password, restored, stored};
 use crate::text;
-use coffer::container::layout::{CHECK_OFFSET, HALF_BYTES, HEADER_BYTES, PROLOGUE_INCOMPATIBLE, PROLOGUE_VERSION};
+use coffer::container::layout::{
+    CHECK_OFFSET, HALF_BYTES, HEADER_BYTES, PROLOGUE_INCOMPATIBLE, PROLOGUE_VERSION,
+};
 use coffer::error::Error;
 use coffer::snapshot::Catalog;
 use coffer::storage::SimulatedDisk;
@@ -77,7 +79,8 @@ fn verdict(bytes: Vec<u8>, key: &str) -> String {
     }
     write!(out, ", generation {}", container.state().root.generation).expect("text");
     for (index, snapshot) in catalog.snapshots.iter().enumerate() {
-        for (path, _) in restored(&store, index + 1, snapshot).into_iter().filter(|(_, line)| line.is_none()) {
+        for (path, _) in restored(&store, index + 1, snapshot).into_iter().filter(|(_, line)| line.is_none())
+        {
             write!(out, "; lost {path}").expect("text");
         }
     }
