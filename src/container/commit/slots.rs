@@ -146,11 +146,13 @@ impl Slots {
 
     /// Makes the file exactly as long as the table says.
     pub fn cut_to_size(&mut self, base: &Base) -> Result<()> {
-        if self.allocated != self.records.len() {
-            let length = base.geometry.file_bytes(self.records.len() as u32);
+        let length = base.geometry.file_bytes(self.records.len() as u32);
+        let now = base.storage.len().map_err(|e| base.io("length not read", e))?;
+        // Growth that failed part of the way, or a crash, may have left any length.
+        if now != length {
             base.storage.set_len(length).map_err(|e| base.io("length not set", e))?;
-            self.allocated = self.records.len();
         }
+        self.allocated = self.records.len();
         Ok(())
     }
 }
