@@ -1,7 +1,13 @@
 //! The command line: the only place with arguments, terminals and exit codes.
 
+pub mod args;
+pub mod commands;
+pub mod context;
 pub mod events;
 pub mod interrupt;
 pub mod output;
+mod run;
 pub mod secrets;
 pub mod values;
+
+pub use run::main;

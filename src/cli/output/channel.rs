@@ -2,6 +2,7 @@
 //! whole; a bar on the terminal steps aside for every line. Nothing that reaches a terminal can hold a
 //! control character, whatever the name of a file or the message of a server.
 
+use super::log::Log;
 use crate::cli::events::{Body, Event};
 use crate::clock::Clock;
 use indicatif::ProgressBar;
@@ -14,6 +15,7 @@ pub(super) struct Channel {
     command: String,
     clock: Arc<dyn Clock>,
     streams: Mutex<Streams>,
+    log: Mutex<Option<Log>>,
 }
 
 struct Streams {
@@ -32,7 +34,7 @@ impl Channel {
         (out, err): (Box<dyn Write + Send>, Box<dyn Write + Send>),
     ) -> Self {
         let streams = Mutex::new(Streams { out, err, lost: None, bar: None });
-        Channel { json, command: command.to_owned(), clock, streams }
+        Channel { json, command: command.to_owned(), clock, streams, log: Mutex::new(None) }
     }
 
     /// Whether programs listen.
@@ -45,13 +47,41 @@ impl Channel {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sends everything to `log`, too.
+    pub(super) fn set_log(&self, log: Log) {
+        *self.log() = Some(log);
+    }
+
+    fn log(&self) -> MutexGuard<'_, Option<Log>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// An event, if programs listen. All but items reach them at once.
     pub(super) fn event(&self, body: Body) {
-        if self.json {
-            let flush = !matches!(body, Body::Item { .. });
-            let line = Event::new(&self.command, self.clock.now(), body).line();
-            self.streams().output(&line, flush);
+        let logged = self.log().as_ref().is_some_and(|log| log.json);
+        if !self.json && !logged {
+            return;
         }
+        let is_item = matches!(body, Body::Item { .. });
+        let line = Event::new(&self.command, self.clock.now(), body).line();
+        if let Some(log) = self.log().as_mut().filter(|log| log.json && !is_item) {
+            log.line(&line);
+        }
+        if self.json {
+            self.streams().output(&line, !is_item);
+        }
+    }
+
+    fn log_text(&self, text: &str) {
+        if let Some(log) = self.log().as_mut().filter(|log| !log.json) {
+            log.text(self.clock.now(), &self.command, &printable(text));
+        }
+    }
+
+    /// The last line for people, on standard output; the log has it, too.
+    pub(super) fn last_row(&self, text: &str) {
+        self.log_text(text);
+        self.row(text);
     }
 
     /// A line for people on standard output.
@@ -61,6 +91,7 @@ impl Channel {
 
     /// A line for people on standard error.
     pub(super) fn message(&self, text: &str) {
+        self.log_text(text);
         let line = format!("{}\n", printable(text));
         let mut streams = self.streams();
         streams.flush();

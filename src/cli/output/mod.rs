@@ -4,8 +4,10 @@
 //! stops listening stops nothing else.
 
 mod channel;
+mod log;
 mod meter;
 
+pub use log::Log;
 pub use meter::Meter;
 
 use crate::cli::events::{Body, Outcome, Report, Status, exit_code};
@@ -75,6 +77,11 @@ impl Output {
     ) -> Self {
         let channel = Channel::new(settings.json, command, clock, streams);
         Output { settings, terminal, channel: Arc::new(channel), finished: AtomicBool::new(false) }
+    }
+
+    /// From now on, everything goes to `log`, too.
+    pub fn log_to(&mut self, log: Log) {
+        self.channel.set_log(log);
     }
 
     /// The settings it was made with.
@@ -167,7 +174,7 @@ impl Output {
         if let Some(summary) = &outcome.summary {
             match outcome.status {
                 Status::Done if self.settings.quiet => {}
-                Status::Done if !self.settings.json => self.channel.row(summary),
+                Status::Done if !self.settings.json => self.channel.last_row(summary),
                 _ => self.channel.message(summary),
             }
         }

@@ -88,8 +88,11 @@ pub fn format_count(count: u64, noun: &str) -> String {
         }
         grouped.push(digit);
     }
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{grouped} {noun}{plural}")
+    match noun.strip_suffix("ry") {
+        _ if count == 1 => format!("{grouped} {noun}"),
+        Some(stem) => format!("{grouped} {stem}ries"),
+        None => format!("{grouped} {noun}s"),
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +159,8 @@ mod tests {
         assert_eq!(format_count(0, "file"), "0 files");
         assert_eq!(format_count(1_234_567, "row"), "1,234,567 rows");
         assert_eq!(format_count(123, "row"), "123 rows");
+        assert_eq!(format_count(2, "entry"), "2 entries");
+        assert_eq!(format_count(1, "entry"), "1 entry");
         assert_eq!(format_rate(10 << 20, 2.0), "5.0 MiB/s");
         assert_eq!(format_rate(10, 0.0), "0 B/s");
     }

@@ -1,0 +1,146 @@
+//! `coffer backup`: one snapshot of dumps and folders. It promises exit code 3, and every such thing
+//! named, when something could not be read; and that a container inside a folder is not part of it.
+
+mod sources;
+
+use super::snapshots::short;
+use crate::attachments::exclude::Excludes;
+use crate::cli::args::{places, usage};
+use crate::cli::context::Context;
+use crate::cli::events::{Outcome, Status};
+use crate::cli::values::{format_count, format_size, parse_time};
+use crate::clock::Timestamp;
+use crate::container::Access;
+use crate::error::{Error, Kind, Result};
+use crate::operations::backup::{self, BackupPlan, BackupReport};
+use crate::operations::session;
+use clap::Args;
+use sources::SourceOptions;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Arguments of `coffer backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The container
+    container: Option<OsString>,
+    #[command(flatten)]
+    sources: SourceOptions,
+    /// Leave out what matches: `*.tmp`, `/cache/`, `**/thumbs/*.db`
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// The same, one pattern a line; lines with # are remarks
+    #[arg(long, value_name = "FILE")]
+    exclude_from: Vec<PathBuf>,
+    /// Time of the snapshot, instead of now: 2026-01-31T18:30:00+01:00
+    #[arg(long, value_name = "TIME", value_parser = usage(parse_time))]
+    at: Option<Timestamp>,
+    /// zstd level: 1 is fast, 22 is small
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
+    level: i32,
+    /// A word to find the snapshot by; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    tag: Vec<String>,
+    /// Read every file, also those that look unchanged
+    #[arg(long)]
+    read_all: bool,
+    /// Read what was written back from the medium before saying that it is there
+    #[arg(long)]
+    read_back: bool,
+    /// Name of the machine, instead of its own
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+}
+
+impl Backup {
+    /// Backs up.
+    pub fn run(self, context: &Context) -> Result<Outcome> {
+        let (path, _) = places(&context.globals, [self.container.clone()], &[], 0)?;
+        let sources = self.sources.sources()?;
+        let mut patterns = self.exclude.clone();
+        for file in &self.exclude_from {
+            patterns.extend(patterns_in(file)?);
+        }
+        Excludes::new(&patterns)?;
+        patterns.extend(sources::container_itself(&path, &sources, &context.output)?);
+        let plan = BackupPlan {
+            sources,
+            excludes: Excludes::new(&patterns)?,
+            tags: self.tag.clone(),
+            host: self.host.clone().unwrap_or_else(session::host_name),
+            time: context.time(self.at),
+            level: self.level,
+            read_all: self.read_all,
+            read_back: self.read_back,
+            verifications: Vec::new(),
+        };
+        if context.globals.dry_run {
+            return self.would(context, &path, &plan);
+        }
+        let mut session = context.open(&path, Access::Write)?;
+        let fallen_back = session.store.container().has_fallen_back();
+        let report = {
+            let _meter = context.output.progress("backing up", "file", Arc::clone(&context.progress));
+            backup::backup(&mut session.store, plan, context.pool()?, &context.progress)?
+        };
+        tell(context, &report);
+        Ok(outcome(&report, fallen_back))
+    }
+
+    fn would(&self, context: &Context, path: &Path, plan: &BackupPlan) -> Result<Outcome> {
+        drop(context.open(path, Access::Read)?);
+        let names = sources::check(&plan.sources)?;
+        for name in &names {
+            context.output.item(format_args!("would back up {name}"), serde_json::json!({ "source": name }));
+        }
+        let summary = format!("{} would be backed up", format_count(names.len() as u64, "source"));
+        Ok(Outcome::done().with("sources", names.len()).summary(summary))
+    }
+}
+
+fn patterns_in(file: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(file).map_err(|cause| {
+        Error::io(Kind::Usage, format!("exclude file {} could not be read", file.display()), cause)
+    })?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    Ok(lines.map(str::to_owned).collect())
+}
+
+fn tell(context: &Context, report: &BackupReport) {
+    report.notes.iter().for_each(|note| context.output.warning("note", note));
+    for problem in &report.problems {
+        let code = if problem.what.is_loss() { "unreadable" } else { "incomplete" };
+        context.output.warning_about(code, &problem.path, problem);
+    }
+}
+
+fn outcome(report: &BackupReport, fallen_back: bool) -> Outcome {
+    let (record, counts) = (&report.record, &report.record.counts);
+    let is_whole = report.problems.is_empty() && !fallen_back;
+    let mut summary = format!(
+        "snapshot {}: {} in {}, {} added",
+        short(&record.id),
+        format_size(record.restored_bytes()),
+        format_count(counts.files + counts.dumps, "file"),
+        format_size(counts.added_bytes),
+    );
+    if !report.problems.is_empty() {
+        summary += &format!("; partial: {}", format_count(report.problems.len() as u64, "problem"));
+    }
+    Outcome::new(if is_whole { Status::Done } else { Status::Warnings })
+        .with("snapshot", record.id.to_string())
+        .with("short", short(&record.id))
+        .with("added_bytes", counts.added_bytes)
+        .with("new_bytes", counts.new_bytes)
+        .with("stall_ms", 0)
+        .with("files", counts.files)
+        .with("files_read", counts.files_read)
+        .with("dumps", counts.dumps)
+        .with("folders", counts.folders)
+        .with("bytes", record.restored_bytes())
+        .with("problems", report.problems.len())
+        .with("file_bytes_before", report.file_bytes.0)
+        .with("file_bytes_after", report.file_bytes.1)
+        .summary(summary)
+}

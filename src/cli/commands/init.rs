@@ -1,0 +1,146 @@
+//! `coffer init`: makes a container. It promises that an unencrypted one is made only when that is
+//! asked for by name, and that a new key file never takes the place of another.
+
+use super::key::NewSecret;
+use crate::cli::args::{places, usage};
+use crate::cli::context::Context;
+use crate::cli::events::Outcome;
+use crate::cli::secrets::Ask;
+use crate::cli::values::{format_size, parse_size, parse_time};
+use crate::clock::Timestamp;
+use crate::crypto::{Credential, KdfCost, NewSlot, SystemEntropy};
+use crate::error::{Error, Kind, Result};
+use crate::operations::keys;
+use crate::operations::session::{self, Session};
+use clap::Args;
+use rayon::ThreadPool;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Arguments of `coffer init`.
+#[derive(Debug, Args)]
+#[command(after_help = "The secret comes from --password-file, --password-command, --key-file or a prompt; \
+                        or --new-key-file makes one.")]
+pub struct Init {
+    /// The file to make
+    container: Option<OsString>,
+    /// The longest the file may become: 50G
+    #[arg(long, value_name = "SIZE", value_parser = usage(parse_size))]
+    max_size: Option<u64>,
+    /// Size of a segment, a power of two from 1M to 64M
+    #[arg(long, value_name = "SIZE", value_parser = usage(parse_size))]
+    segment_size: Option<u64>,
+    /// Make a container that everybody can read
+    #[arg(long)]
+    no_encryption: bool,
+    /// Make a new key and write it to this file
+    #[arg(long, value_name = "FILE", conflicts_with = "no_encryption")]
+    new_key_file: Option<PathBuf>,
+    /// Add a recovery code and print it, once
+    #[arg(long, conflicts_with = "no_encryption")]
+    recovery_code: bool,
+    /// Make guessing the password eight times as costly: 512 MiB of memory each time
+    #[arg(long)]
+    strong_kdf: bool,
+    /// A name for the first key, shown by `key list`
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+    /// Time of making, instead of now: 2026-01-31T18:30:00+01:00
+    #[arg(long, value_name = "TIME", value_parser = usage(parse_time))]
+    at: Option<Timestamp>,
+}
+
+impl Init {
+    /// Makes the container.
+    pub fn run(self, context: &Context) -> Result<Outcome> {
+        let (path, _) = places(&context.globals, [self.container.clone()], &[], 0)?;
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::new(Kind::Usage, format!("{}: exists already", path.display()))
+                .hint("choose another name; coffer never overwrites a container"));
+        }
+        if context.globals.dry_run {
+            let summary = format!("{} would be made", path.display());
+            return Ok(Outcome::done().with("container", path.display().to_string()).summary(summary));
+        }
+        let mut entropy = SystemEntropy;
+        let new_key = self.new_key_file.as_deref().map(NewSecret::key_file).transpose()?;
+        let credential = match &new_key {
+            Some(new) => Some(new.credential.clone()),
+            None => self.credential(context, &path)?,
+        };
+        context.watch()?;
+        let time = context.time(self.at);
+        let cost = if self.strong_kdf { KdfCost::STRONG } else { KdfCost::DEFAULT };
+        let label = self.label.clone().unwrap_or_default();
+        let slot = NewSlot { credential, label, cost, created: time };
+        let plan = session::Init {
+            path: path.clone(),
+            segment_bytes: self.segment_size,
+            max_bytes: self.max_size,
+            slot,
+            time,
+        };
+        let pool = context.pool()?;
+        let mut session = session::init(&plan, Arc::clone(&pool), &mut entropy)?;
+        if let Some(new) = new_key {
+            new.keep();
+        }
+        if self.recovery_code {
+            self.recovery_code(context, &mut session, time, pool)?;
+        }
+        Ok(outcome(&path, &session))
+    }
+
+    fn credential(&self, context: &Context, path: &Path) -> Result<Option<Credential>> {
+        let options = context.globals.secret.sources();
+        if self.no_encryption {
+            let given = context.credential(&options, false, Ask::Never, "")?;
+            return match given {
+                None => Ok(None),
+                Some(_) => Err(Error::new(Kind::Usage, "--no-encryption and a secret exclude each other")),
+            };
+        }
+        let credential = context.credential(&options, true, Ask::Twice, &path.display().to_string())?;
+        credential.map(Some).ok_or_else(|| {
+            Error::new(Kind::Usage, format!("{}: no password or key is given", path.display())).hint(
+                "give --password-file FILE, --key-file FILE or --new-key-file FILE; \
+                 or --no-encryption for a container that everybody can read",
+            )
+        })
+    }
+
+    fn recovery_code(
+        &self,
+        context: &Context,
+        session: &mut Session,
+        time: Timestamp,
+        pool: Arc<ThreadPool>,
+    ) -> Result<()> {
+        let new = NewSecret::recovery_code()?;
+        let label = "recovery code".to_owned();
+        let slot = NewSlot {
+            credential: Some(new.credential.clone()),
+            label,
+            cost: KdfCost::DEFAULT,
+            created: time,
+        };
+        keys::add(session, &slot, pool, &mut SystemEntropy)?;
+        new.show(context);
+        Ok(())
+    }
+}
+
+fn outcome(path: &Path, session: &Session) -> Outcome {
+    let container = session.store.container();
+    let encrypted = if session.is_encrypted { "encrypted" } else { "not encrypted" };
+    let bytes = container.file_bytes();
+    Outcome::done()
+        .with("container", path.display().to_string())
+        .with("id", container.base().container.to_string())
+        .with("encrypted", session.is_encrypted)
+        .with("segment_bytes", container.base().geometry.segment_bytes)
+        .with("max_bytes", session.store.contents().settings.max_bytes)
+        .with("file_bytes", bytes)
+        .summary(format!("{} made, {encrypted}, {}", path.display(), format_size(bytes)))
+}

@@ -1,0 +1,189 @@
+//! `coffer restore`: a snapshot, or part of it, into a folder. It promises exit code 4 where
+//! anything restored is not what was backed up, and to name each such thing.
+
+use super::snapshots::short;
+use crate::attachments::restore::{Existing, RestoreOptions};
+use crate::cli::args::places;
+use crate::cli::context::{Context, selector};
+use crate::cli::events::{Outcome, Status};
+use crate::cli::values::{format_count, format_size};
+use crate::container::Access;
+use crate::error::Result;
+use crate::operations::restore::{self, Need, RestorePlan, RestoreReport};
+use crate::operations::select::{Selection, Side};
+use crate::snapshot::SnapshotRecord;
+use clap::{Args, ValueEnum};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Arguments of `coffer restore`.
+#[derive(Debug, Args)]
+#[command(override_usage = "coffer restore [CONTAINER] SNAPSHOT --to DIR [OPTIONS]")]
+pub struct Restore {
+    /// The container
+    #[arg(value_name = "CONTAINER")]
+    first: Option<OsString>,
+    /// latest, latest~2, the first digits of an id, or a day
+    #[arg(value_name = "SNAPSHOT")]
+    second: Option<OsString>,
+    /// The folder to restore into
+    #[arg(long, value_name = "DIR", required = true)]
+    to: PathBuf,
+    /// One side only
+    #[arg(long, value_enum)]
+    only: Option<SideName>,
+    /// Only this and what lies below it, as `ls` prints it; may be given several times
+    #[arg(long, value_name = "PATH")]
+    path: Vec<OsString>,
+    /// What to do with what stands there already and differs
+    #[arg(long, value_enum, default_value_t = ExistingName::Replace)]
+    existing: ExistingName,
+    /// Read everything back and compare it with the snapshot
+    #[arg(long)]
+    compare: bool,
+    /// Leave owners and groups as they come
+    #[arg(long)]
+    no_owners: bool,
+    /// Return before everything is on the medium
+    #[arg(long)]
+    no_sync: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SideName {
+    /// Databases and dumps
+    Database,
+    /// Attachment folders
+    Attachments,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ExistingName {
+    /// Put the restored thing in its place
+    Replace,
+    /// Leave it and say so
+    Keep,
+    /// Stop
+    Fail,
+}
+
+impl Restore {
+    fn plan(&self) -> Result<RestorePlan> {
+        let only = self.only.map(|side| match side {
+            SideName::Database => Side::Database,
+            SideName::Attachments => Side::Attachments,
+        });
+        let paths: Vec<Vec<u8>> = self.path.iter().map(|path| path.as_bytes().to_vec()).collect();
+        let existing = match self.existing {
+            ExistingName::Replace => Existing::Replace,
+            ExistingName::Keep => Existing::Keep,
+            ExistingName::Fail => Existing::Fail,
+        };
+        let mut options = RestoreOptions { existing, ..RestoreOptions::default() };
+        options.owners &= !self.no_owners;
+        Ok(RestorePlan {
+            selection: Selection::new(only, &paths)?,
+            target: self.to.clone(),
+            options,
+            compare: self.compare,
+            sync: !self.no_sync,
+        })
+    }
+
+    /// Restores.
+    pub fn run(mut self, context: &Context) -> Result<Outcome> {
+        let given = [self.first.take(), self.second.take()];
+        let (path, rest) = places(&context.globals, given, &["SNAPSHOT"], 1)?;
+        let selector = selector(&rest[0])?;
+        let plan = self.plan()?;
+        let session = context.open(&path, Access::Read)?;
+        let store = &session.store;
+        let record = context.snapshot(store, &selector)?;
+        if context.globals.dry_run {
+            return Ok(would(&plan.target, &record, &restore::need(store, &record, &plan)?));
+        }
+        let report = {
+            let _meter = context.output.progress("restoring", "entry", Arc::clone(&context.progress));
+            restore::restore(store, &record, &plan, &context.pool()?, &context.progress)?
+        };
+        tell(context, &report);
+        let outdated = store.container().has_fallen_back();
+        Ok(outcome(&plan.target, &record, &report, outdated))
+    }
+}
+
+fn would(target: &Path, record: &SnapshotRecord, need: &Need) -> Outcome {
+    Outcome::done()
+        .with("snapshot", record.id.to_string())
+        .with("entries", need.entries)
+        .with("data_bytes", need.data_bytes)
+        .with("space_bytes", need.space_bytes)
+        .summary(format!(
+            "{} with {} would be restored from {} to {}; {} must be free",
+            format_count(need.entries, "entry"),
+            format_size(need.data_bytes),
+            short(&record.id),
+            target.display(),
+            format_size(need.space_bytes)
+        ))
+}
+
+fn tell(context: &Context, report: &RestoreReport) {
+    let output = &context.output;
+    for (path, reason) in &report.damaged {
+        output.warning_about("damaged", path, format_args!("{path}: not restored: {reason}"));
+    }
+    for path in &report.wrong_contents {
+        output.warning_about(
+            "differs",
+            path,
+            format_args!("{path}: its bytes are not those of the snapshot"),
+        );
+    }
+    for (path, difference) in &report.differences {
+        output.warning_about("differs", path, format_args!("{path}: {difference}"));
+    }
+    for problem in &report.problems {
+        output.warning_about("not-restored", &problem.path, problem);
+    }
+}
+
+fn outcome(target: &Path, record: &SnapshotRecord, report: &RestoreReport, outdated: bool) -> Outcome {
+    let different = report.differences.len() + report.wrong_contents.len();
+    let status = match (report.damaged.len() + different, report.problems.is_empty() && !outdated) {
+        (0, true) => Status::Done,
+        (0, false) => Status::Warnings,
+        _ => Status::Damage,
+    };
+    let mut summary = format!(
+        "{} restored to {} from {}: {} in {}",
+        if status == Status::Done { "everything" } else { "not everything" },
+        target.display(),
+        short(&record.id),
+        format_size(report.restored_bytes),
+        format_count(report.restored, "entry"),
+    );
+    if report.already_there > 0 {
+        summary += &format!("; {} stood there already", report.already_there);
+    }
+    if let Some(compared) = report.compared {
+        summary += &format!("; {compared} compared, {different} differ");
+    }
+    for (count, what) in [(report.damaged.len(), "damaged"), (report.problems.len(), "with problems")] {
+        if count > 0 {
+            summary += &format!("; {count} {what}");
+        }
+    }
+    Outcome::new(status)
+        .with("snapshot", record.id.to_string())
+        .with("restored", report.restored)
+        .with("restored_bytes", report.restored_bytes)
+        .with("already_there", report.already_there)
+        .with("compared", report.compared)
+        .with("different", different)
+        .with("damaged", report.damaged.len())
+        .with("problems", report.problems.len())
+        .summary(summary)
+}
