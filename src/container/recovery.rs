@@ -126,11 +126,16 @@ fn scan(base: &Base, survivor: Option<&State>) -> Result<Option<State>> {
     let mut found: Option<State> = None;
     for slot in 1..base.geometry.slots_in(length) {
         let Some(state) = root_at_end(base, slot) else { continue };
-        let wanted = match survivor {
-            Some(s) => state.root.parent == s.hash && state.root.generation == s.root.generation + 1,
-            None => found.as_ref().is_none_or(|f| state.root.generation > f.root.generation),
-        };
-        if wanted && let Some(whole) = proven(base, state) {
+        let follows = survivor.is_none_or(|s| {
+            state.root.parent == s.hash && Some(state.root.generation) == s.root.generation.checked_add(1)
+        });
+        // Two attempts on one parent can both be whole if a reader kept them apart: the later counts.
+        let age = |s: &State| (s.root.generation, s.root.time);
+        let newer = found.as_ref().is_none_or(|f| age(&state) > age(f));
+        if follows
+            && newer
+            && let Some(whole) = proven(base, state)
+        {
             found = Some(whole);
         }
     }
