@@ -65,6 +65,9 @@ fn frame_check(frame: &[u8], length: usize) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
+/// A superblock whose check holds, with its sector.
+pub type WholeSuperblock = (Superblock, [u8; SECTOR_BYTES]);
+
 /// What the header zone says, before any key is known.
 #[derive(Clone, Debug)]
 pub struct Header {
@@ -180,10 +183,7 @@ impl Header {
 
     /// The two superblock slots, each from its first whole copy, with the sector's bytes, and the
     /// number of copies (of four) that are not whole.
-    pub fn superblocks(
-        &self,
-        storage: &dyn Storage,
-    ) -> ([Option<(Superblock, [u8; SECTOR_BYTES])>; 2], usize) {
+    pub fn superblocks(&self, storage: &dyn Storage) -> ([Option<WholeSuperblock>; 2], usize) {
         let mut rotten = 0;
         let slots = [SUPERBLOCK_0_OFFSET, SUPERBLOCK_1_OFFSET].map(|offset| {
             let copies = [0, HALF_BYTES].map(|base| {

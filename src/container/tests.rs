@@ -180,8 +180,11 @@ fn an_attempt_that_was_given_up_is_not_adopted_for_its_successor() {
     // Its successor has the same parent and begins in the same slots with the same segment ids.
     commit(&mut container, 3, 0, 0).expect("commit");
     take_back_superblocks(&disk, &before);
-    let slot =
-        if container.state().root.generation % 2 == 0 { SUPERBLOCK_0_OFFSET } else { SUPERBLOCK_1_OFFSET };
+    let slot = if container.state().root.generation.is_multiple_of(2) {
+        SUPERBLOCK_0_OFFSET
+    } else {
+        SUPERBLOCK_1_OFFSET
+    };
     for half in [0, HALF_BYTES] {
         disk.corrupt(half + slot, 4096, |b| b.fill(0x55));
     }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// Bytes of assembled segments that may be in flight.
-const IN_FLIGHT_BYTES: usize = 40 << 20;
+const IN_FLIGHT_BYTES: usize = 24 << 20;
 
 /// What is known of a segment once it is written.
 #[derive(Clone, Copy, Debug)]

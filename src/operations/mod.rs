@@ -1,6 +1,7 @@
 //! What a user asks for: backup, restore, verify and the rest, each planned first, then applied.
 
 pub mod backup;
+pub mod client_state;
 pub mod inspect;
 pub mod keys;
 pub mod practice;

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender};
 use std::ops::Range;
 
 /// Cut bytes in a full batch.
-const BATCH_BYTES: usize = 12 << 20;
+const BATCH_BYTES: usize = 8 << 20;
 /// Bytes asked of a source at once.
 const READ_BYTES: usize = 1 << 20;
 
