@@ -207,36 +207,3 @@ fn several_threads_restore_one_tree() {
     let count = |i: usize| names(&dir.path().join(format!("d{i}/e"))).len();
     assert_eq!((0..40).map(count).sum::<usize>(), 400);
 }
-
-#[test]
-#[ignore = "a measurement, not a test"]
-fn twelve_thousand_files() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut tree = Vec::new();
-    for i in 0..12_000 {
-        if i % 40 == 0 {
-            tree.push((entry(&format!("p{:03}", i / 40), EntryKind::Folder), vec![]));
-        }
-        tree.push((file(&format!("p{:03}/{i}.jpg", i / 40), 1000), vec![1; 1000]));
-    }
-    for run in ["first", "second"] {
-        let start = std::time::Instant::now();
-        let target = open(dir.path(), Existing::Replace);
-        put(&target, &tree);
-        let put = start.elapsed();
-        target.finish(true).unwrap();
-        eprintln!("{run} restore: {put:?}, with folders and sync {:?}", start.elapsed());
-    }
-    let start = std::time::Instant::now();
-    for (entry, bytes) in &tree {
-        let path = dir.path().join(format!("q{}", entry.path));
-        match entry.kind {
-            EntryKind::Folder => fs::create_dir(path).unwrap(),
-            _ => {
-                fs::write(path.with_extension("new"), bytes).unwrap();
-                fs::rename(path.with_extension("new"), path).unwrap();
-            }
-        }
-    }
-    eprintln!("plain write and rename: {:?}", start.elapsed());
-}

@@ -13,7 +13,6 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Instant;
 
 fn source(root: &Path) -> Source {
     Source { label: b"x".to_vec(), root: root.to_owned() }
@@ -223,28 +222,4 @@ fn many_handles_hold_few_descriptors() {
         read += 1;
     }
     assert_eq!(read, 300);
-}
-
-#[test]
-#[ignore = "a measurement, not a test"]
-fn twelve_thousand_files() {
-    let dir = tempfile::tempdir().unwrap();
-    for i in 0..12_000 {
-        let folder = dir.path().join(format!("p{:03}", i / 40));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(format!("{i}.jpg")), "x").unwrap();
-    }
-    for _ in 0..3 {
-        let start = Instant::now();
-        let found = entries(dir.path(), &["*.tmp", "/a/b"]);
-        let walked = start.elapsed();
-        let mut buffer = vec![0; 1 << 16];
-        for handle in found.iter().filter_map(|(_, h)| h.as_ref()) {
-            let mut file = handle.open().unwrap();
-            let _ = file.metadata();
-            file.read(&mut buffer).unwrap();
-            file.finish().unwrap();
-        }
-        eprintln!("{} entries: walk {walked:?}, with reading {:?}", found.len(), start.elapsed());
-    }
 }
