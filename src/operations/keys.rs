@@ -2,7 +2,7 @@
 //! names it (`format-spec/crypto.md`, Key table).
 
 use super::session::Session;
-use crate::chunk_store::WritingOptions;
+use crate::chunk_store::{Settings, WritingOptions};
 use crate::clock::Timestamp;
 use crate::container::commit::CommitOptions;
 use crate::container::header::KeyFrame;
@@ -65,9 +65,19 @@ fn alter<T>(
 
 /// A commit that changes no snapshot, so that the root names the present header zone.
 pub fn commit_nothing(session: &mut Session, time: Timestamp, pool: Arc<ThreadPool>) -> Result<()> {
+    let settings = session.store.contents().settings.clone();
+    commit(session, settings, time, pool)
+}
+
+/// A commit that changes nothing but `settings`.
+pub(super) fn commit(
+    session: &mut Session,
+    settings: Settings,
+    time: Timestamp,
+    pool: Arc<ThreadPool>,
+) -> Result<()> {
     let store = &mut session.store;
     let (catalog, ledger) = (Catalog::read(store)?.encode(), Ledger::read(store)?.encode());
-    let settings = store.contents().settings.clone();
     let commit = CommitOptions { max_bytes: settings.max_bytes, time, read_back: false };
     let writing = store.begin(pool, WritingOptions { commit, level: 3 })?;
     let committed = writing.finish(&catalog, &ledger, settings)?;

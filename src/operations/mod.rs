@@ -9,4 +9,5 @@ pub mod repair;
 pub mod restore;
 pub mod select;
 pub mod session;
+pub mod settings;
 pub mod verify;

@@ -37,6 +37,11 @@ pub struct Session {
     pub is_encrypted: bool,
 }
 
+/// The least that a container of this shape may be capped to, in bytes.
+pub fn least_bytes(geometry: &Geometry) -> u64 {
+    geometry.file_bytes(MIN_SEGMENTS)
+}
+
 /// A pool of `threads` threads; 0: as many as the machine has.
 pub fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("coffer-{i}"));
@@ -108,7 +113,7 @@ impl Init {
         let parity_sectors = (segment_bytes / BYTES_PER_PARITY_SECTOR) as u16;
         let prologue =
             Prologue { segment_bytes, parity_sectors, container, family, read_compatible: 0, compatible: 0 };
-        let least = Geometry::of(&prologue).file_bytes(MIN_SEGMENTS);
+        let least = least_bytes(&Geometry::of(&prologue));
         match self.max_bytes {
             Some(bytes) if bytes < least => Err(usage(format!("maximum size of {bytes} bytes"))
                 .hint(format!("with this segment size the least is {least} bytes"))),

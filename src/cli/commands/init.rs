@@ -1,7 +1,7 @@
 //! `coffer init`: makes a container. It promises that an unencrypted one is made only when that is
 //! asked for by name, and that a new key file never takes the place of another.
 
-use super::key::NewSecret;
+use super::new_secret::NewSecret;
 use crate::cli::args::{places, usage};
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;

@@ -1,70 +1,237 @@
-//! `coffer key`: what opens the container.
+//! `coffer key`: what opens the container. It promises that the slot which was just used is not
+//! removed by mistake, and that a list of the slots needs no secret.
 
+use super::new_secret::NewSecret;
+use crate::cli::args::places;
 use crate::cli::context::Context;
-use crate::crypto::{Credential, SystemEntropy, key_file, recovery};
+use crate::cli::events::Outcome;
+use crate::cli::secrets::{self, Ask};
+use crate::cli::values::{format_count, format_time, rfc3339};
+use crate::container::Access;
+use crate::container::header::Header;
+use crate::crypto::{Credential, KdfCost, KeySlot, KeyTable, NewSlot, SystemEntropy};
 use crate::error::{Error, Kind, Result};
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use crate::operations::keys;
+use crate::operations::session::Session;
+use crate::storage::FileStorage;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
-/// A secret that was just made.
-pub struct NewSecret {
-    /// The same for a key slot.
-    pub credential: Credential,
-    /// The file it was written to, taken away again unless it is kept.
-    file: Option<PathBuf>,
-    /// What the user must write down.
-    code: Option<Zeroizing<String>>,
+/// Arguments of `coffer key`.
+#[derive(Debug, Args)]
+pub struct Key {
+    #[command(subcommand)]
+    action: Action,
 }
 
-impl NewSecret {
-    /// A new key in a new file that only its owner can read.
-    pub fn key_file(path: &Path) -> Result<NewSecret> {
-        let key = key_file::generate(&mut SystemEntropy)?;
-        let failed = |cause: std::io::Error| match cause.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                Error::new(Kind::Usage, format!("key file {} exists already", path.display()))
-                    .hint("choose another name; a key file is never overwritten")
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Add a password, key file or recovery code
+    Add(Add),
+    /// List what opens the container; needs no secret
+    List(List),
+    /// Replace what opens a slot
+    Change(Change),
+    /// Take a slot away: what opened it opens nothing any more
+    Remove(Remove),
+}
+
+#[derive(Debug, Args)]
+struct Add {
+    /// The container
+    container: Option<OsString>,
+    #[command(flatten)]
+    new: NewOptions,
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// The container
+    container: Option<OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "coffer key change [CONTAINER] SLOT [OPTIONS]")]
+struct Change {
+    /// The container
+    #[arg(value_name = "CONTAINER")]
+    first: Option<OsString>,
+    /// Number of the slot
+    #[arg(value_name = "SLOT")]
+    second: Option<OsString>,
+    #[command(flatten)]
+    new: NewOptions,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "coffer key remove [CONTAINER] SLOT [OPTIONS]")]
+struct Remove {
+    /// The container
+    #[arg(value_name = "CONTAINER")]
+    first: Option<OsString>,
+    /// Number of the slot
+    #[arg(value_name = "SLOT")]
+    second: Option<OsString>,
+}
+
+/// The new secret. Without any of these it is asked for.
+#[derive(Debug, Args)]
+struct NewOptions {
+    /// This file holds the new password; - is standard input
+    #[arg(long, value_name = "FILE", group = "new")]
+    new_password_file: Option<PathBuf>,
+    /// Make a new key and write it to this file
+    #[arg(long, value_name = "FILE", group = "new")]
+    new_key_file: Option<PathBuf>,
+    /// Make a new recovery code and print it, once
+    #[arg(long, group = "new")]
+    new_recovery_code: bool,
+    /// A name for people
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+    /// Make guessing the password eight times as costly
+    #[arg(long)]
+    strong_kdf: bool,
+}
+
+impl Key {
+    /// Its name, as events carry it.
+    pub fn name(&self) -> &'static str {
+        match self.action {
+            Action::Add(_) => "key add",
+            Action::List(_) => "key list",
+            Action::Change(_) => "key change",
+            Action::Remove(_) => "key remove",
+        }
+    }
+
+    /// Does it.
+    pub fn run(self, context: &Context) -> Result<Outcome> {
+        match self.action {
+            Action::Add(add) => {
+                let (path, _) = places(&context.globals, [add.container], &[], 0)?;
+                put(context, &path, None, &add.new)
             }
-            _ => Error::io(Kind::Failed, format!("key file {} could not be written", path.display()), cause),
-        };
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        let new =
-            NewSecret { credential: Credential::KeyFile(key.clone()), file: Some(path.into()), code: None };
-        file.write_all(key_file::encode(&key).as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        Ok(new)
-    }
-
-    /// A new recovery code.
-    pub fn recovery_code() -> Result<NewSecret> {
-        let secret = recovery::generate(&mut SystemEntropy)?;
-        let code = Some(recovery::encode(&secret));
-        Ok(NewSecret { credential: Credential::Recovery(secret), file: None, code })
-    }
-
-    /// The container has taken it: its file stays.
-    pub fn keep(mut self) {
-        self.file = None;
-    }
-
-    /// Shows the code, the only time.
-    pub fn show(&self, context: &Context) {
-        if let Some(code) = &self.code {
-            let item = serde_json::json!({ "recovery_code": code.as_str() });
-            context.output.item(format_args!("recovery code: {}", code.as_str()), item);
-            context.output.note("write it down and keep it away from this machine: it is not shown again");
+            Action::List(list) => {
+                let (path, _) = places(&context.globals, [list.container], &[], 0)?;
+                show(context, &path)
+            }
+            Action::Change(change) => {
+                let (path, number) = slot(context, [change.first, change.second])?;
+                put(context, &path, Some(number), &change.new)
+            }
+            Action::Remove(remove) => {
+                let (path, number) = slot(context, [remove.first, remove.second])?;
+                take_away(context, &path, number)
+            }
         }
     }
 }
 
-impl Drop for NewSecret {
-    fn drop(&mut self) {
-        if let Some(path) = &self.file {
-            // Nothing was locked with it.
-            let _ = std::fs::remove_file(path);
+fn slot(context: &Context, given: [Option<OsString>; 2]) -> Result<(PathBuf, u32)> {
+    let (path, rest) = places(&context.globals, given, &["SLOT"], 1)?;
+    let number = rest[0].to_str().and_then(|text| text.parse().ok());
+    let number = number.ok_or_else(|| {
+        Error::new(Kind::Usage, format!("`{}` is no number of a slot", rest[0].display()))
+            .hint("coffer key list shows the slots")
+    })?;
+    Ok((path, number))
+}
+
+fn open(context: &Context, path: &Path) -> Result<Session> {
+    let access = if context.globals.dry_run { Access::Read } else { Access::Write };
+    context.open(path, access)
+}
+
+/// Adds a slot, or changes the one of this number.
+fn put(context: &Context, path: &Path, number: Option<u32>, options: &NewOptions) -> Result<Outcome> {
+    let mut session = open(context, path)?;
+    if let Some(number) = number {
+        existing(&session, number)?;
+    }
+    if context.globals.dry_run {
+        return Ok(Outcome::done().with("slot", number).summary("a key slot would be written"));
+    }
+    let made = options.make()?;
+    let credential = match &made {
+        Some(made) => made.credential.clone(),
+        None => options.gather(context, path)?,
+    };
+    let cost = if options.strong_kdf { KdfCost::STRONG } else { KdfCost::DEFAULT };
+    let label = options.label.clone().unwrap_or_default();
+    let new = NewSlot { credential: Some(credential), label, cost, created: context.time(None) };
+    let (pool, entropy) = (context.pool()?, &mut SystemEntropy);
+    let slot = match number {
+        None => keys::add(&mut session, &new, pool, entropy)?,
+        Some(number) => keys::change(&mut session, number, &new, pool, entropy).map(|()| number)?,
+    };
+    if let Some(made) = made {
+        made.show(context);
+        made.keep();
+    }
+    let what = if number.is_some() { "changed" } else { "added" };
+    Ok(Outcome::done().with("slot", slot).summary(format!("key slot {slot} {what}")))
+}
+
+impl NewOptions {
+    fn make(&self) -> Result<Option<NewSecret>> {
+        match (&self.new_key_file, self.new_recovery_code) {
+            (Some(path), _) => NewSecret::key_file(path).map(Some),
+            (None, true) => NewSecret::recovery_code().map(Some),
+            (None, false) => Ok(None),
         }
     }
+
+    fn gather(&self, context: &Context, path: &Path) -> Result<Credential> {
+        let options =
+            secrets::Options { password_file: self.new_password_file.clone(), ..secrets::Options::default() };
+        let given = context.credential(&options, false, Ask::Twice, &path.display().to_string())?;
+        given.ok_or_else(|| {
+            Error::new(Kind::Usage, "no new password or key is given")
+                .hint("give --new-password-file FILE, --new-key-file FILE or --new-recovery-code")
+        })
+    }
+}
+
+fn existing(session: &Session, number: u32) -> Result<KeySlot> {
+    let table = keys::table(session)?;
+    table.slots().iter().find(|slot| slot.number() == number).cloned().ok_or_else(|| {
+        Error::new(Kind::NotFound, format!("no key slot {number}")).hint("coffer key list shows the slots")
+    })
+}
+
+fn take_away(context: &Context, path: &Path, number: u32) -> Result<Outcome> {
+    let mut session = open(context, path)?;
+    let slot = existing(&session, number)?;
+    if session.slot == number && !context.globals.yes {
+        return Err(Error::new(Kind::Usage, format!("key slot {number} is the one that was just used"))
+            .hint("open the container with another key, or say --yes"));
+    }
+    let outcome = Outcome::done().with("slot", number);
+    if context.globals.dry_run {
+        return Ok(outcome.summary(format!("key slot {number} ({}) would be removed", slot.kind())));
+    }
+    keys::remove(&mut session, number, context.time(None), context.pool()?)?;
+    context.output.note("copies of the container that were made before still open with it");
+    Ok(outcome.summary(format!("key slot {number} ({}) removed", slot.kind())))
+}
+
+fn show(context: &Context, path: &Path) -> Result<Outcome> {
+    let name = path.display();
+    let header = Header::read(&FileStorage::open(path, false)?).map_err(|e| e.at(&name))?;
+    let table = KeyTable::decode(&header.keys.table).map_err(|e| e.at(&name))?;
+    for slot in table.slots() {
+        let (kind, label, created) = (slot.kind().to_string(), slot.label(), slot.created());
+        let line = format!("{:>3}  {kind:<14} {}  {label}", slot.number(), format_time(created));
+        let item = json!({
+            "slot": slot.number(), "kind": kind, "label": label, "created": rfc3339(created),
+            "memory_kib": slot.cost().map(|cost| cost.memory_kib),
+        });
+        context.output.item(line.trim_end(), item);
+    }
+    let count = table.slots().len();
+    context.output.detail(format_count(count as u64, "slot"));
+    Ok(Outcome::done().with("slots", count).with("encrypted", table.is_encrypted()))
 }

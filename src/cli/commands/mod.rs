@@ -2,10 +2,20 @@
 //! [`Outcome`]; none ends the process itself.
 
 mod backup;
+mod completions;
+mod demo;
+mod diff;
+mod entries;
+mod find;
 mod init;
 mod key;
+mod ls;
+mod new_secret;
+mod repair;
 mod restore;
+mod set;
 mod snapshots;
+mod stats;
 mod verify;
 
 use super::context::Context;
@@ -18,14 +28,34 @@ use clap::Subcommand;
 pub enum Command {
     /// Make a container
     Init(init::Init),
-    /// Make a snapshot of a database dump and of attachment folders
+    /// Change settings of a container
+    Set(set::Set),
+    /// Make a snapshot of database dumps and attachment folders
     Backup(backup::Backup),
     /// List the snapshots
     Snapshots(snapshots::Snapshots),
+    /// List what a snapshot holds
+    Ls(ls::Ls),
+    /// Find files in all snapshots
+    Find(find::Find),
+    /// Tell what differs between two snapshots
+    Diff(diff::Diff),
+    /// Tell what the container holds and what it saves
+    Stats(stats::Stats),
     /// Write a snapshot, or part of it, into a folder
     Restore(restore::Restore),
+    /// Write anew what parity or a second copy makes good for
+    Repair(repair::Repair),
     /// Prove that the container is as it was written
     Verify(verify::Verify),
+    /// List and change what opens the container
+    Key(key::Key),
+    /// Show everything on an invented practice, in a folder of its own
+    Demo(demo::Demo),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+    /// Print the manual page, or write all pages into a folder
+    Man(completions::ManPages),
 }
 
 impl Command {
@@ -33,10 +63,20 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::Init(_) => "init",
+            Command::Set(_) => "set",
             Command::Backup(_) => "backup",
             Command::Snapshots(_) => "snapshots",
+            Command::Ls(_) => "ls",
+            Command::Find(_) => "find",
+            Command::Diff(_) => "diff",
+            Command::Stats(_) => "stats",
             Command::Restore(_) => "restore",
+            Command::Repair(_) => "repair",
             Command::Verify(_) => "verify",
+            Command::Key(key) => key.name(),
+            Command::Demo(_) => "demo",
+            Command::Completions(_) => "completions",
+            Command::Man(_) => "man",
         }
     }
 
@@ -44,10 +84,20 @@ impl Command {
     pub fn run(self, context: &Context) -> Result<Outcome> {
         match self {
             Command::Init(command) => command.run(context),
+            Command::Set(command) => command.run(context),
             Command::Backup(command) => command.run(context),
             Command::Snapshots(command) => command.run(context),
+            Command::Ls(command) => command.run(context),
+            Command::Find(command) => command.run(context),
+            Command::Diff(command) => command.run(context),
+            Command::Stats(command) => command.run(context),
             Command::Restore(command) => command.run(context),
+            Command::Repair(command) => command.run(context),
             Command::Verify(command) => command.run(context),
+            Command::Key(command) => command.run(context),
+            Command::Demo(command) => command.run(context),
+            Command::Completions(command) => command.run(context),
+            Command::Man(command) => command.run(context),
         }
     }
 }

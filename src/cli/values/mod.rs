@@ -2,10 +2,12 @@
 //! in, values out, and back. Whatever cannot be understood is a [`crate::error::Kind::Usage`]
 //! error that quotes it and shows what would be.
 
+mod path;
 mod selector;
 mod size;
 mod time;
 
+pub use path::unescape;
 pub use selector::Selector;
 pub use size::{format_count, format_rate, format_size, parse_size};
 pub use time::{format_duration, format_time, parse_duration, parse_time, rfc3339};

@@ -1,0 +1,74 @@
+//! `coffer stats`: what the container holds and what it saves.
+
+use super::snapshots::short;
+use crate::cli::args::places;
+use crate::cli::context::Context;
+use crate::cli::events::Outcome;
+use crate::cli::values::{format_count, format_size};
+use crate::container::Access;
+use crate::error::Result;
+use crate::operations::inspect::{self, Statistics};
+use clap::Args;
+use serde_json::json;
+use std::ffi::OsString;
+
+/// Arguments of `coffer stats`.
+#[derive(Debug, Args)]
+pub struct Stats {
+    /// The container
+    container: Option<OsString>,
+}
+
+impl Stats {
+    /// Adds it up.
+    pub fn run(self, context: &Context) -> Result<Outcome> {
+        let (path, _) = places(&context.globals, [self.container], &[], 0)?;
+        let session = context.open(&path, Access::Read)?;
+        let numbers = inspect::statistics(&session.store)?;
+        if context.globals.verbose || context.globals.json {
+            for (id, bytes) in &numbers.alone {
+                context.output.item(
+                    format_args!("{}  {:>10} held by it alone", short(id), format_size(*bytes)),
+                    json!({ "snapshot": id.to_string(), "alone_bytes": bytes }),
+                );
+            }
+        }
+        Ok(outcome(&numbers))
+    }
+}
+
+fn outcome(numbers: &Statistics) -> Outcome {
+    let limit = numbers
+        .max_bytes
+        .map_or_else(|| "no limit".to_owned(), |bytes| format!("limit {}", format_size(bytes)));
+    let summary = format!(
+        "{} of {} stand for {} of restored data\n\
+         {} different in {}, {} stored: one byte for {}\n\
+         file {}, of which {} free; {limit}",
+        format_count(numbers.snapshots, "snapshot"),
+        format_size(numbers.stored_bytes),
+        format_size(numbers.restored_bytes),
+        format_size(numbers.unique_bytes),
+        format_count(numbers.chunks, "chunk"),
+        format_size(numbers.stored_bytes),
+        factor(numbers.restored_bytes, numbers.stored_bytes),
+        format_size(numbers.file_bytes),
+        format_size(numbers.free_bytes),
+    );
+    Outcome::done()
+        .with("snapshots", numbers.snapshots)
+        .with("restored_bytes", numbers.restored_bytes)
+        .with("unique_bytes", numbers.unique_bytes)
+        .with("stored_bytes", numbers.stored_bytes)
+        .with("chunks", numbers.chunks)
+        .with("file_bytes", numbers.file_bytes)
+        .with("free_bytes", numbers.free_bytes)
+        .with("max_bytes", numbers.max_bytes)
+        .summary(summary)
+}
+
+/// How many times `part` goes into `whole`, to one place: `12.3`.
+pub fn factor(whole: u64, part: u64) -> String {
+    let tenths = u128::from(whole) * 10 / u128::from(part.max(1));
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
