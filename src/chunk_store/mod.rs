@@ -16,6 +16,7 @@ pub use segments::{ChunkFault, SegmentReport};
 pub use writing::{Committed, WriteStatistics, Writing, WritingOptions};
 
 use crate::codec::{self, Decode, Encode};
+use crate::container::checksums::TableHash;
 use crate::container::root::{PartRef, StreamRef};
 use crate::container::{Container, State};
 use crate::crypto::ObjectKind;
@@ -25,6 +26,8 @@ use crate::ids::ChunkId;
 use crate::limits::MAX_CHUNK_BYTES;
 use index::Index;
 use run::RunRef;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// What the commit root keeps for this floor and those above.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -51,6 +54,7 @@ pub struct ChunkStore {
     container: Container,
     contents: Contents,
     index: Index,
+    table_hashes: OnceLock<BTreeMap<u32, TableHash>>,
     packers: Packers,
 }
 
@@ -60,7 +64,8 @@ impl ChunkStore {
     pub fn open(container: Container) -> Result<ChunkStore> {
         let contents = contents_of(container.state())?;
         let index = Index::new(&contents.runs);
-        Ok(ChunkStore { container, contents, index, packers: Packers::default() })
+        let table_hashes = OnceLock::new();
+        Ok(ChunkStore { container, contents, index, table_hashes, packers: Packers::default() })
     }
 
     /// The container below.
@@ -87,6 +92,7 @@ impl ChunkStore {
     pub fn install(&mut self, committed: Committed) {
         self.index = Index::new(&committed.contents.runs);
         self.contents = committed.contents;
+        self.table_hashes = OnceLock::new();
         self.container.install(committed.state);
     }
 

@@ -3,13 +3,16 @@
 
 use super::ChunkStore;
 use super::index::IndexEntry;
+use crate::container::checksums::TableHash;
 use crate::container::layout::SegmentHeader;
-use crate::container::root::Location;
+use crate::container::root::{Location, SegmentRecord};
+use crate::container::scrub;
 use crate::container::segment::{self, DirectoryEntry, Health};
 use crate::crypto::{ObjectKind, Place};
 use crate::error::Result;
 use crate::ids::{ChunkId, SegmentId};
 use crate::limits::MAX_CHUNK_BYTES;
+use std::collections::BTreeMap;
 
 /// A chunk copy that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,16 +58,27 @@ impl ChunkStore {
         live.map(|(slot, _)| slot as u32).collect()
     }
 
+    fn record(&self, slot: u32) -> &SegmentRecord {
+        &self.container().state().table[slot as usize]
+    }
+
+    /// Hashes that the live segments' checksum tables must have, as far as that is known.
+    fn table_hashes(&self) -> &BTreeMap<u32, TableHash> {
+        let read = || scrub::known_hashes(self.container().base(), self.container().state());
+        self.table_hashes.get_or_init(read)
+    }
+
     /// Header of the live segment in `slot`, as the segment table knows it.
     pub(super) fn header_of(&self, slot: u32) -> SegmentHeader {
-        let record = &self.container().state().table[slot as usize];
+        let record = self.record(slot);
         SegmentHeader { epoch: record.epoch, container: self.container().base().container, id: record.id }
     }
 
     /// Reads and mends a live segment, then opens, unpacks and re-names all it holds.
     pub fn check_segment(&self, slot: u32) -> Result<SegmentReport> {
         let header = self.header_of(slot);
-        let (bytes, health) = self.container().base().read_mended(slot, Some(header.id))?;
+        let expected = self.table_hashes().get(&slot).copied();
+        let (bytes, health) = self.container().base().read_mended_as(slot, Some(header.id), expected)?;
         let mut report = SegmentReport {
             slot,
             health,
@@ -78,6 +92,11 @@ impl ChunkStore {
         let base = self.container().base();
         match segment::open_directory(&base.geometry, base.keyring(), &header, &bytes) {
             Err(_) => report.directory_lost = true,
+            // Whole, but of a write that this state does not know: nothing in it counts.
+            Ok((trailer, _)) if !self.record(slot).names_directory(trailer.directory_tag(&bytes)) => {
+                report.directory_lost = true;
+                report.health = Health::Dead(None);
+            }
             Ok((_, entries)) => {
                 let mut buffer = Vec::new();
                 entries.iter().for_each(|e| self.check_object(&header, e, &bytes, &mut buffer, &mut report));

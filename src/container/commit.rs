@@ -3,6 +3,7 @@
 //! that everything is synced and the metadata read back before the superblock is written, and that
 //! a commit that does not finish leaves no trace: dropped, it cuts the file back to its old length.
 
+use super::checksums::TableHash;
 use super::layout::{MAP_CLOSING, MAP_FREE, PART_BYTES, SegmentHeader};
 use super::rooms::{Room, Rooms};
 use super::root::{self, CommitRoot, Location, PartRef, SEGMENT_RECORD_BYTES, SegmentRecord, StreamRef};
@@ -323,9 +324,10 @@ impl Commit {
         let (root, pointer, slot_map) = self.put_root(contents, &written)?;
         let closing = self.write_closing()?;
         self.sync_and_check(&written, &closing)?;
+        let closing: Vec<_> = closing.iter().map(|(slot, segment)| (*slot, segment.table_hash)).collect();
         self.publish(&pointer, slot_map, &closing)?;
         let table = self.slots.records().to_vec();
-        Ok(State { root, hash: pointer.hash, pointer, table })
+        Ok(State { root, hash: pointer.hash, pointer, closing, table })
     }
 
     /// Opens the rooms that table, slot map and root will need, so that the table can name them.
@@ -505,7 +507,7 @@ impl Commit {
         &mut self,
         pointer: &RootPointer,
         slot_map: Vec<[Location; 2]>,
-        closing: &[(u32, Assembled)],
+        closing: &[(u32, TableHash)],
     ) -> Result<()> {
         let block = Superblock {
             container: self.base.container,
@@ -513,7 +515,7 @@ impl Commit {
             epoch: self.base.keyring.epoch(),
             slot_count: self.slots.count() as u32,
             slot_map,
-            closing: closing.iter().map(|(slot, segment)| (*slot, segment.table_hash)).collect(),
+            closing: closing.to_vec(),
         };
         let sector = block.encode(pointer, &self.base.keyring)?;
         self.published = true;

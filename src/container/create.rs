@@ -78,6 +78,7 @@ fn before_first() -> State {
         root: zero,
         hash: RootHash::ZERO,
         pointer,
+        closing: Vec::new(),
         table: vec![SegmentRecord { live: true, ..SegmentRecord::free(0) }],
     }
 }

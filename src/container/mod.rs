@@ -60,6 +60,8 @@ pub struct State {
     pub hash: RootHash,
     /// Where it lies.
     pub pointer: superblock::RootPointer,
+    /// Segments that were open when table and slot map were written, with their table hashes.
+    pub closing: Vec<(u32, checksums::TableHash)>,
     /// The segment table.
     pub table: Vec<SegmentRecord>,
 }
@@ -182,8 +184,18 @@ impl Base {
 
     /// Reads a whole segment and mends it in memory if need be.
     pub fn read_mended(&self, slot: u32, id: Option<SegmentId>) -> Result<(Vec<u8>, Health)> {
+        self.read_mended_as(slot, id, None)
+    }
+
+    /// The same, for a segment whose checksum table must have the hash `expected`, if that is known.
+    pub fn read_mended_as(
+        &self,
+        slot: u32,
+        id: Option<SegmentId>,
+        expected: Option<checksums::TableHash>,
+    ) -> Result<(Vec<u8>, Health)> {
         let mut bytes = self.read_segment(slot)?;
-        let health = segment::mend(&self.geometry, &self.container, id, None, &mut bytes);
+        let health = segment::mend(&self.geometry, &self.container, id, expected, &mut bytes);
         if matches!(health, Health::Healed(_)) {
             self.healed.lock().unwrap_or_else(PoisonError::into_inner).insert(slot);
         }
@@ -381,7 +393,7 @@ impl Container {
     /// Writes the superblock of the current state anew into both slots, its own first: after its
     /// copies were lost, or for the first commit, so that one slot can be lost from the start.
     fn rewrite_superblocks(&self) -> Result<()> {
-        let block = recovery::superblock_of(&self.base, &self.state)?;
+        let block = recovery::superblock_of(&self.base, &self.state);
         let sector = block.encode(&self.state.pointer, &self.base.keyring)?;
         let storage = &*self.base.storage;
         let write = (0..2).try_for_each(|turn| {

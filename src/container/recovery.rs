@@ -3,16 +3,15 @@
 //! copies, the commit that had been synced before it is found by its root at a segment's end and
 //! rolled forward; nothing is written here.
 
-use super::checksums::ChecksumTable;
-use super::geometry::Geometry;
+use super::checksums::{ChecksumTable, TableHash};
 use super::header::Header;
 use super::layout::SegmentHeader;
 use super::root::{self, CommitRoot, Location, SegmentRecord};
 use super::segment::{self, DirectoryEntry, Health};
 use super::superblock::{RootPointer, Superblock};
-use super::{Base, State, join_parts, layout, read_copies};
+use super::{Base, Payload, State, join_parts, layout, read_copies};
 use crate::crypto::ObjectKind;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::ids::{RootHash, SegmentId};
 
 /// What opening found.
@@ -39,7 +38,7 @@ pub fn newest(base: &Base, header: &Header) -> Result<Found> {
     }
     let mut fallen_back = false;
     for (block, sector) in &blocks {
-        match block.open_pointer(sector, &base.keyring).and_then(|p| load(base, p, block.generation)) {
+        match block.open_pointer(sector, &base.keyring).and_then(|p| load(base, p, block)) {
             Ok(state) => {
                 let newer = match lost || fallen_back {
                     true => scan(base, Some(&state))?,
@@ -70,13 +69,14 @@ pub fn newest(base: &Base, header: &Header) -> Result<Found> {
 }
 
 /// Loads root and segment table of one commit and proves them.
-fn load(base: &Base, pointer: RootPointer, generation: u64) -> Result<State> {
+fn load(base: &Base, pointer: RootPointer, block: &Superblock) -> Result<State> {
     let mut last = None;
     for location in pointer.copies {
         match load_root(base, location, pointer.length, &pointer.hash) {
-            Ok(root) if root.generation == generation => {
+            Ok(root) if root.generation == block.generation => {
                 let table = load_table(base, &root)?;
-                return Ok(State { root, hash: pointer.hash, pointer, table });
+                let closing = block.closing.clone();
+                return Ok(State { root, hash: pointer.hash, pointer, closing, table });
             }
             Ok(_) => last = Some(Error::damaged("commit root: another generation than the superblock's")),
             Err(error) => last = Some(error),
@@ -86,19 +86,27 @@ fn load(base: &Base, pointer: RootPointer, generation: u64) -> Result<State> {
 }
 
 fn load_root(base: &Base, location: Location, length: u32, hash: &RootHash) -> Result<CommitRoot> {
-    let header = header_of(base, location.slot)?;
-    let payload = base.read_object(ObjectKind::CommitRoot, &header, location, length)?;
+    let payload = read_unlisted(base, ObjectKind::CommitRoot, location, length)?;
     match base.keyring.root_hash(&payload) == *hash {
         true => CommitRoot::decode(&payload, &base.geometry),
         false => Err(Error::damaged("commit root: not the one expected")),
     }
 }
 
-/// The header of a segment, from its own sector, or from its healed bytes when that is lost.
-fn header_of(base: &Base, slot: u32) -> Result<SegmentHeader> {
-    if let Ok(header) = base.segment_header(slot) {
-        return Ok(header);
+/// Reads an object of a segment that no table names yet: the segment's own header tells its id. A
+/// header that is lost, or is another segment's, is rebuilt from the parity.
+fn read_unlisted(base: &Base, kind: ObjectKind, location: Location, length: u32) -> Result<Payload> {
+    let first = base.segment_header(location.slot);
+    if let Ok(header) = &first
+        && let Ok(payload) = base.read_object(kind, header, location, length)
+    {
+        return Ok(payload);
     }
+    base.read_object(kind, &rebuilt_header(base, location.slot)?, location, length)
+}
+
+/// The header of a segment from its healed bytes.
+fn rebuilt_header(base: &Base, slot: u32) -> Result<SegmentHeader> {
     // Without the header the segment id, and with it the table's hash, is unknown; so heal by
     // whichever table agrees with the sectors, then let the header prove itself.
     let mut bytes = base.read_segment(slot)?;
@@ -113,8 +121,7 @@ fn header_of(base: &Base, slot: u32) -> Result<SegmentHeader> {
 fn load_table(base: &Base, root: &CommitRoot) -> Result<Vec<SegmentRecord>> {
     let bytes = join_parts(base, ObjectKind::SegmentTable, &root.segment_table, |part| {
         read_copies(base, ObjectKind::SegmentTable, part, |location| {
-            let header = header_of(base, location.slot)?;
-            base.read_object(ObjectKind::SegmentTable, &header, location, part.length)
+            read_unlisted(base, ObjectKind::SegmentTable, location, part.length)
         })
     })?;
     root::decode_table(&bytes)
@@ -157,7 +164,7 @@ fn root_at_end(base: &Base, slot: u32) -> Option<State> {
     let root = CommitRoot::decode(&payload, g).ok()?;
     let table = load_table(base, &root).ok()?;
     let pointer = RootPointer { copies: [location; 2], length: trailer.root_length, hash };
-    Some(State { root, hash, pointer, table })
+    Some(State { root, hash, pointer, closing: Vec::new(), table })
 }
 
 fn closing_slots(table: &[SegmentRecord], generation: u64) -> impl Iterator<Item = u32> {
@@ -192,6 +199,7 @@ fn proven(base: &Base, mut state: State) -> Option<State> {
     match roots[..] {
         [first, second] if bound => {
             state.pointer.copies = [first, second];
+            state.closing = closing_hashes(base, &state.table, state.root.generation);
             Some(state)
         }
         _ => None,
@@ -207,25 +215,25 @@ fn directory_of(base: &Base, slot: u32, id: SegmentId) -> Option<([u8; 16], Vec<
     (!matches!(health, Health::Dead(_))).then(|| (layout::array(&bytes, end - 16), entries))
 }
 
-/// The superblock of a state, made anew from its root and its closing segments.
-pub fn superblock_of(base: &Base, state: &State) -> Result<Superblock> {
-    let g: &Geometry = &base.geometry;
-    let mut closing = Vec::new();
-    for slot in closing_slots(&state.table, state.root.generation) {
-        let id = state.table[slot as usize].id;
-        let (bytes, _) = base.read_mended(slot, Some(id))?;
-        let table =
-            ChecksumTable::decode(g, &base.container, &id, &bytes[g.first_table()]).ok_or_else(|| {
-                Error::new(Kind::Damaged, format!("{}: checksum table in slot {slot}", base.name()))
-            })?;
-        closing.push((slot, table.hash));
-    }
-    Ok(Superblock {
+/// Table hashes of a commit's closing segments, as far as they can be read.
+fn closing_hashes(base: &Base, table: &[SegmentRecord], generation: u64) -> Vec<(u32, TableHash)> {
+    let hash = |slot: u32| {
+        let id = table[slot as usize].id;
+        let (bytes, _) = base.read_mended(slot, Some(id)).ok()?;
+        let first = &bytes[base.geometry.first_table()];
+        ChecksumTable::decode(&base.geometry, &base.container, &id, first).map(|table| (slot, table.hash))
+    };
+    closing_slots(table, generation).filter_map(hash).collect()
+}
+
+/// The superblock of a state, made anew.
+pub fn superblock_of(base: &Base, state: &State) -> Superblock {
+    Superblock {
         container: base.container,
         generation: state.root.generation,
         epoch: base.keyring.epoch(),
         slot_count: state.root.slot_count,
         slot_map: state.root.slot_map.clone(),
-        closing,
-    })
+        closing: state.closing.clone(),
+    }
 }

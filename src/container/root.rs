@@ -75,6 +75,12 @@ impl SegmentRecord {
             chunk_count: 0,
         }
     }
+
+    /// Whether a directory that ends with `tag` may be this segment's: another one belongs to a write
+    /// that was abandoned or came from elsewhere.
+    pub fn names_directory(&self, tag: Option<[u8; 16]>) -> bool {
+        self.directory_tag == [0; 16] || tag == Some(self.directory_tag)
+    }
 }
 
 /// The top of the authenticated tree.

@@ -99,8 +99,8 @@ fn read_clear(
     Some(all[range].to_vec())
 }
 
-/// Table hashes of the segments that `state` reaches, for the next commit's slot map.
-pub fn live_hashes(base: &Base, state: &State) -> Result<BTreeMap<u32, TableHash>> {
+/// Table hashes of the segments that `state` reaches, as slot map and superblock say.
+pub fn known_hashes(base: &Base, state: &State) -> BTreeMap<u32, TableHash> {
     let root = &state.root;
     let map = read_map(
         &*base.storage,
@@ -110,15 +110,20 @@ pub fn live_hashes(base: &Base, state: &State) -> Result<BTreeMap<u32, TableHash
         root.slot_count,
         &root.slot_map,
     );
-    // The map is derived from the segments' own tables, which serve where it is lost.
-    let entries = map.unwrap_or_else(|_| vec![MAP_CLOSING; state.table.len()]);
-    let live = state.table.iter().zip(entries).enumerate().skip(1).filter(|(_, (record, _))| record.live);
-    live.map(|(slot, (record, entry))| {
-        let hash = match entry == MAP_CLOSING || entry == MAP_FREE {
-            true => table_of(base, slot as u32, record.id)?.hash,
-            false => entry,
-        };
-        Ok((slot as u32, hash))
+    let entries = map.unwrap_or_default().into_iter().enumerate();
+    let known = entries.filter(|(_, entry)| *entry != MAP_CLOSING && *entry != MAP_FREE);
+    known.map(|(slot, entry)| (slot as u32, entry)).chain(state.closing.iter().copied()).collect()
+}
+
+/// The same of every live segment, for the next commit's slot map: the map is derived from the
+/// segments' own tables, which serve where it is lost.
+pub fn live_hashes(base: &Base, state: &State) -> Result<BTreeMap<u32, TableHash>> {
+    let known = known_hashes(base, state);
+    let live = state.table.iter().enumerate().skip(1).filter(|(_, record)| record.live);
+    live.map(|(slot, record)| {
+        let slot = slot as u32;
+        let hash = known.get(&slot).copied().map_or_else(|| Ok(table_of(base, slot, record.id)?.hash), Ok);
+        Ok((slot, hash?))
     })
     .collect()
 }

@@ -89,6 +89,12 @@ impl Trailer {
         out
     }
 
+    /// Authentication tag of the directory of the segment `bytes` that this trailer ends.
+    pub fn directory_tag(&self, bytes: &[u8]) -> Option<[u8; 16]> {
+        let end = self.directory_offset.checked_add(self.directory_length)? as usize;
+        bytes.get(..end)?.last_chunk().copied()
+    }
+
     fn decode(bytes: &[u8]) -> Trailer {
         Trailer {
             directory_offset: u32_at(bytes, 0),
@@ -238,17 +244,33 @@ pub fn mend(
     expected: Option<TableHash>,
     bytes: &mut [u8],
 ) -> Health {
-    let Some(id) = id.or_else(|| SegmentHeader::decode(bytes).map(|h| h.id)) else {
-        mend_blind(g, bytes);
-        return match SegmentHeader::decode(bytes) {
-            // At least the header's sector was rebuilt.
-            Some(header) => match mend(g, container, Some(header.id), expected, bytes) {
-                Health::Whole => Health::Healed(1),
-                other => other,
-            },
-            None => Health::Dead(None),
-        };
-    };
+    if let Some(id) = id {
+        return mend_known(g, container, id, expected, bytes);
+    }
+    let first = SegmentHeader::decode(bytes);
+    let health = first.map_or(Health::Dead(None), |h| mend_known(g, container, h.id, expected, bytes));
+    if health != Health::Dead(None) {
+        return health;
+    }
+    // The header is lost, or it is another segment's.
+    mend_blind(g, bytes);
+    match SegmentHeader::decode(bytes).filter(|h| Some(*h) != first) {
+        // At least the header's sector was rebuilt.
+        Some(header) => match mend_known(g, container, header.id, expected, bytes) {
+            Health::Whole => Health::Healed(1),
+            other => other,
+        },
+        None => health,
+    }
+}
+
+fn mend_known(
+    g: &Geometry,
+    container: &ContainerId,
+    id: SegmentId,
+    expected: Option<TableHash>,
+    bytes: &mut [u8],
+) -> Health {
     let copies = [g.first_table(), g.second_table()];
     let tables = copies.clone().map(|range| {
         ChecksumTable::decode(g, container, &id, &bytes[range])
@@ -276,7 +298,7 @@ pub fn mend_blind(g: &Geometry, bytes: &mut [u8]) {
         let table = ChecksumTable::unproven(g, &bytes[range]);
         let bad = table.bad_sectors(g, bytes);
         let mut trial = bytes.to_vec();
-        if parity::heal(g, &mut trial, &bad) && SegmentHeader::decode(&trial).is_some() {
+        if !bad.is_empty() && parity::heal(g, &mut trial, &bad) && SegmentHeader::decode(&trial).is_some() {
             bytes.copy_from_slice(&trial);
             return;
         }
