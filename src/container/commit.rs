@@ -75,6 +75,7 @@ pub struct Commit {
     metadata_bytes: usize,
     /// Slots of segments with metadata that were written before the end.
     metadata_slots: Vec<u32>,
+    has_chunks: bool,
     published: bool,
 }
 
@@ -118,6 +119,7 @@ impl Container {
             placed: Vec::new(),
             metadata_bytes: 0,
             metadata_slots: Vec::new(),
+            has_chunks: false,
             published: false,
             parent: self.state.clone(),
             base,
@@ -135,6 +137,7 @@ impl Commit {
         id: ChunkId,
         payload: Vec<u8>,
     ) -> Result<()> {
+        self.has_chunks = true;
         let chunk = Placed { kind: Some(kind), offset: 0, content: id.0, payload };
         let full = self.streams[stream as usize].put(chunk)?;
         if let Some((room, objects)) = full {
@@ -332,21 +335,30 @@ impl Commit {
 
     /// Opens the rooms that table, slot map and root will need, so that the table can name them.
     fn reserve_closing(&mut self, contents: &[u8]) -> Result<()> {
-        let spare = self.reserve_slots();
         loop {
-            self.slots.keep_free(&self.base, spare)?;
-            let count = self.slots.count();
-            let sizes = self.closing_sizes(count, contents.len());
+            self.keep_reserve()?;
+            let sizes = self.closing_sizes(self.slots.count(), contents.len());
             let mut closing =
                 self.closing.take().ok_or_else(|| Error::new(Kind::Failed, "commit: not closing"))?;
             let needed = closing.rooms.count_after(sizes.into_iter());
+            let settled = closing.segments.len() >= needed;
             while closing.segments.len() < needed {
                 closing.segments.push(Some(self.open_segment(0)?));
             }
             self.closing = Some(closing);
-            if self.slots.count() == count && self.slots.free_count() >= spare {
+            if settled {
                 return Ok(());
             }
+        }
+    }
+
+    /// Grows the file until the reserve is free. Where it cannot grow, a commit that adds no chunks
+    /// or leaves as much free as it found may live on the reserve: that is what it is for.
+    fn keep_reserve(&mut self) -> Result<()> {
+        let spare = self.reserve_slots();
+        match self.slots.keep_free(&self.base, spare) {
+            Err(_) if self.generation() > 1 && (!self.has_chunks || !self.slots.has_less_free()) => Ok(()),
+            other => other,
         }
     }
 

@@ -17,6 +17,7 @@ pub struct Slots {
     /// Slots that the file has room for.
     allocated: usize,
     most: usize,
+    free_before: usize,
     protected: u64,
     pinned: bool,
     cursor: usize,
@@ -34,6 +35,7 @@ impl Slots {
             return Err(Error::damaged(format!("{}: shorter than its segment table says", base.name())));
         }
         Ok(Slots {
+            free_before: parent.table.iter().filter(|r| !r.live).count(),
             records: parent.table.clone(),
             allocated,
             most: max_bytes.map_or(usize::MAX, |bytes| base.geometry.slots_in(bytes) as usize),
@@ -104,16 +106,17 @@ impl Slots {
         self.records.iter().filter(|r| !r.live).count()
     }
 
-    /// Grows the file until `spare` slots are free, as far as its limit allows.
+    /// Grows the file until `spare` slots are free.
     pub fn keep_free(&mut self, base: &Base, spare: usize) -> Result<()> {
-        while self.free_count() < spare.min(self.most.saturating_sub(self.used())) {
+        while self.free_count() < spare {
             self.grow(base)?;
         }
         Ok(())
     }
 
-    fn used(&self) -> usize {
-        self.records.iter().filter(|r| r.live).count()
+    /// Whether fewer slots are free than when the commit began.
+    pub fn has_less_free(&self) -> bool {
+        self.free_count() < self.free_before
     }
 
     /// The table.
