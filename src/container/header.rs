@@ -129,8 +129,13 @@ impl Header {
     ///
     /// Errors: [`Kind::NotAContainer`], [`Kind::FutureVersion`], or [`Kind::Damaged`] when no copy
     /// survives.
+    ///
+    /// They are read past the page cache: after a sync that failed, the cache may show what the
+    /// medium never got, and a commit that relies on it could be lost with it.
     pub fn read(storage: &dyn Storage) -> Result<Header> {
+        storage.drop_cache(0, HEADER_BYTES);
         let prologue = find_prologue(storage)?;
+        storage.drop_cache(HEADER_BYTES, prologue.segment_bytes as u64);
         let expected = prologue.encode();
         let mut keys: Option<KeyFrame> = None;
         let mut rotten = Vec::new();
