@@ -7,7 +7,7 @@ use crate::container::checksums::TableHash;
 use crate::container::layout::SegmentHeader;
 use crate::container::root::{Location, SegmentRecord};
 use crate::container::scrub;
-use crate::container::segment::{self, DirectoryEntry, Health};
+use crate::container::segment::{self, DirectoryEntry, Health, Trailer};
 use crate::crypto::{ObjectKind, Place};
 use crate::error::Result;
 use crate::ids::{ChunkId, SegmentId};
@@ -93,7 +93,7 @@ impl ChunkStore {
         match segment::open_directory(&base.geometry, base.keyring(), &header, &bytes) {
             Err(_) => report.directory_lost = true,
             // Whole, but of a write that this state does not know: nothing in it counts.
-            Ok((trailer, _)) if !self.record(slot).names_directory(trailer.directory_tag(&bytes)) => {
+            Ok((trailer, _)) if self.is_another_write(slot, &trailer, &bytes, &report.health) => {
                 report.directory_lost = true;
                 report.health = Health::Dead(None);
             }
@@ -103,6 +103,21 @@ impl ChunkStore {
             }
         }
         Ok(report)
+    }
+
+    /// Whether a segment of the right id comes from an abandoned commit, or from a copy of the file
+    /// that was written on: another directory than the table names, or checksum tables that agree with
+    /// themselves but not with the slot map.
+    fn is_another_write(&self, slot: u32, trailer: &Trailer, bytes: &[u8], health: &Health) -> bool {
+        let record = self.record(slot);
+        let base = self.container().base();
+        let consistent = || {
+            let mut trial = bytes.to_vec();
+            let alone = segment::mend(&base.geometry, &base.container, Some(record.id), None, &mut trial);
+            !matches!(alone, Health::Dead(_))
+        };
+        !record.names_directory(trailer.directory_tag(bytes))
+            || (*health == Health::Dead(None) && consistent())
     }
 
     fn check_object(
