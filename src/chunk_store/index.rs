@@ -123,7 +123,9 @@ impl Index {
         if let Some(filter) = run.filter.get() {
             return Ok(filter);
         }
-        let bytes = store.read_stream(ObjectKind::IndexFilter, &run.reference.filter, MAX_FILTER_BYTES)?;
+        // The stated length is bounded by the file's; what is read, by what is stated.
+        let stated = run.reference.filter.bytes.min(MAX_FILTER_BYTES as u64) as usize;
+        let bytes = store.read_stream(ObjectKind::IndexFilter, &run.reference.filter, stated)?;
         let filter = Filter::from_bytes(bytes).ok_or_else(|| Error::damaged("index filter: odd length"))?;
         Ok(run.filter.get_or_init(|| filter))
     }

@@ -16,14 +16,15 @@ pub use segments::{ChunkFault, SegmentReport};
 pub use writing::{Committed, WriteStatistics, Writing, WritingOptions};
 
 use crate::codec::{self, Decode, Encode};
+use crate::container::Container;
 use crate::container::checksums::TableHash;
 use crate::container::root::{PartRef, StreamRef};
-use crate::container::{Container, State};
 use crate::crypto::ObjectKind;
 use crate::entry::ChunkRef;
 use crate::error::{Error, Result};
 use crate::ids::ChunkId;
 use crate::limits::MAX_CHUNK_BYTES;
+use filter::Filter;
 use index::Index;
 use run::RunRef;
 use std::collections::BTreeMap;
@@ -62,7 +63,7 @@ impl ChunkStore {
     /// Reads what a container's root says of its chunks. Costs the same at any size: the index
     /// itself is read when it is asked.
     pub fn open(container: Container) -> Result<ChunkStore> {
-        let contents = contents_of(container.state())?;
+        let contents = contents_of(&container)?;
         let index = Index::new(&contents.runs);
         let table_hashes = OnceLock::new();
         Ok(ChunkStore { container, contents, index, table_hashes, packers: Packers::default() })
@@ -156,12 +157,25 @@ impl ChunkStore {
     }
 }
 
-fn contents_of(state: &State) -> Result<Contents> {
-    match state.root.contents.is_empty() {
-        true => Ok(Contents::default()),
-        false => codec::decode(&state.root.contents, "contents of the commit root"),
+fn contents_of(container: &Container) -> Result<Contents> {
+    let state = container.state();
+    if state.root.contents.is_empty() {
+        return Ok(Contents::default());
+    }
+    let contents: Contents = codec::decode(&state.root.contents, "contents of the commit root")?;
+    // No run can list more than the file can hold, nor its filter be larger than for twice that.
+    let slots = state.table.len() as u64;
+    let most = (slots * container.base().geometry.segment_bytes as u64 / LEAST_CHUNK_BYTES).max(1 << 20);
+    let filter = Filter::bytes_for(2 * most) as u64;
+    match contents.runs.iter().all(|run| run.count <= most && run.filter.bytes <= filter) {
+        true => Ok(contents),
+        false => Err(Error::damaged("contents of the commit root: an index larger than the file")),
     }
 }
+
+/// Bytes of the file that one line of the index stands for at the least, lines of segments that are
+/// gone included.
+const LEAST_CHUNK_BYTES: u64 = 8;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 //! root's hash authenticates a whole state.
 
 use super::geometry::Geometry;
+use super::layout::{MAP_PART_ENTRIES, MAX_MAP_PARTS};
 use super::segment::{DirectoryEntry, object_range};
 use crate::clock::Timestamp;
 use crate::codec::{self, Decode, Encode};
@@ -115,12 +116,13 @@ impl CommitRoot {
     pub fn decode(payload: &[u8], g: &Geometry) -> Result<CommitRoot> {
         let root: CommitRoot = codec::decode(payload, "commit root")?;
         let bytes = u64::from(root.slot_count) * SEGMENT_RECORD_BYTES as u64;
-        let sound = root.slot_count >= 2
+        let sound = (1..=u64::MAX / 2).contains(&root.generation)
+            && (2..=MAX_SLOTS).contains(&root.slot_count)
             && root.segment_table.bytes == bytes
             && stream_is_sound(&root.segment_table, g, root.slot_count);
         match sound {
             true => Ok(root),
-            false => Err(Error::damaged("commit root: segment table out of bounds")),
+            false => Err(Error::damaged("commit root: generation or segment table out of bounds")),
         }
     }
 }
@@ -136,6 +138,8 @@ pub fn closing_hash(keyring: &Keyring, listed: &[(u32, Vec<DirectoryEntry>)]) ->
     }
     keyring.content_hash(ObjectKind::Directory, &bytes)
 }
+/// Most slots: what the slot map can hold.
+const MAX_SLOTS: u32 = (MAX_MAP_PARTS * MAP_PART_ENTRIES) as u32;
 
 /// Length of one encoded [`SegmentRecord`].
 pub const SEGMENT_RECORD_BYTES: usize = 1 + 8 + 4 + 16 + 16 + 4;

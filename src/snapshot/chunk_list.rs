@@ -81,6 +81,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<ChunkRef>> {
 /// The data chunks of a list, in order, list chunks read as they are met.
 pub struct ChunkRefs<'a> {
     store: &'a ChunkStore,
+    left: Option<u64>,
     levels: Vec<(u8, std::vec::IntoIter<ChunkRef>)>,
 }
 
@@ -90,17 +91,45 @@ impl<'a> ChunkRefs<'a> {
         if list.depth > MAX_LIST_DEPTH {
             return Err(Error::damaged(format!("chunk list of depth {}", list.depth)));
         }
-        Ok(ChunkRefs { store, levels: vec![(list.depth, list.chunks.clone().into_iter())] })
+        Ok(ChunkRefs { store, left: None, levels: vec![(list.depth, list.chunks.clone().into_iter())] })
+    }
+
+    /// The same for a list whose chunks must hold exactly `bytes` bytes: lists that name each other
+    /// over and over stand for any number of chunks.
+    pub fn of_length(store: &'a ChunkStore, list: &ChunkList, bytes: u64) -> Result<ChunkRefs<'a>> {
+        Ok(ChunkRefs { left: Some(bytes), ..ChunkRefs::new(store, list)? })
+    }
+
+    /// Counts a chunk; an empty one is never written, and without bytes a list would never end.
+    fn count(&mut self, chunk: ChunkRef) -> Result<Option<ChunkRef>> {
+        let length = u64::from(chunk.length);
+        if let Some(left) = &mut self.left {
+            match left.checked_sub(length) {
+                Some(less) => *left = less,
+                None => return Err(Error::damaged("chunk list: longer than stated")),
+            }
+        }
+        match length {
+            0 => Err(Error::damaged("chunk list: an empty chunk")),
+            _ => Ok(Some(chunk)),
+        }
+    }
+
+    fn end(&self) -> Result<Option<ChunkRef>> {
+        match self.left.unwrap_or(0) {
+            0 => Ok(None),
+            left => Err(Error::damaged(format!("chunk list: {left} bytes shorter than stated"))),
+        }
     }
 
     fn step(&mut self) -> Result<Option<ChunkRef>> {
         loop {
-            let Some((depth, level)) = self.levels.last_mut() else { return Ok(None) };
+            let Some((depth, level)) = self.levels.last_mut() else { return self.end() };
             match (level.next(), *depth) {
                 (None, _) => {
                     self.levels.pop();
                 }
-                (Some(chunk), 0) => return Ok(Some(chunk)),
+                (Some(chunk), 0) => return self.count(chunk),
                 (Some(list), depth) => {
                     let chunks = decode(&self.store.get(ObjectKind::List, &list)?)?;
                     self.levels.push((depth - 1, chunks.into_iter()));
@@ -117,6 +146,7 @@ impl Iterator for ChunkRefs<'_> {
         let step = self.step();
         if step.is_err() {
             self.levels.clear();
+            self.left = None;
         }
         step.transpose()
     }
