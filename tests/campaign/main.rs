@@ -6,5 +6,10 @@
 
 mod damage;
 mod faults;
+mod hostile;
+mod memory;
+mod model;
 mod power;
+mod smoke;
+mod targets;
 mod world;
