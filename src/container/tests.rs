@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub(crate) const OPTIONS: CommitOptions =
     CommitOptions { max_bytes: None, time: Timestamp { seconds: 1, nanoseconds: 0 }, read_back: false };
 
-fn keyring() -> Keyring {
+pub(crate) fn keyring() -> Keyring {
     let prologue = prologue(1 << 20, 8);
     let secrets = Secrets::generate(&mut SeededEntropy::new(7)).expect("seeded");
     Keyring::derive(&secrets, prologue.container, prologue.family)

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod client_state;
+pub mod dump_format;
 pub mod inspect;
 pub mod keys;
 pub mod practice;
