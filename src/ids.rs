@@ -44,7 +44,7 @@ id!(
     SegmentId, 16
 );
 id!(
-    /// Keyed BLAKE3 of a chunk's kind and plaintext (`format-spec/crypto.md`, Chunk ids).
+    /// Keyed BLAKE3 of a chunk's kind and plaintext (`format-spec/crypto.md`, Names and hashes).
     ChunkId, 32
 );
 id!(

@@ -1,5 +1,5 @@
 //! Chunks by id: put, get, index. The only floor that names, packs and unpacks payloads
-//! (`format-spec/manifest.md`, Chunks and index). It promises that a chunk handed out is the chunk
+//! (`format-spec/manifest.md`, Chunks). It promises that a chunk handed out is the chunk
 //! that was asked for (its id is computed again), and that equal chunks are stored once.
 
 mod filter;

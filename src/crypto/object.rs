@@ -34,7 +34,7 @@ pub enum ObjectKind {
     IndexFence = 6,
     /// The filter of an index run.
     IndexFilter = 7,
-    /// The catalogue of snapshots.
+    /// The catalog of snapshots.
     Catalog = 8,
     /// The table of segments.
     SegmentTable = 9,
@@ -79,7 +79,7 @@ impl ObjectKind {
             ObjectKind::IndexPage => "index page",
             ObjectKind::IndexFence => "index fence table",
             ObjectKind::IndexFilter => "index filter",
-            ObjectKind::Catalog => "catalogue",
+            ObjectKind::Catalog => "catalog",
             ObjectKind::SegmentTable => "segment table",
             ObjectKind::Ledger => "ledger",
             ObjectKind::Directory => "segment directory",

@@ -1,4 +1,4 @@
-//! Locks on single bytes of an open file (`format-spec/README.md`, Commit, step 1). It promises
+//! Locks on single bytes of an open file (`format-spec/container.md`, Locks). It promises
 //! that a lock which cannot be had is told apart from one that the file system cannot give, and
 //! that the list of foreign locks is complete for the range.
 

@@ -1,7 +1,7 @@
 //! The bytes under a container: positioned reads and writes, sync and kernel locks behind one
 //! trait, [`Storage`]; a real file, [`FileStorage`], and a [`SimulatedDisk`] that loses power.
 //!
-//! It promises what a commit (`format-spec/README.md`, Commit) is built on: a write is whole or an
+//! It promises what a commit (`format-spec/container.md`, Commit) is built on: a write is whole or an
 //! error, [`Storage::sync`] returns `Ok` only for bytes that the medium reported as kept, and locks
 //! die with their holder. It retries nothing but interrupted calls: after a failed write or sync
 //! the caller must stop writing.

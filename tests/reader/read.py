@@ -266,7 +266,7 @@ class Container:
         if contents:
             f = Fields(contents)
             self.runs = f.list(lambda: (f.u64(), f.stream(), f.stream()))
-            self.catalogue, self.ledger = f.stream(), f.stream()
+            self.catalog, self.ledger = f.stream(), f.stream()
             self.limit = f.u64() if f.u8() else None
             f.end()
 
@@ -318,9 +318,9 @@ class Container:
     # Snapshots
 
     def snapshots(self):
-        if self.catalogue[0] == 0:
+        if self.catalog[0] == 0:
             return []
-        f = Fields(self.stream(8, self.catalogue))
+        f = Fields(self.stream(8, self.catalog))
 
         def snapshot():
             start = f.at

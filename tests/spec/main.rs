@@ -5,6 +5,7 @@
 
 mod golden;
 mod parity;
+mod references;
 mod tables;
 mod verdicts;
 

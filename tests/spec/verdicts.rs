@@ -67,7 +67,7 @@ fn verdict(bytes: Vec<u8>, key: &str) -> String {
     };
     let catalog = match Catalog::read(&store) {
         Ok(catalog) => catalog,
-        Err(error) => return format!("opens, catalogue {}", said(error)),
+        Err(error) => return format!("opens, catalog {}", said(error)),
     };
     let container = store.container();
     let mut out = String::from("opens");

@@ -183,7 +183,7 @@ fn contents(root: &CommitRoot, most: usize) -> Section {
     let catalog = 8 + runs;
     let ledger = catalog + codec::encode(&contents.catalog).len();
     let settings = ledger + codec::encode(&contents.ledger).len();
-    section.add(catalog, ledger - catalog, "catalogue", stream(&contents.catalog));
+    section.add(catalog, ledger - catalog, "catalog", stream(&contents.catalog));
     section.add(ledger, settings - ledger, "ledger", stream(&contents.ledger));
     let limit = contents.settings.max_bytes.map_or("none".into(), |bytes| format!("{bytes} bytes"));
     section.add(settings, codec::encode(&contents.settings).len(), "limit of the file's length", limit);

@@ -1,7 +1,7 @@
 //! A disk that lives in memory and fails like a real one, for tests and fuzz targets. It promises
 //! the semantics of [`super::FileStorage`] while nothing fails, the same failures for the same
 //! orders and seeds, and crash images that only a real crash could leave: a container that survives
-//! every one of them survives the power cut (`format-spec/README.md`, Commit).
+//! every one of them survives the power cut (`format-spec/container.md`, Commit).
 //!
 //! Reads see the cache: the medium plus everything not yet synced. Rot is planted with
 //! [`SimulatedDisk::corrupt`]; stale, swapped and misdirected sectors are rot of known content.
