@@ -81,9 +81,6 @@ pub struct Header {
     pub rotten: Vec<String>,
 }
 
-/// A superblock that is whole, with the sector it was read from.
-pub type WholeSuperblock = (Superblock, [u8; SECTOR_BYTES]);
-
 /// Where the copies of prologue and key table begin.
 pub fn copy_bases(segment_bytes: usize) -> [(&'static str, u64); 4] {
     [
