@@ -131,7 +131,7 @@ impl ChunkStore {
         }
     }
 
-    /// Reads a metadata stream that [`Writing::put_stream`] wrote, at most `limit` bytes of it.
+    /// Reads a metadata stream that [`Writing::finish`] wrote, at most `limit` bytes of it.
     pub fn read_stream(&self, kind: ObjectKind, stream: &StreamRef, limit: usize) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         for part in &stream.parts {
