@@ -31,6 +31,6 @@ pub fn set_max_bytes(
     pool: Arc<ThreadPool>,
 ) -> Result<()> {
     check_max_bytes(session, max_bytes)?;
-    let settings = Settings { max_bytes, ..session.store.contents().settings.clone() };
+    let settings = Settings { max_bytes };
     commit(session, settings, time, pool)
 }

@@ -90,7 +90,7 @@ fn one_bit_anywhere_in_header_and_key_segment() {
         let bit = 1u8 << random.below(8);
         disk.corrupt(offset, 1, |b| b[0] ^= bit);
         assert_eq!(header_rotten(&disk), !is_unused(offset), "bit {bit:#x} at {offset}");
-        if flips % scale(199, 19) == 0 {
+        if flips.is_multiple_of(scale(199, 19)) {
             let place = format!("bit {bit:#x} at {offset}");
             must_be(
                 &open(&disk, Access::Read).unwrap_or_else(|e| panic!("{place}: {}", chain(&e))),
@@ -133,7 +133,7 @@ fn one_bit_anywhere_in_the_segments() {
             disk.corrupt(offset, 1, |b| b[0] ^= bit);
             let health = check(&disk, &header, *slot, *hash, &mut buffer);
             assert_eq!(health, Health::Healed(1), "bit {bit:#x} at {at} of slot {slot}");
-            if flips % scale(47, 17) == 0 {
+            if flips.is_multiple_of(scale(47, 17)) {
                 let place = format!("bit {bit:#x} at {at} of slot {slot}");
                 let store = open(&disk, Access::Read).unwrap_or_else(|e| panic!("{place}: {}", chain(&e)));
                 must_be(&store, &[&state], &place);
@@ -261,10 +261,10 @@ fn judge(disk: &SimulatedDisk, whole: &[u8], state: &Expected, place: &str) {
         match store.get(copies[0].kind, &chunk) {
             Ok(bytes) => {
                 assert!(bytes == wanted, "{place}: chunk {id} reads back other bytes");
-                assert!(!copies.iter().all(|c| lost(&c)), "{place}: chunk {id} is read from nowhere");
+                assert!(!copies.iter().all(|c| lost(c)), "{place}: chunk {id} is read from nowhere");
             }
             Err(e) => {
-                assert!(copies.iter().all(|c| lost(&c)), "{place}: chunk {id} is there, yet {}", chain(&e))
+                assert!(copies.iter().all(|c| lost(c)), "{place}: chunk {id} is there, yet {}", chain(&e))
             }
         }
     }

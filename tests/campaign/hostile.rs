@@ -228,7 +228,7 @@ fn roots_that_lie() {
     root_case("last generation", |r| r.generation = u64::MAX);
     root_case("last but one", |r| r.generation = u64::MAX - 1);
     root_case("generation 0", |r| r.generation = 0);
-    root_case("last attempt", |r| r.attempt = u32::MAX);
+    root_case("closing", |r| r.closing = [9; 32]);
     root_case("no slots", |r| r.slot_count = 0);
     let part = base_root().segment_table.parts[0];
     for slots in [u32::MAX, 1_500_000, 1_400_000] {

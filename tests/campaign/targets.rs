@@ -291,7 +291,7 @@ pub fn paths(data: &[u8]) {
             _ => drop(target.create_other(&entry)),
         }
     }
-    let _ = target.finish();
+    let _ = target.finish(false);
     let names = |path: &std::path::Path| -> Vec<_> {
         let mut names: Vec<_> =
             std::fs::read_dir(path).expect("read").map(|e| e.expect("entry").file_name()).collect();

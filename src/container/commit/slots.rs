@@ -31,9 +31,18 @@ impl Slots {
         let before = current.saturating_sub(1);
         let length = base.storage.len().map_err(|e| base.io("length not read", e))?;
         let allocated = base.geometry.slots_in(length) as usize;
-        if allocated < parent.table.len() {
-            return Err(Error::damaged(format!("{}: shorter than its segment table says", base.name())));
+        let needed = parent.table.iter().rposition(|r| r.live).map_or(0, |last| last + 1);
+        if allocated < needed {
+            return Err(Error::damaged(format!("{}: cut off within its live segments", base.name()))
+                .hint("coffer verify says what is lost; restore the file from a copy"));
         }
+        if allocated < parent.table.len() {
+            // Only free slots were cut off: they are given their room again.
+            let (from, to) =
+                (base.geometry.file_bytes(needed as u32), base.geometry.file_bytes(parent.root.slot_count));
+            base.storage.allocate(from, to - from).map_err(|e| base.io("no room to grow", e))?;
+        }
+        let allocated = allocated.max(parent.table.len());
         Ok(Slots {
             free_before: parent.table.iter().filter(|r| !r.live).count(),
             records: parent.table.clone(),
