@@ -261,10 +261,10 @@ fn judge(disk: &SimulatedDisk, whole: &[u8], state: &Expected, place: &str) {
         match store.get(copies[0].kind, &chunk) {
             Ok(bytes) => {
                 assert!(bytes == wanted, "{place}: chunk {id} reads back other bytes");
-                assert!(!copies.iter().all(|c| lost(c)), "{place}: chunk {id} is read from nowhere");
+                assert!(!copies.iter().all(&lost), "{place}: chunk {id} is read from nowhere");
             }
             Err(e) => {
-                assert!(copies.iter().all(|c| lost(c)), "{place}: chunk {id} is there, yet {}", chain(&e))
+                assert!(copies.iter().all(&lost), "{place}: chunk {id} is there, yet {}", chain(&e))
             }
         }
     }
