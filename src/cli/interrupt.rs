@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use std::sync::Arc;
@@ -12,6 +12,13 @@ use std::sync::atomic::AtomicBool;
 
 /// The exit code of an interrupted command.
 pub const INTERRUPTED: u8 = 130;
+
+/// From now on, a write beyond the limit on the size of files fails like one to a full disk, instead of
+/// ending the program without a word.
+pub fn survive_size_limits() {
+    // Nobody looks at the flag. Should it not work, the system's own way of ending remains.
+    let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
+}
 
 /// Connects the signals to `progress` until the process ends. To be called once, after any
 /// password was asked for: at a prompt, Ctrl-C should simply end the program.

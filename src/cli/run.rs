@@ -3,6 +3,7 @@
 
 use super::args::Arguments;
 use super::context::Context;
+use super::interrupt;
 use super::output::{Output, Settings};
 use crate::clock::SystemClock;
 use crate::error::{Error, Kind};
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
+    interrupt::survive_size_limits();
     let given: Vec<OsString> = std::env::args_os().collect();
     match Arguments::try_parse_from(&given) {
         Ok(arguments) => run(arguments),

@@ -9,11 +9,17 @@ use crate::clock::Timestamp;
 use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+/// How long a silent stream is waited for at a time.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// Reads one dump source into `batcher`; a file that `previous` has unchanged is not read.
 pub fn read(
@@ -30,7 +36,9 @@ pub fn read(
             read_command(&at(name), command, metadata_at(plan.time), progress, batcher)
         }
         Source::StandardInput { name } => {
-            let size = stream(&mut std::io::stdin().lock(), &at(name), "standard input", progress, batcher)?;
+            let input = std::io::stdin().lock();
+            let size =
+                stream(&mut Patient { input, progress }, &at(name), "standard input", progress, batcher)?;
             end(at(name), metadata_at(plan.time), size, batcher)
         }
         Source::Attachments { .. } => Ok(()),
@@ -111,7 +119,7 @@ fn read_command(
     let mut child = shell(command).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().map_err(failed)?;
     let output =
         child.stdout.take().ok_or_else(|| Error::new(Kind::Failed, format!("{object}: no output")))?;
-    let mut output = output;
+    let mut output = Patient { input: output, progress };
     let streamed = stream(&mut output, path, &object, progress, batcher);
     drop(output);
     if streamed.is_err() {
@@ -168,6 +176,26 @@ fn stream(
     }
     progress.advance(1, 0);
     Ok(size)
+}
+
+/// A stream that may have nothing to say for long: the wish to stop is heard all the same.
+struct Patient<'a, R> {
+    input: R,
+    progress: &'a Progress,
+}
+
+impl<R: Read + AsFd> Read for Patient<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            self.progress.check().map_err(std::io::Error::other)?;
+            let mut waiting = [PollFd::new(&self.input, PollFlags::IN)];
+            match poll(&mut waiting, Some(&PATIENCE)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return self.input.read(buffer),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 /// Reads until the buffer is full or the input ends, so that pipes give large pieces.

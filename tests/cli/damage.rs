@@ -1,0 +1,132 @@
+//! Damaged, cut, foreign and future files; full media.
+
+use crate::program::{Place, Random, bash, coffer, command, done, result};
+use coffer::container::header::copy_bases;
+use coffer::container::layout::PROLOGUE_VERSION;
+use coffer::limits::SECTOR_BYTES;
+use std::path::Path;
+
+fn prepared() -> Place {
+    let place = Place::new();
+    bash(place.path(), "mkdir folder; seq 200000 > d.sql");
+    let mut random = Random(3);
+    for name in ["a", "b", "c"] {
+        std::fs::write(place.join("folder").join(name), random.bytes(1_500_000)).expect("a file");
+    }
+    done(place.path(), "init c --no-encryption --segment-size 1M");
+    done(place.path(), "backup c --dump d.sql --attachments folder");
+    place
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).expect("a container");
+    change(&mut bytes);
+    std::fs::write(path, bytes).expect("a container");
+}
+
+#[test]
+fn one_bad_sector_is_named_mended_and_repaired() {
+    let place = prepared();
+    bash(place.path(), "cp c whole");
+    // In the first slot behind the header zone, as the copy of the header at its end tells.
+    let slots = copy_bases(1 << 20).iter().map(|(_, base)| base + (1 << 19)).max().expect("copies");
+    change(&place.join("c"), |bytes| bytes[slots as usize + 300_000] ^= 1);
+    for level in ["full", "scrub"] {
+        let output = coffer(place.path(), &format!("verify c --level {level} --json"));
+        let found = result(&output.stdout);
+        assert_eq!((output.status.code(), &found["damaged"]), (Some(4), &1.into()), "{level}: {found}");
+        assert_eq!((&found["mendable"], &found["affected_count"]), (&1.into(), &0.into()));
+    }
+    done(place.path(), "restore c latest --to out --compare");
+    bash(place.path(), "diff -r folder out/attachments/folder; cmp d.sql out/database/d.sql");
+    assert_eq!(coffer(place.path(), "repair c --dry-run").status.code(), Some(4));
+    done(place.path(), "repair c");
+    done(place.path(), "verify c");
+}
+
+#[test]
+fn a_lost_segment_is_named_with_the_files_it_held() {
+    let place = prepared();
+    let slots = copy_bases(1 << 20).iter().map(|(_, base)| base + (1 << 19)).max().expect("copies") as usize;
+    change(&place.join("c"), |bytes| bytes[slots..slots + 900_000].fill(0x55));
+    let output = coffer(place.path(), "verify c --json");
+    let found = result(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{found}");
+    let affected: Vec<&str> =
+        found["affected"].as_array().expect("a list").iter().filter_map(|a| a["path"].as_str()).collect();
+    assert!(!affected.is_empty(), "{found}");
+    let output = coffer(place.path(), "restore c latest --to out --json");
+    let restored = result(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{restored}");
+    assert_eq!(restored["damaged"].as_u64(), Some(affected.len() as u64));
+    // What is named is not there; what is not named is whole.
+    for (name, original) in [
+        ("database/d.sql", "d.sql"),
+        ("attachments/folder/a", "folder/a"),
+        ("attachments/folder/b", "folder/b"),
+        ("attachments/folder/c", "folder/c"),
+    ] {
+        let copy = std::fs::read(place.join("out").join(name)).ok();
+        match affected.contains(&name) {
+            true => assert_eq!(copy, None, "{name}"),
+            false => assert_eq!(copy, std::fs::read(place.join(original)).ok(), "{name}"),
+        }
+    }
+}
+
+#[test]
+fn a_container_of_the_future_is_left_alone() {
+    let place = prepared();
+    change(&place.join("c"), |bytes| {
+        for (_, base) in copy_bases(1 << 20) {
+            let sector = &mut bytes[base as usize..base as usize + SECTOR_BYTES];
+            sector[PROLOGUE_VERSION] = 9;
+            let checked = SECTOR_BYTES - 32;
+            let hash = *blake3::hash(&sector[..checked]).as_bytes();
+            sector[checked..].copy_from_slice(&hash);
+        }
+    });
+    for line in ["snapshots c", "verify c", "verify c --level scrub", "backup c --dump d.sql", "key list c"] {
+        let output = coffer(place.path(), &format!("{line} --json"));
+        let found = result(&output.stdout);
+        assert_eq!(output.status.code(), Some(15), "{line}: {found}");
+        assert_eq!(found["error"]["code"], "future-version");
+    }
+}
+
+/// Every way in which a medium can be full ends with exit code 14 and changes nothing.
+#[test]
+fn a_full_medium_loses_nothing() {
+    let place = prepared();
+    std::fs::write(place.join("folder/big"), Random(4).bytes(60_000_000)).expect("a file");
+    let full = |place: &Place, script: &str| {
+        let output = command("bash", place.path()).args(["-c", script]).output().expect("bash runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(14), "{script}\n{said}");
+        assert!(said.contains("error[full]"), "{said}");
+    };
+    full(&place, "ulimit -f 32768; coffer backup c --attachments folder");
+    full(&place, "ulimit -f 4096; coffer init d --no-encryption; code=$?; test ! -e d || exit 1; exit $code");
+    full(&place, "mkdir o; ulimit -f 1000; coffer restore c latest --to o");
+    assert_eq!(done(place.path(), "snapshots c").lines().count(), 1);
+    done(place.path(), "verify c");
+    done(place.path(), "backup c --attachments folder");
+    done(place.path(), "set c --max-size 120M");
+    std::fs::write(place.join("folder/more"), Random(5).bytes(60_000_000)).expect("a file");
+    full(&place, "coffer backup c --attachments folder");
+    done(place.path(), "verify c");
+
+    let mounted = "mkdir small; mount -t tmpfs -o size=48m none small";
+    let is_mounted =
+        command("bash", place.path()).args(["-c", mounted]).status().expect("bash runs").success();
+    println!("a small file system could be mounted: {is_mounted}");
+    if is_mounted {
+        bash(place.path(), "coffer init small/c --no-encryption; coffer backup small/c --dump d.sql");
+        full(&place, "coffer backup small/c --attachments folder");
+        let whole = coffer(place.path(), "verify small/c").status.code();
+        let again = coffer(place.path(), "backup small/c --dump d.sql").status.code();
+        full(&place, "coffer restore c latest --to small/out");
+        bash(place.path(), "umount small");
+        assert_eq!((whole, again), (Some(0), Some(0)));
+    }
+}

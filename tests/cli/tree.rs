@@ -1,0 +1,168 @@
+//! The whole tree of commands: each helps, and each ends a JSON run with exactly one `result` whose
+//! exit code is that of the process.
+
+use crate::program::{COFFER, Place, bash, coffer, command, done, result};
+use clap::CommandFactory;
+use coffer::cli::args::Arguments;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+fn leaves(command: &clap::Command, name: &str, found: &mut Vec<String>) {
+    let below: Vec<&clap::Command> = command.get_subcommands().collect();
+    if below.is_empty() {
+        found.push(name.to_owned());
+    }
+    for sub in below {
+        leaves(sub, format!("{name} {}", sub.get_name()).trim(), found);
+    }
+}
+
+/// What each command is run with, to succeed, in the order of the list.
+const RUNS: &[(&str, &str)] = &[
+    ("init", "c --new-key-file k"),
+    ("backup", "c --dump d.sql --attachments folder"),
+    ("snapshots", "c"),
+    ("ls", "c latest"),
+    ("find", "c *.txt"),
+    ("diff", "c latest latest"),
+    ("stats", "c"),
+    ("restore", "c latest --to out"),
+    ("verify", "c"),
+    ("repair", "c"),
+    ("key list", "c"),
+    ("key add", "c --new-recovery-code"),
+    ("key change", "c 2 --new-recovery-code"),
+    ("key remove", "c 2"),
+    ("set", "c --max-size 100M"),
+    ("demo", "--nights 1"),
+    ("completions", "bash"),
+    ("man", "pages"),
+];
+
+#[test]
+fn every_command_is_run_here() {
+    Arguments::command().debug_assert();
+    let mut known = Vec::new();
+    leaves(&Arguments::command(), "", &mut known);
+    let runs: BTreeMap<_, _> = RUNS.iter().copied().collect();
+    known.sort();
+    assert_eq!(known, runs.keys().copied().collect::<Vec<_>>());
+}
+
+fn prepared() -> Place {
+    let place = Place::new();
+    bash(place.path(), "mkdir folder; echo a > folder/a.txt; echo dump > d.sql");
+    place
+}
+
+#[test]
+fn every_command_ends_with_one_result() {
+    let place = prepared();
+    for (name, arguments) in RUNS {
+        let key = if ["init", "demo", "completions", "man"].contains(name) { "" } else { "--key-file k" };
+        // Before or behind the command: the place of a global makes no difference.
+        for line in
+            [format!("--json {key} {name} --dry-run {arguments}"), format!("{name} {arguments} {key} --json")]
+        {
+            let output = coffer(place.path(), &line);
+            let found = result(&output.stdout);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(found["status"], "done", "coffer {line}: {found}\n{said}");
+            assert_eq!(output.status.code().map(i64::from), found["exit_code"].as_i64(), "coffer {line}");
+            assert_eq!(found["command"], *name);
+            assert_eq!(found["version"], 1);
+        }
+    }
+}
+
+#[test]
+fn failures_end_with_one_result_too() {
+    let place = prepared();
+    for (line, code) in [
+        ("backup --json", 2),
+        ("backup c --json --bogus", 2),
+        ("--json", 2),
+        ("--json nonsense", 2),
+        ("snapshots missing --json", 10),
+        ("verify d.sql --json", 15),
+        ("key list d.sql --json", 15),
+        ("--json restore c latest --to out", 10),
+    ] {
+        let output = coffer(place.path(), line);
+        let found = result(&output.stdout);
+        assert_eq!(
+            (output.status.code(), found["exit_code"].as_i64()),
+            (Some(code), Some(code.into())),
+            "{line}"
+        );
+        assert!(found["error"]["message"].is_string(), "{line}: {found}");
+    }
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let place = prepared();
+    let list = || bash(place.path(), "find . -type f -exec sha256sum {} + | sort; find . | sort");
+    let before = list();
+    done(place.path(), "init c --new-key-file k --dry-run");
+    done(place.path(), "man pages --dry-run");
+    assert_eq!(list(), before);
+    done(place.path(), "init c --new-key-file k --recovery-code");
+    done(place.path(), "backup c --key-file k --dump d.sql");
+    let before = list();
+    for line in [
+        "backup c --dump d.sql --attachments folder",
+        "restore c latest --to out",
+        "key add c --new-key-file k2",
+        "key change c 2 --new-key-file k2",
+        "key remove c 2",
+        "set c --max-size 100M",
+        "repair c",
+    ] {
+        done(place.path(), &format!("{line} --key-file k --dry-run"));
+        assert_eq!(list(), before, "coffer {line} --dry-run");
+    }
+}
+
+#[test]
+fn help_manual_and_completions_are_made() {
+    let place = Place::new();
+    let mut known = Vec::new();
+    leaves(&Arguments::command(), "", &mut known);
+    for name in known.iter().map(String::as_str).chain(["", "key"]) {
+        let help = done(place.path(), &format!("{name} --help"));
+        assert!(help.contains("Usage: coffer") && help.contains("--json"), "{name}: {help}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(done(place.path(), &format!("completions {shell}")).contains("coffer"));
+    }
+    done(place.path(), "man pages");
+    let pages = std::fs::read_dir(place.join("pages")).expect("pages").count();
+    assert_eq!(pages, known.len() + 2, "one for each command, for `coffer` and for `coffer key`");
+    assert!(done(place.path(), "--version").starts_with("coffer "));
+}
+
+#[test]
+fn a_reader_who_leaves_stops_nothing() {
+    let place = prepared();
+    bash(place.path(), "for i in $(seq 3000); do echo $i > folder/file-with-a-long-name-$i; done");
+    done(place.path(), "init c --no-encryption");
+    done(place.path(), "backup c --attachments folder");
+    for arguments in ["ls c latest --json", "ls c latest"] {
+        let mut child = command(COFFER, place.path())
+            .args(arguments.split(' '))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("coffer runs");
+        let mut line = String::new();
+        BufReader::with_capacity(64, child.stdout.take().expect("a pipe"))
+            .read_line(&mut line)
+            .expect("a line");
+        let output = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}
