@@ -31,6 +31,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Err((output, error)) => return output.finish(Err(error)),
     };
     let command = arguments.command;
+    context.output.start(serde_json::Map::from_iter([("dry_run".into(), context.globals.dry_run.into())]));
     let result = catch_unwind(AssertUnwindSafe(|| command.run(&context))).unwrap_or_else(|_| {
         Err(Error::new(Kind::Failed, "the program stopped through a mistake of its own")
             .hint("what was committed before is intact; please report the message above"))
@@ -62,8 +63,8 @@ fn word_of(given: &[OsString]) -> String {
 /// The first paragraph of what clap says is the message, the rest the remedy.
 fn usage_error(error: &clap::Error) -> Error {
     let text = error.render().to_string();
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Error::new(Kind::Usage, "no command is given").hint(text);
+    if error.kind() == ErrorKind::MissingSubcommand {
+        return Error::new(Kind::Usage, "no command is given").hint("coffer --help lists them");
     }
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
     let message = message.trim().trim_start_matches("error: ");

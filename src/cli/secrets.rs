@@ -3,8 +3,8 @@
 //! end is taken off a password, and an empty secret is refused.
 //!
 //! The order: what the command line names; then `CREDENTIALS_DIRECTORY` (the service manager's, with
-//! the files `coffer-password` and `coffer-key`), `COFFER_PASSWORD_FILE`, `COFFER_KEY_FILE` and
-//! `COFFER_PASSWORD`; then a prompt. The first that exists decides; one that exists and cannot be read
+//! the files `coffer-password` and `coffer-key`), `COFFER_PASSWORD_FILE`, `COFFER_PASSWORD_COMMAND`,
+//! `COFFER_KEY_FILE` and `COFFER_PASSWORD`; then a prompt. The first that exists decides; one that exists and cannot be read
 //! is an error, never a reason to try the next.
 
 use crate::error::{Error, Kind, Result};
@@ -173,6 +173,12 @@ fn from_environment(surroundings: &dyn Surroundings) -> Result<Option<Gathered>>
     }
     if let Some(path) = surroundings.variable("COFFER_PASSWORD_FILE") {
         return password_file(Path::new(&path), "COFFER_PASSWORD_FILE").map(Some);
+    }
+    if let Some(command) = surroundings.variable("COFFER_PASSWORD_COMMAND") {
+        let command = command
+            .into_string()
+            .map_err(|_| Error::new(Kind::Usage, "COFFER_PASSWORD_COMMAND is not UTF-8"))?;
+        return password_command(&command).map(Some);
     }
     if let Some(path) = surroundings.variable("COFFER_KEY_FILE") {
         return key_file(Path::new(&path), "COFFER_KEY_FILE").map(Some);

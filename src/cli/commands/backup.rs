@@ -58,6 +58,7 @@ impl Backup {
     pub fn run(self, context: &Context) -> Result<Outcome> {
         let (path, _) = places(&context.globals, [self.container.clone()], &[], 0)?;
         let sources = self.sources.sources()?;
+        sources::check_standard_input(&sources, &context.globals.secret)?;
         let mut patterns = self.exclude.clone();
         for file in &self.exclude_from {
             patterns.extend(patterns_in(file)?);

@@ -163,14 +163,21 @@ fn put(context: &Context, path: &Path, number: Option<u32>, options: &NewOptions
     let label = options.label.clone().unwrap_or_default();
     let new = NewSlot { credential: Some(credential), label, cost, created: context.time(None) };
     let (pool, entropy) = (context.pool()?, &mut SystemEntropy);
-    let slot = match number {
-        None => keys::add(&mut session, &new, pool, entropy)?,
-        Some(number) => keys::change(&mut session, number, &new, pool, entropy).map(|()| number)?,
+    let before = keys::table(&session)?.sequence();
+    let written = match number {
+        None => keys::add(&mut session, &new, pool, entropy),
+        Some(number) => keys::change(&mut session, number, &new, pool, entropy).map(|()| number),
     };
-    if let Some(made) = made {
+    // A failure behind the change of the key table leaves the change in the file.
+    let is_taken = written.is_ok() || table_of(path).map_or(true, |table| table.sequence() != before);
+    if written.is_err() && is_taken {
+        context.output.warning("secret", "the container may have taken the new key: it is kept");
+    }
+    if let Some(made) = made.filter(|_| is_taken) {
         made.show(context);
         made.keep();
     }
+    let slot = written?;
     let what = if number.is_some() { "changed" } else { "added" };
     Ok(Outcome::done().with("slot", slot).summary(format!("key slot {slot} {what}")))
 }
@@ -218,10 +225,15 @@ fn take_away(context: &Context, path: &Path, number: u32) -> Result<Outcome> {
     Ok(outcome.summary(format!("key slot {number} ({}) removed", slot.kind())))
 }
 
-fn show(context: &Context, path: &Path) -> Result<Outcome> {
+/// The key table as it stands in the file.
+fn table_of(path: &Path) -> Result<KeyTable> {
     let name = path.display();
     let header = Header::read(&FileStorage::open(path, false)?).map_err(|e| e.at(&name))?;
-    let table = KeyTable::decode(&header.keys.table).map_err(|e| e.at(&name))?;
+    KeyTable::decode(&header.keys.table).map_err(|e| e.at(&name))
+}
+
+fn show(context: &Context, path: &Path) -> Result<Outcome> {
+    let table = table_of(path)?;
     for slot in table.slots() {
         let (kind, label, created) = (slot.kind().to_string(), slot.label(), slot.created());
         let line = format!("{:>3}  {kind:<14} {}  {label}", slot.number(), format_time(created));

@@ -1,6 +1,7 @@
 //! `coffer restore`: a snapshot, or part of it, into a folder. It promises exit code 4 where
 //! anything restored is not what was backed up, and to name each such thing.
 
+use super::entries;
 use super::snapshots::short;
 use crate::attachments::restore::{Existing, RestoreOptions};
 use crate::cli::args::places;
@@ -14,7 +15,6 @@ use crate::operations::select::{Selection, Side};
 use crate::snapshot::SnapshotRecord;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -70,12 +70,12 @@ enum ExistingName {
 }
 
 impl Restore {
-    fn plan(&self) -> Result<RestorePlan> {
+    /// The plan, but for the paths, which only the snapshot can tell.
+    fn plan(&self) -> RestorePlan {
         let only = self.only.map(|side| match side {
             SideName::Database => Side::Database,
             SideName::Attachments => Side::Attachments,
         });
-        let paths: Vec<Vec<u8>> = self.path.iter().map(|path| path.as_bytes().to_vec()).collect();
         let existing = match self.existing {
             ExistingName::Replace => Existing::Replace,
             ExistingName::Keep => Existing::Keep,
@@ -83,13 +83,13 @@ impl Restore {
         };
         let mut options = RestoreOptions { existing, ..RestoreOptions::default() };
         options.owners &= !self.no_owners;
-        Ok(RestorePlan {
-            selection: Selection::new(only, &paths)?,
+        RestorePlan {
+            selection: Selection { only, paths: Vec::new() },
             target: self.to.clone(),
             options,
             compare: self.compare,
             sync: !self.no_sync,
-        })
+        }
     }
 
     /// Restores.
@@ -97,10 +97,11 @@ impl Restore {
         let given = [self.first.take(), self.second.take()];
         let (path, rest) = places(&context.globals, given, &["SNAPSHOT"], 1)?;
         let selector = selector(&rest[0])?;
-        let plan = self.plan()?;
+        let mut plan = self.plan();
         let session = context.open(&path, Access::Read)?;
         let store = &session.store;
         let record = context.snapshot(store, &selector)?;
+        plan.selection.paths = entries::paths(store, &record, &self.path)?;
         if context.globals.dry_run {
             return Ok(would(&plan.target, &record, &restore::need(store, &record, &plan)?));
         }

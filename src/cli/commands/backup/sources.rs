@@ -1,6 +1,7 @@
 //! What a backup is made of, from its arguments: names of dumps, labels of folders. It promises that
 //! every folder has a name, and that the container never becomes part of its own snapshot.
 
+use crate::cli::args::SecretOptions;
 use crate::cli::output::Output;
 use crate::error::{Error, Kind, Result};
 use crate::operations::backup::Source;
@@ -99,6 +100,17 @@ fn folder(argument: &OsStr) -> Result<Source> {
         Some(name) => Ok(Source::Attachments { label: name.as_bytes().to_vec(), root }),
         None => Err(Error::new(Kind::Usage, format!("attachments {}: has no name", root.display()))
             .hint("give it one: --attachments LABEL=DIR")),
+    }
+}
+
+/// Standard input can give a dump or a secret, once.
+pub fn check_standard_input(sources: &[Source], secret: &SecretOptions) -> Result<()> {
+    let dumps = sources.iter().filter(|source| matches!(source, Source::StandardInput { .. })).count();
+    let secrets = [&secret.password_file, &secret.key_file, &secret.recovery_code_file];
+    let secrets = secrets.into_iter().filter(|path| path.as_deref() == Some(Path::new("-"))).count();
+    match dumps + secrets {
+        0 | 1 => Ok(()),
+        _ => Err(Error::new(Kind::Usage, "standard input is named more than once")),
     }
 }
 
