@@ -7,7 +7,7 @@ use super::checksums::{ChecksumTable, TableHash};
 use super::header::Header;
 use super::layout::SegmentHeader;
 use super::root::{self, CommitRoot, Location, SegmentRecord};
-use super::segment::{self, DirectoryEntry, Health};
+use super::segment::{self, DirectoryEntry, Health, Trailer};
 use super::superblock::{RootPointer, Superblock};
 use super::{Base, Payload, State, join_parts, layout, read_copies};
 use crate::crypto::ObjectKind;
@@ -40,15 +40,18 @@ pub fn newest(base: &Base, header: &Header) -> Result<Found> {
     for (block, sector) in &blocks {
         match block.open_pointer(sector, &base.keyring).and_then(|p| load(base, p, block)) {
             Ok(state) => {
-                let newer = match lost || fallen_back {
+                let (newer, unusable) = match lost || fallen_back {
                     true => scan(base, Some(&state))?,
-                    false => None,
+                    false => (None, false),
                 };
                 let adopted = newer.is_some();
                 if adopted {
                     notes
                         .push("the last commit's superblock was lost; its root was found and adopted".into());
                     fallen_back = false;
+                } else if unusable {
+                    notes.push("a newer commit was found, but not all of its segments are whole".into());
+                    fallen_back = true;
                 }
                 return Ok(Found { state: newer.unwrap_or(state), notes, adopted, fallen_back });
             }
@@ -59,12 +62,14 @@ pub fn newest(base: &Base, header: &Header) -> Result<Found> {
         }
     }
     match scan(base, None)? {
-        Some(state) => {
-            notes.push("both superblocks were lost; the newest commit was found by its root".into());
-            Ok(Found { state, notes, adopted: true, fallen_back: false })
+        (Some(state), passed) => {
+            notes.push("both superblocks were lost; the newest whole commit was found by its root".into());
+            Ok(Found { state, notes, adopted: !passed, fallen_back: passed })
         }
-        None => Err(Error::damaged(format!("{}: no commit survives ({})", base.name(), notes.join("; ")))
-            .hint("restore the file from a copy")),
+        (None, _) => {
+            Err(Error::damaged(format!("{}: no commit survives ({})", base.name(), notes.join("; ")))
+                .hint("restore the file from a copy"))
+        }
     }
 }
 
@@ -127,34 +132,42 @@ fn load_table(base: &Base, root: &CommitRoot) -> Result<Vec<SegmentRecord>> {
     root::decode_table(&bytes)
 }
 
-/// Looks at every segment's end for a commit root: the child of `survivor`, or the newest of all.
-fn scan(base: &Base, survivor: Option<&State>) -> Result<Option<State>> {
+/// Looks at every segment's end for commit roots: children of `survivor`, or all. Returns the newest
+/// whole commit, and whether a newer root was passed over because its segments are not whole.
+fn scan(base: &Base, survivor: Option<&State>) -> Result<(Option<State>, bool)> {
     let length = base.storage.len().map_err(|e| base.io("length not read", e))?;
-    let mut found: Option<State> = None;
-    for slot in 1..base.geometry.slots_in(length) {
-        let Some(state) = root_at_end(base, slot) else { continue };
-        let follows = survivor.is_none_or(|s| {
-            state.root.parent == s.hash && Some(state.root.generation) == s.root.generation.checked_add(1)
-        });
+    let follows = |root: &CommitRoot| {
+        survivor.is_none_or(|s| {
+            root.parent == s.hash && Some(root.generation) == s.root.generation.checked_add(1)
+        })
+    };
+    let roots = (1..base.geometry.slots_in(length)).filter_map(|slot| {
+        let found = root_at_end(base, slot).filter(|found| follows(&found.root))?;
+        Some((found.root.generation, found.root.time, slot))
+    });
+    let mut roots: Vec<_> = roots.collect();
+    roots.sort_unstable();
+    let newest = roots.last().map(|(generation, time, _)| (*generation, *time));
+    for (generation, time, slot) in roots.into_iter().rev() {
         // Two attempts on one parent can both be whole if a reader kept them apart: the later counts.
-        let age = |s: &State| (s.root.generation, s.root.time);
-        let newer = found.as_ref().is_none_or(|f| age(&state) > age(f));
-        if follows
-            && newer
-            && let Some(whole) = proven(base, state)
-        {
-            found = Some(whole);
+        if let Some(state) = root_at_end(base, slot).and_then(|state| proven(base, state)) {
+            return Ok((Some(state), Some((generation, time)) != newest));
         }
     }
-    Ok(found)
+    Ok((None, newest.is_some()))
 }
 
+/// The commit whose root the segment in `slot` holds; a lost header or trailer is mended.
 fn root_at_end(base: &Base, slot: u32) -> Option<State> {
     let g = &base.geometry;
-    let header = base.segment_header(slot).ok()?;
-    let mut sealed = vec![0; g.trailer().len()];
-    base.storage.read_at(g.slot_offset(slot) + g.trailer().start as u64, &mut sealed).ok()?;
-    let trailer = segment::open_trailer(g, &base.keyring, &header, &sealed).ok()?;
+    let (header, trailer) = match segment_end(base, slot) {
+        Some(end) => end,
+        None => {
+            let header = rebuilt_header(base, slot).or_else(|_| base.segment_header(slot)).ok()?;
+            let (bytes, _) = base.read_mended(slot, Some(header.id)).ok()?;
+            (header, segment::open_trailer(g, &base.keyring, &header, &bytes[g.trailer()]).ok()?)
+        }
+    };
     if trailer.root_length == 0 {
         return None;
     }
@@ -165,6 +178,16 @@ fn root_at_end(base: &Base, slot: u32) -> Option<State> {
     let table = load_table(base, &root).ok()?;
     let pointer = RootPointer { copies: [location; 2], length: trailer.root_length, hash };
     Some(State { root, hash, pointer, closing: Vec::new(), table })
+}
+
+/// Header and trailer as they lie in the file.
+fn segment_end(base: &Base, slot: u32) -> Option<(SegmentHeader, Trailer)> {
+    let g = &base.geometry;
+    let header = base.segment_header(slot).ok()?;
+    let mut sealed = vec![0; g.trailer().len()];
+    base.storage.read_at(g.slot_offset(slot) + g.trailer().start as u64, &mut sealed).ok()?;
+    let trailer = segment::open_trailer(g, &base.keyring, &header, &sealed).ok()?;
+    Some((header, trailer))
 }
 
 fn closing_slots(table: &[SegmentRecord], generation: u64) -> impl Iterator<Item = u32> {
