@@ -427,3 +427,49 @@ fn truncated_and_extended_files() {
         assert_eq!(disk.len().expect("length"), store.container().base().geometry.file_bytes(slots));
     }
 }
+
+/// Superblocks may all be lost: the newest commit is found by its root, though sectors of its own
+/// segments are bad. If they are worse than that, its predecessor opens, says so and is not written.
+#[test]
+fn lost_superblocks() {
+    let (whole, _, state) = large(1);
+    let original = SimulatedDisk::from_bytes(whole.clone());
+    let store = open(&original, Access::Read).expect("whole");
+    let copies = store.container().state().pointer.copies;
+    drop(store);
+    for (lost, bad) in (1..4u64).flat_map(|lost| [0, 1, 5, PARITY, PARITY + 1].map(|bad| (lost, bad))) {
+        let place = format!("superblocks {lost:#b} lost, {bad} bad sectors in each closing segment");
+        let disk = SimulatedDisk::from_bytes(whole.clone());
+        for slot in (0..2).filter(|slot| lost & (1 << slot) != 0) {
+            for half in [0, HALF_BYTES] {
+                disk.corrupt(half + 4096 * (1 + slot), 4096, |b| b.fill(0x33));
+            }
+        }
+        for location in copies {
+            // The header, the trailer, and sectors between.
+            let start = HEADER_BYTES + u64::from(location.slot) * SEGMENT;
+            // Beyond parity, the root itself is spared: without it nothing tells that there was a commit.
+            let sectors =
+                if bad > PARITY { [2, 3, 4, 5, 6, 7, 8, 9, 10] } else { [0, 246, 2, 3, 4, 5, 6, 7, 8] };
+            for sector in &sectors[..bad as usize] {
+                disk.corrupt(start + sector * 4096, 4096, |b| b.fill(0x44));
+            }
+        }
+        if bad <= PARITY {
+            let store = open(&disk, Access::Write).unwrap_or_else(|e| panic!("{place}: {}", chain(&e)));
+            must_be(&store, &[&state], &place);
+            continue;
+        }
+        if lost == 2 {
+            // The newest superblock stands, and its root: this is damage like any other.
+            continue;
+        }
+        let mut store = open(&disk, Access::Write).unwrap_or_else(|e| panic!("{place}: {}", chain(&e)));
+        let before = Expected { generation: state.generation - 1, snapshots: state.snapshots[..2].to_vec() };
+        must_be(&store, &[&before], &place);
+        assert!(
+            commit(&mut store, &before, 0, options()).is_err(),
+            "{place}: written over the damaged commit"
+        );
+    }
+}
