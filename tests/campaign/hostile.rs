@@ -8,9 +8,9 @@ use coffer::codec::encode;
 use coffer::container::Access;
 use coffer::container::checksums::write_tables;
 use coffer::container::header::Header;
-use coffer::container::layout::{HEADER_BYTES, SegmentHeader};
+use coffer::container::layout::SegmentHeader;
 use coffer::container::parity::write_parity;
-use coffer::container::root::{CommitRoot, Location, PartRef, SegmentRecord, StreamRef, encode_table};
+use coffer::container::root::{CommitRoot, Location, PartRef, StreamRef};
 use coffer::container::segment::{Placed, Plan, assemble, open_directory};
 use coffer::container::superblock::{RootPointer, Superblock};
 use coffer::crypto::{Credential, KdfCost, KeyTable, NewSlot, ObjectKind, Place, Secrets, SeededEntropy};
@@ -251,6 +251,8 @@ fn roots_that_lie() {
 
 #[test]
 fn tables_that_lie() {
+    use coffer::container::layout::HEADER_BYTES;
+    use coffer::container::root::{SegmentRecord, encode_table};
     // A commit through the front door whose table says what it likes.
     let original = base_root();
     let disk = SimulatedDisk::from_bytes(base_image().to_vec());

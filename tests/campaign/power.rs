@@ -92,6 +92,8 @@ fn allowed(states: &Acknowledged, operation: u64) -> Vec<&Expected> {
 fn recover(image: &SimulatedDisk, allowed: &[&Expected], go_on: bool, place: &str) {
     image.record();
     let mut store = open(image, Access::Write).unwrap_or_else(|e| panic!("{place}: {}", chain(&e)));
+    // A crash is not rot: no superblock may stand whose commit does not.
+    assert!(!store.container().has_fallen_back(), "{place}: {:?}", store.container().notes());
     let state = must_be(&store, allowed, place).clone();
     let wrote = image.operations();
     if wrote > 0 {
