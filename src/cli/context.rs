@@ -13,6 +13,7 @@ use crate::container::Access;
 use crate::container::header::Header;
 use crate::crypto::{Credential, KeyTable, key_file, recovery};
 use crate::error::{Error, Kind, Result};
+use crate::operations::client_state::ClientState;
 use crate::operations::session::{self, Session};
 use crate::progress::Progress;
 use crate::snapshot::{Catalog, SnapshotRecord};
@@ -107,6 +108,11 @@ impl Context {
         let gathered = secrets::gather(&Request { options, environment, ask, object }, &Machine)?;
         gathered.warnings.iter().for_each(|warning| self.output.warning("secret", warning));
         credential(gathered)
+    }
+
+    /// What this machine remembers of containers, if it has a place for that.
+    pub fn state(&self) -> Option<ClientState> {
+        ClientState::usual(|name| std::env::var_os(name).filter(|value| !value.is_empty()))
     }
 
     /// The snapshot that `selector` names.

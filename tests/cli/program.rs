@@ -20,6 +20,7 @@ pub fn command(program: impl AsRef<OsStr>, folder: &Path) -> Command {
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
     command.env("PATH", path).env("TZ", "UTC").env("LC_ALL", "C.UTF-8").env("COFFER_NO_PROGRESS", "1");
+    command.env("COFFER_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/cli-state"));
     command.env("RUST_BACKTRACE", "0").current_dir(folder).stdin(Stdio::null());
     command
 }

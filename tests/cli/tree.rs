@@ -30,6 +30,7 @@ const RUNS: &[(&str, &str)] = &[
     ("restore", "c latest --to out"),
     ("verify", "c"),
     ("repair", "c"),
+    ("dump-format", "c"),
     ("key list", "c"),
     ("key add", "c --new-recovery-code"),
     ("key change", "c 2 --new-recovery-code"),

@@ -65,7 +65,7 @@ impl Backup {
         }
         Excludes::new(&patterns)?;
         patterns.extend(sources::container_itself(&path, &sources, &context.output)?);
-        let plan = BackupPlan {
+        let mut plan = BackupPlan {
             sources,
             excludes: Excludes::new(&patterns)?,
             tags: self.tag.clone(),
@@ -81,10 +81,17 @@ impl Backup {
         }
         let mut session = context.open(&path, Access::Write)?;
         let fallen_back = session.store.container().has_fallen_back();
+        let (state, container) = (context.state(), session.store.container().base().container);
+        let noted = state.as_ref().map(|state| state.verifications(&container)).unwrap_or_default();
+        plan.verifications = noted.clone();
         let report = {
             let _meter = context.output.progress("backing up", "file", Arc::clone(&context.progress));
             backup::backup(&mut session.store, plan, context.pool()?, &context.progress)?
         };
+        if let Some(state) = state.filter(|_| !noted.is_empty()) {
+            // What stays is entered again, and the ledger holds it once all the same.
+            let _ = state.forget(&container, &noted);
+        }
         tell(context, &report);
         Ok(outcome(&report, fallen_back))
     }

@@ -5,6 +5,7 @@ mod backup;
 mod completions;
 mod demo;
 mod diff;
+mod dump_format;
 mod entries;
 mod find;
 mod init;
@@ -48,6 +49,8 @@ pub enum Command {
     Repair(repair::Repair),
     /// Prove that the container is as it was written
     Verify(verify::Verify),
+    /// Show the file by the names of its specification
+    DumpFormat(dump_format::DumpFormat),
     /// List and change what opens the container
     Key(key::Key),
     /// Show everything on an invented practice, in a folder of its own
@@ -73,6 +76,7 @@ impl Command {
             Command::Restore(_) => "restore",
             Command::Repair(_) => "repair",
             Command::Verify(_) => "verify",
+            Command::DumpFormat(_) => "dump-format",
             Command::Key(key) => key.name(),
             Command::Demo(_) => "demo",
             Command::Completions(_) => "completions",
@@ -94,6 +98,7 @@ impl Command {
             Command::Restore(command) => command.run(context),
             Command::Repair(command) => command.run(context),
             Command::Verify(command) => command.run(context),
+            Command::DumpFormat(command) => command.run(context),
             Command::Key(command) => command.run(context),
             Command::Demo(command) => command.run(context),
             Command::Completions(command) => command.run(context),

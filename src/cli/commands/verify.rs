@@ -8,9 +8,11 @@ use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
 use crate::cli::values::{format_count, format_size};
 use crate::container::Access;
+use crate::container::header::Header;
 use crate::error::{Error, Kind, Result};
+use crate::ids::ContainerId;
 use crate::operations::verify::{self, Affected, VerifyReport};
-use crate::snapshot::Level;
+use crate::snapshot::{LedgerEntry, Level};
 use crate::storage::FileStorage;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -57,23 +59,27 @@ impl Verify {
     pub fn run(self, context: &Context) -> Result<Outcome> {
         let (path, _) = places(&context.globals, [self.container.clone()], &[], 0)?;
         let level = self.level.level();
-        let report = match look(context, &path, level) {
+        let (container, report) = match look(context, &path, level) {
             Err(error) if error.kind() == Kind::Damaged => return Ok(beyond_opening(context, level, &error)),
             other => other?,
         };
+        remember(context, &container, level, &report);
         tell(context, &report);
         Ok(outcome(&path, level, &report))
     }
 }
 
-fn look(context: &Context, path: &Path, level: Level) -> Result<VerifyReport> {
+fn look(context: &Context, path: &Path, level: Level) -> Result<(ContainerId, VerifyReport)> {
     let pool = context.pool()?;
     let progress = || context.output.progress("verifying", "segment", Arc::clone(&context.progress));
     if level == Level::Scrub {
         let storage = FileStorage::open(path, false)?;
         context.watch()?;
         let _meter = progress();
-        return verify::scrub(&storage, &path.display().to_string(), &pool, &context.progress);
+        let name = path.display().to_string();
+        let container = Header::read(&storage).map_err(|e| e.at(&name))?.prologue.container;
+        let report = verify::scrub(&storage, &name, &pool, &context.progress)?;
+        return Ok((container, report));
     }
     let session = context.open(path, Access::Read).map_err(|error| match error.kind() {
         Kind::WrongKey if error.remedy().is_some_and(|hint| hint.starts_with("give a password")) => {
@@ -82,7 +88,22 @@ fn look(context: &Context, path: &Path, level: Level) -> Result<VerifyReport> {
         _ => error,
     })?;
     let _meter = progress();
-    verify::verify(&session.store, level, &pool, &context.progress)
+    let report = verify::verify(&session.store, level, &pool, &context.progress)?;
+    Ok((session.store.container().base().container, report))
+}
+
+/// Notes the verification for the next backup, which enters it into the container's ledger.
+fn remember(context: &Context, container: &ContainerId, level: Level, report: &VerifyReport) {
+    let entry = LedgerEntry {
+        time: context.time(None),
+        level,
+        generation: report.generation,
+        segments: report.segments,
+        damaged: report.damaged.len() as u64,
+    };
+    if let Some(Err(error)) = context.state().map(|state| state.note(container, &entry)) {
+        context.output.note(format_args!("this verification is not noted: {error}"));
+    }
 }
 
 fn tell(context: &Context, report: &VerifyReport) {
