@@ -79,7 +79,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Secret (or COFFER_PASSWORD_FILE, COFFER_KEY_FILE, or a prompt)")]
 pub struct SecretOptions {
-    /// The first line of this file is the password; - is standard input
+    /// This file holds the password; - is standard input
     #[arg(long, value_name = "FILE", global = true)]
     pub password_file: Option<PathBuf>,
     /// The output of this command is the password

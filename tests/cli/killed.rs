@@ -60,7 +60,7 @@ fn a_killed_backup_leaves_every_earlier_snapshot() {
     let whole = began.elapsed().as_micros() as u64;
     bash(place, "cp -a folder first; cp d.sql first.sql");
     let mut known = 1;
-    for round in 1..=rounds(8, 200) {
+    for round in 1..=rounds(8, 60) {
         night(place, &mut random, round);
         if round % 16 == 0 {
             bash(place, "rm folder/*.jpg; cp -a first/. folder");
@@ -101,7 +101,7 @@ fn a_killed_restore_completes_when_run_again() {
     let began = Instant::now();
     done(place, restore);
     let whole = began.elapsed().as_micros() as u64;
-    for round in 0..rounds(6, 100) {
+    for round in 0..rounds(6, 40) {
         bash(place, "rm -rf out");
         let delay = Duration::from_micros(random.below(whole));
         kill_after(place, restore, delay);
