@@ -188,7 +188,6 @@ impl Index {
     }
 
     /// Whether index pages were lost and the directories answer.
-    #[cfg(test)]
     pub fn is_rebuilt(&self) -> bool {
         self.rebuilt.get().is_some()
     }

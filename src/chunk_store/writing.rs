@@ -163,6 +163,8 @@ impl Writing<'_> {
 
     /// Ends the chunks, writes `catalog` and `ledger` and the index, and commits.
     pub fn finish(mut self, catalog: &[u8], ledger: &[u8], settings: super::Settings) -> Result<Committed> {
+        // Index pages were lost on the way: the directories know what they knew.
+        self.rebuild |= self.store.index.is_rebuilt();
         let merged = self.runs_to_merge();
         let known =
             if self.rebuild { self.store.chunk_count() } else { merged.iter().map(|r| r.count).sum() };

@@ -100,7 +100,7 @@ impl Container {
                 "{}: the newest commit is damaged, so nothing is written over it",
                 self.base.name
             ))
-            .hint("coffer repair says what can be saved"));
+            .hint("restore the file from a copy, or go on from the commit before: coffer repair --adopt"));
         }
         let base = self.base.clone();
         Ok(Commit {

@@ -330,6 +330,12 @@ impl Container {
         self.fallen_back
     }
 
+    /// Accepts the predecessor that was opened in place of a damaged newest commit, so that writing may
+    /// go on from it. Whatever only the damaged commit held is given up.
+    pub fn adopt_state(&mut self) {
+        self.fallen_back = false;
+    }
+
     /// Slots whose segments were mended in memory so far.
     pub fn healed_slots(&self) -> Vec<u32> {
         self.base.healed.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()

@@ -169,7 +169,7 @@ pub fn statistics(store: &ChunkStore) -> Result<Statistics> {
 }
 
 fn count(store: &ChunkStore, content: &Content, number: u32, uses: &mut HashMap<ChunkId, Use>) -> Result<()> {
-    for chunk in ChunkRefs::new(store, &content.chunks)? {
+    for chunk in ChunkRefs::of_length(store, &content.chunks, content.data_bytes().unwrap_or(0))? {
         let chunk = chunk?;
         let usage =
             uses.entry(chunk.id).or_insert(Use { length: chunk.length, first: number, shared: false });

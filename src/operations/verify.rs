@@ -304,11 +304,12 @@ impl Seen<'_> {
         let kind = super::restore::chunk_kind(entry);
         let mut whole = true;
         let mut length = 0u64;
-        let chunks = match ChunkRefs::new(self.store, &content.chunks) {
-            Ok(chunks) => chunks,
-            Err(error) if error.kind() == Kind::Damaged => return Ok(false),
-            Err(error) => return Err(error),
-        };
+        let chunks =
+            match ChunkRefs::of_length(self.store, &content.chunks, content.data_bytes().unwrap_or(0)) {
+                Ok(chunks) => chunks,
+                Err(error) if error.kind() == Kind::Damaged => return Ok(false),
+                Err(error) => return Err(error),
+            };
         for chunk in chunks {
             match chunk {
                 Ok(chunk) => {

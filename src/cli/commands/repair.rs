@@ -17,14 +17,20 @@ use std::sync::Arc;
 pub struct Repair {
     /// The container
     container: Option<OsString>,
+    /// If the newest commit is damaged beyond use: go on from the one before, giving it up
+    #[arg(long)]
+    adopt: bool,
 }
 
 impl Repair {
     /// Repairs.
     pub fn run(self, context: &Context) -> Result<Outcome> {
-        let (path, _) = places(&context.globals, [self.container], &[], 0)?;
+        let (path, _) = places(&context.globals, [self.container.clone()], &[], 0)?;
         let dry = context.globals.dry_run;
         let mut session = context.open(&path, if dry { Access::Read } else { Access::Write })?;
+        if self.adopt && !dry {
+            session.store.container_mut().adopt_state();
+        }
         let pool = context.pool()?;
         let mut report = {
             let _meter = context.output.progress("verifying", "segment", Arc::clone(&context.progress));

@@ -66,8 +66,8 @@ fn groups<'a>(
     store: &'a ChunkStore,
     content: &Content,
 ) -> Result<impl Iterator<Item = Result<Vec<(u64, ChunkRef)>>> + use<'a>> {
-    let mut chunks = ChunkRefs::new(store, &content.chunks)?;
     let total = content.data_bytes().ok_or_else(|| Error::damaged("holes do not fit"))?;
+    let mut chunks = ChunkRefs::of_length(store, &content.chunks, total)?;
     let mut data = 0u64;
     let mut done = false;
     Ok(std::iter::from_fn(move || {
