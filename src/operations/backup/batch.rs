@@ -7,13 +7,16 @@ use crate::chunking::{Cutter, Sizes};
 use crate::crypto::ObjectKind;
 use crate::entry::Entry;
 use crate::error::{Error, Kind, Result};
+use crate::limits::MAX_CHUNK_BYTES;
 use crossbeam_channel::{Receiver, Sender};
 use std::ops::Range;
 
 /// Cut bytes in a full batch.
 const BATCH_BYTES: usize = 8 << 20;
-/// Bytes asked of a source at once.
+/// Bytes asked of a source at once; more than the longest chunk.
 const READ_BYTES: usize = 1 << 20;
+/// Length of a buffer: a full batch, what is not yet cut, and one reading.
+const BUFFER_BYTES: usize = BATCH_BYTES + MAX_CHUNK_BYTES + 2 * READ_BYTES;
 
 /// What a batch tells, in order.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub struct Batch {
 pub struct Batcher {
     cutter: Cutter,
     batch: Batch,
+    /// Where the bytes read so far end; the buffer is longer.
+    filled: usize,
     /// Where the next chunk begins.
     start: usize,
     /// Chunks cut since the last piece.
@@ -66,8 +71,8 @@ impl Batcher {
         out: Sender<Result<Batch>>,
         buffers: Receiver<Vec<u8>>,
     ) -> Batcher {
-        let batch = Batch { kind, buffer: Vec::new(), chunks: Vec::new(), pieces: Vec::new() };
-        Batcher { cutter: Cutter::new(key, sizes), batch, start: 0, cut: 0, out, buffers }
+        let batch = Batch { kind, buffer: vec![0; BUFFER_BYTES], chunks: Vec::new(), pieces: Vec::new() };
+        Batcher { cutter: Cutter::new(key, sizes), batch, filled: 0, start: 0, cut: 0, out, buffers }
     }
 
     /// Says something about entries.
@@ -97,12 +102,9 @@ impl Batcher {
             if self.start >= BATCH_BYTES {
                 self.send()?;
             }
-            let length = self.batch.buffer.len();
-            self.batch.buffer.resize(length + READ_BYTES, 0);
-            let read = read(&mut self.batch.buffer[length..]);
-            self.batch.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
-            match read {
+            match read(&mut self.batch.buffer[self.filled..self.filled + READ_BYTES]) {
                 Ok(bytes) => {
+                    self.filled += bytes;
                     total += bytes as u64;
                     self.cut_up(bytes == 0);
                     if bytes == 0 {
@@ -110,7 +112,7 @@ impl Batcher {
                     }
                 }
                 Err(error) => {
-                    self.batch.buffer.truncate(self.start);
+                    self.filled = self.start;
                     return Ok(Err(error));
                 }
             }
@@ -118,7 +120,7 @@ impl Batcher {
     }
 
     fn cut_up(&mut self, last: bool) {
-        while let Some(length) = self.cutter.cut(&self.batch.buffer[self.start..], last) {
+        while let Some(length) = self.cutter.cut(&self.batch.buffer[self.start..self.filled], last) {
             self.batch.chunks.push(self.start..self.start + length);
             self.start += length;
             self.cut += 1;
@@ -128,10 +130,10 @@ impl Batcher {
     /// Sends what is cut; what is not yet moves into the next batch.
     fn send(&mut self) -> Result<()> {
         self.end_run();
-        let mut buffer = self.buffers.try_recv().unwrap_or_default();
-        buffer.clear();
-        buffer.reserve(BATCH_BYTES + 2 * READ_BYTES);
-        buffer.extend_from_slice(&self.batch.buffer[self.start..]);
+        let mut buffer = self.buffers.try_recv().unwrap_or_else(|_| vec![0; BUFFER_BYTES]);
+        let rest = self.start..self.filled;
+        buffer[..rest.len()].copy_from_slice(&self.batch.buffer[rest.clone()]);
+        self.filled = rest.len();
         let next = Batch { kind: self.batch.kind, buffer, chunks: Vec::new(), pieces: Vec::new() };
         self.start = 0;
         let full = std::mem::replace(&mut self.batch, next);
