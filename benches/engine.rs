@@ -10,7 +10,7 @@ use coffer::container::Access;
 use coffer::crypto::{Credential, KdfCost, NewSlot, SystemEntropy};
 use coffer::operations::backup::{BackupPlan, Source, backup};
 use coffer::operations::restore::{RestorePlan, restore};
-use coffer::operations::session::{Init, init, open, pool};
+use coffer::operations::session::{Init, Parity, init, open, pool};
 use coffer::operations::verify::verify;
 use coffer::progress::Progress;
 use coffer::snapshot::{Catalog, Level};
@@ -60,8 +60,14 @@ fn main() {
         cost: KdfCost::TEST,
         created: SystemClock.now(),
     };
-    let plan_init =
-        Init { path: path.clone(), segment_bytes: None, max_bytes: None, slot, time: SystemClock.now() };
+    let plan_init = Init {
+        path: path.clone(),
+        segment_bytes: None,
+        parity: Parity::Normal,
+        max_bytes: None,
+        slot,
+        time: SystemClock.now(),
+    };
     drop(init(&plan_init, pool.clone(), &mut SystemEntropy).expect("init"));
     let step = |name: &str, run: &mut dyn FnMut() -> String| {
         let (start, cpu) = (Instant::now(), cpu_seconds());

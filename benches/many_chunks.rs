@@ -10,7 +10,7 @@ use coffer::clock::{Clock, SystemClock};
 use coffer::container::Access;
 use coffer::container::commit::CommitOptions;
 use coffer::crypto::{Credential, KdfCost, NewSlot, ObjectKind, SystemEntropy};
-use coffer::operations::session::{Init, init, open, pool};
+use coffer::operations::session::{Init, Parity, init, open, pool};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -51,8 +51,14 @@ fn make(path: &Path, count: u64) {
         cost: KdfCost::TEST,
         created: SystemClock.now(),
     };
-    let plan =
-        Init { path: path.into(), segment_bytes: None, max_bytes: None, slot, time: SystemClock.now() };
+    let plan = Init {
+        path: path.into(),
+        segment_bytes: None,
+        parity: Parity::Normal,
+        max_bytes: None,
+        slot,
+        time: SystemClock.now(),
+    };
     let mut session = init(&plan, pool(0).expect("pool"), &mut SystemEntropy).expect("init");
     let start = Instant::now();
     for first in (0..count).step_by(COMMIT_CHUNKS as usize) {

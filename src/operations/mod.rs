@@ -12,3 +12,6 @@ pub mod select;
 pub mod session;
 pub mod settings;
 pub mod verify;
+
+#[cfg(test)]
+mod tests;

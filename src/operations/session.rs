@@ -82,12 +82,26 @@ pub fn open_storage(
     Ok(Session { store, secrets, slot, is_encrypted: table.is_encrypted() })
 }
 
+/// How much of a segment is parity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parity {
+    /// None: nothing heals, damage is only found.
+    None,
+    /// 3.1 %: 32 bad sectors of a segment of 4 MiB heal.
+    #[default]
+    Normal,
+    /// 6.2 %.
+    Double,
+}
+
 /// A container to be made.
 pub struct Init {
     /// Where.
     pub path: PathBuf,
     /// Size of a segment in bytes; `None`: 4 MiB, or 1 MiB under a cap below 4 GiB.
     pub segment_bytes: Option<u64>,
+    /// Share of parity.
+    pub parity: Parity,
     /// Longest the file may become in bytes.
     pub max_bytes: Option<u64>,
     /// The first key slot.
@@ -110,7 +124,12 @@ impl Init {
         let (mut container, mut family) = (ContainerId::ZERO, FamilyId::ZERO);
         entropy.fill(&mut container.0)?;
         entropy.fill(&mut family.0)?;
-        let parity_sectors = (segment_bytes / BYTES_PER_PARITY_SECTOR) as u16;
+        let share = (segment_bytes / BYTES_PER_PARITY_SECTOR) as u16;
+        let parity_sectors = match self.parity {
+            Parity::None => 0,
+            Parity::Normal => share,
+            Parity::Double => 2 * share,
+        };
         let prologue =
             Prologue { segment_bytes, parity_sectors, container, family, read_compatible: 0, compatible: 0 };
         let least = least_bytes(&Geometry::of(&prologue));

@@ -98,7 +98,14 @@ impl<'a> Show<'a> {
             created: time,
         };
         let path = folder.path().join("practice.coffer");
-        let plan = session::Init { path, segment_bytes: Some(1 << 20), max_bytes: None, slot, time };
+        let plan = session::Init {
+            path,
+            segment_bytes: Some(1 << 20),
+            parity: session::Parity::Normal,
+            max_bytes: None,
+            slot,
+            time,
+        };
         let session = session::init(&plan, Arc::clone(&pool), &mut SystemEntropy)?;
         key.keep();
         let first_dump = read(&practice.dump())?;

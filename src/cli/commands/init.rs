@@ -12,7 +12,7 @@ use crate::crypto::{Credential, KdfCost, NewSlot, SystemEntropy};
 use crate::error::{Error, Kind, Result};
 use crate::operations::keys;
 use crate::operations::session::{self, Session};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rayon::ThreadPool;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,9 @@ pub struct Init {
     /// Size of a segment, a power of two from 1M to 64M
     #[arg(long, value_name = "SIZE", value_parser = usage(parse_size))]
     segment_size: Option<u64>,
+    /// How much of each segment is parity, which mends bad sectors
+    #[arg(long, value_enum, default_value_t = ParityName::Normal)]
+    parity: ParityName,
     /// Make a container that everybody can read
     #[arg(long)]
     no_encryption: bool,
@@ -49,6 +52,27 @@ pub struct Init {
     /// Time of making, instead of now: 2026-01-31T18:30:00+01:00
     #[arg(long, value_name = "TIME", value_parser = usage(parse_time))]
     at: Option<Timestamp>,
+}
+
+/// A [`session::Parity`] as an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ParityName {
+    /// Nothing heals; damage is only found
+    None,
+    /// 3 %
+    Normal,
+    /// 6 %
+    Double,
+}
+
+impl ParityName {
+    fn parity(self) -> session::Parity {
+        match self {
+            ParityName::None => session::Parity::None,
+            ParityName::Normal => session::Parity::Normal,
+            ParityName::Double => session::Parity::Double,
+        }
+    }
 }
 
 impl Init {
@@ -77,6 +101,7 @@ impl Init {
         let plan = session::Init {
             path: path.clone(),
             segment_bytes: self.segment_size,
+            parity: self.parity.parity(),
             max_bytes: self.max_size,
             slot,
             time,

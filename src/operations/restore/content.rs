@@ -13,7 +13,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 /// Chunks fetched side by side for one file.
-const GROUP: usize = 64;
+const GROUP: usize = 256;
 
 /// The kind of chunk that an entry's content is made of.
 pub fn chunk_kind(entry: &Entry) -> ObjectKind {
