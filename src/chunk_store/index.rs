@@ -11,7 +11,7 @@ use crate::container::root::{Location, SegmentRecord};
 use crate::crypto::ObjectKind;
 use crate::error::{Error, Kind, Result};
 use crate::ids::{ChunkId, SegmentId};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Pages kept decrypted: 2,048 of 16 KiB.
@@ -176,6 +176,23 @@ impl Index {
                 Err(Error::damaged(format!("index run {number}: {count} entries, not as many as stated")))
             }
         }
+    }
+
+    /// The current entries that lie in `slots`, from every page that can be read.
+    pub fn entries_in(&self, store: &ChunkStore, slots: &HashSet<u32>) -> Vec<IndexEntry> {
+        let table = &store.container.state().table;
+        let mut out = Vec::new();
+        for number in 0..self.runs.len() {
+            for page in self.fence(store, number).unwrap_or_default() {
+                let bytes = store.read_part(ObjectKind::IndexPage, &page.part);
+                let entries = bytes.and_then(|bytes| decode_page(&bytes)).unwrap_or_default();
+                let wanted = |e: &IndexEntry| slots.contains(&e.location.slot) && e.is_current(table);
+                out.extend(entries.into_iter().filter(wanted));
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
     }
 
     /// Reads every live segment's directory: slow, and right when index pages are lost.

@@ -12,7 +12,7 @@ use crate::crypto::{ObjectKind, Place};
 use crate::error::Result;
 use crate::ids::{ChunkId, SegmentId};
 use crate::limits::MAX_CHUNK_BYTES;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// A chunk copy that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,24 +173,38 @@ impl ChunkStore {
         if id.0 == entry.content { Ok(plain.len()) } else { Err(damaged()) }
     }
 
-    /// Index entries made from the directories of all live segments that can be read.
+    /// Index entries of all live segments: from their directories, and for a segment whose directory is
+    /// lost from what can still be read of the index, since its chunks may be whole.
     pub(super) fn entries_of_directories(&self) -> Vec<IndexEntry> {
-        let base = self.container().base();
         let mut out = Vec::new();
+        let mut unlisted = HashSet::new();
         for slot in self.live_slots() {
-            let header = self.header_of(slot);
-            let Ok((bytes, _)) = base.read_mended(slot, Some(header.id)) else { continue };
-            let Ok((_, entries)) = segment::open_directory(&base.geometry, base.keyring(), &header, &bytes)
-            else {
-                continue;
-            };
-            out.extend(entries.iter().filter(|e| is_chunk(e.kind)).map(|e| IndexEntry {
-                id: ChunkId(e.content),
-                location: Location { slot, offset: e.offset },
-                length: e.length,
-                segment: [header.id.0[0], header.id.0[1], header.id.0[2], header.id.0[3]],
-            }));
+            match self.listed_in(slot) {
+                Ok(entries) => out.extend(entries),
+                Err(_) => {
+                    unlisted.insert(slot);
+                }
+            }
+        }
+        if !unlisted.is_empty() {
+            out.extend(self.index.entries_in(self, &unlisted));
         }
         out
+    }
+
+    /// Index entries of the chunks that the directory of the segment in `slot` lists.
+    fn listed_in(&self, slot: u32) -> Result<Vec<IndexEntry>> {
+        let header = self.header_of(slot);
+        let base = self.container().base();
+        let (bytes, _) = base.read_mended(slot, Some(header.id))?;
+        let (_, entries) = segment::open_directory(&base.geometry, base.keyring(), &header, &bytes)?;
+        let chunks = entries.iter().filter(|e| is_chunk(e.kind));
+        let entry = |e: &DirectoryEntry| IndexEntry {
+            id: ChunkId(e.content),
+            location: Location { slot, offset: e.offset },
+            length: e.length,
+            segment: [header.id.0[0], header.id.0[1], header.id.0[2], header.id.0[3]],
+        };
+        Ok(chunks.map(entry).collect())
     }
 }

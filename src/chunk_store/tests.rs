@@ -105,3 +105,26 @@ fn a_lost_index_is_answered_by_the_directories() {
     assert_eq!(store.get(ObjectKind::Database, &refs[0]).expect("get"), plain(0, 3000));
     assert!(store.index.is_rebuilt());
 }
+
+#[test]
+fn a_rebuilt_index_keeps_chunks_whose_directory_is_lost() {
+    let disk = SimulatedDisk::new();
+    let mut store = ChunkStore::open(new_container(&disk)).expect("store");
+    let refs = put(&mut store, ObjectKind::Database, 0..20, 200_000);
+    let slot = store.locate(&refs[0].id).expect("locate")[0].location.slot;
+    // The trailer and all parity: the directory cannot be found, yet every chunk is whole.
+    let g = store.container().base().geometry;
+    let at = |offset: usize| g.slot_offset(slot) + offset as u64;
+    disk.corrupt(at(g.trailer().start), 52, |b| b.fill(1));
+    disk.corrupt(at(g.parity().start), g.parity().len() as u64, |b| b.iter_mut().for_each(|b| *b ^= 1));
+    assert!(store.check_segment(slot).expect("check").directory_lost);
+    assert_eq!(store.get(ObjectKind::Database, &refs[0]).expect("before"), plain(0, 200_000));
+    let mut writing = store.begin(pool(), options()).expect("begin");
+    writing.rebuild_index();
+    let committed = writing.finish(b"catalog", b"", Settings::default()).expect("finish");
+    store.install(committed);
+    for (seed, chunk) in refs.iter().enumerate() {
+        let bytes = store.get(ObjectKind::Database, chunk).expect("a rebuild never loses what was whole");
+        assert_eq!(bytes, plain(seed as u64, 200_000));
+    }
+}
