@@ -85,6 +85,7 @@ pub struct Container {
     writable: bool,
     notes: Vec<String>,
     fallen_back: bool,
+    given_up: bool,
 }
 
 /// A decrypted object; dereferences to its payload.
@@ -279,6 +280,7 @@ impl Container {
             Access::Read => lock::pinned(&base, &mut notes, || recovery::newest(&base, &header))?,
         };
         notes.extend(found.notes);
+        let header = header_of_now(&*base.storage, header, &found.state.root, access)?;
         check_header(&header, &found.state.root, name)?;
         let container = Container {
             base,
@@ -288,6 +290,7 @@ impl Container {
             writable: access == Access::Write,
             notes,
             fallen_back: found.fallen_back,
+            given_up: false,
         };
         if let (Access::Write, true) = (access, found.adopted) {
             container.rewrite_superblocks()?;
@@ -333,7 +336,14 @@ impl Container {
     /// Accepts the predecessor that was opened in place of a damaged newest commit, so that writing may
     /// go on from it. Whatever only the damaged commit held is given up.
     pub fn adopt_state(&mut self) {
+        self.given_up |= self.fallen_back;
         self.fallen_back = false;
+    }
+
+    /// Whether a damaged newest commit was given up in this handle, but still stands in the file: the
+    /// next commit takes its place.
+    pub fn has_given_up(&self) -> bool {
+        self.given_up
     }
 
     /// Slots whose segments were mended in memory so far.
@@ -344,6 +354,7 @@ impl Container {
     /// Publishes the state that a commit of this container produced.
     pub fn install(&mut self, state: State) {
         self.state = Arc::new(state);
+        self.given_up = false;
     }
 
     /// Reads a sealed object at a location of the current state.
@@ -410,6 +421,17 @@ impl Container {
             self.base.poison();
             self.base.io("superblock not written", e)
         })
+    }
+}
+
+/// The header zone as it is under the lock. Unlocking takes long, and another process may have changed
+/// the key table meanwhile: a writer must build upon the newest, a reader must not take it for a forgery.
+fn header_of_now(storage: &dyn Storage, read: Header, root: &CommitRoot, access: Access) -> Result<Header> {
+    let keys = &read.keys;
+    let agrees = keys.sequence == root.key_table_sequence && keys.hash() == root.key_table_hash;
+    match access == Access::Read && agrees {
+        true => Ok(read),
+        false => Header::read(storage),
     }
 }
 

@@ -28,6 +28,10 @@ pub struct RepairReport {
     pub index_runs: Vec<usize>,
     /// Segments with losses that parity cannot make good for: left as they are.
     pub beyond: Vec<u32>,
+    /// Whether the newest commit is damaged beyond use and stays: its predecessor was looked at.
+    pub is_newest_lost: bool,
+    /// Whether a commit takes the place of such a one, which was given up.
+    pub gives_up_newest: bool,
     /// Chunks written anew.
     pub moved_chunks: u64,
 }
@@ -39,6 +43,7 @@ impl RepairReport {
             || self.superblock_copies > 0
             || !self.healed.is_empty()
             || !self.index_runs.is_empty()
+            || self.gives_up_newest
     }
 }
 
@@ -47,6 +52,8 @@ pub fn plan(session: &Session, pool: &Arc<ThreadPool>, progress: &Progress) -> R
     let store = &session.store;
     let container = store.container();
     let mut report = RepairReport { header_copies: container.header().rotten.clone(), ..Default::default() };
+    report.is_newest_lost = container.has_fallen_back();
+    report.gives_up_newest = container.has_given_up();
     report.superblock_copies = container.header().superblocks(&**container.base().storage()).1;
     report.index_runs = store.check_index().into_iter().map(|(number, _)| number).collect();
     let slots = store.live_slots();

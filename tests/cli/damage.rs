@@ -154,3 +154,28 @@ fn a_full_medium_loses_nothing() {
         assert_eq!((whole, again), (Some(0), Some(0)));
     }
 }
+
+#[test]
+fn a_damaged_newest_commit_is_given_up_only_when_told_to() {
+    let place = prepared();
+    bash(place.path(), "echo more > folder/d");
+    done(place.path(), "backup c --dump d.sql --attachments folder");
+    let session = open(&place.join("c"), &[], Access::Read, Duration::ZERO).expect("it opens");
+    let geometry = session.store.container().base().geometry;
+    let roots =
+        session.store.container().state().pointer.copies.map(|l| geometry.slot_offset(l.slot) as usize);
+    drop(session);
+    change(&place.join("c"), |bytes| roots.iter().for_each(|&at| bytes[at..at + (1 << 20)].fill(0x55)));
+    let output = coffer(place.path(), "backup c --dump d.sql --attachments folder");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("coffer repair") && said.contains("--adopt"), "{said}");
+    assert_ne!(coffer(place.path(), "repair c").status.code(), Some(0), "nothing is given up unasked");
+    let output = coffer(place.path(), "repair c --adopt");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    done(place.path(), "verify c");
+    assert_eq!(done(place.path(), "snapshots c").lines().count(), 1);
+    done(place.path(), "backup c --dump d.sql --attachments folder");
+    done(place.path(), "restore c latest --to out --compare");
+    bash(place.path(), "diff -r folder out/attachments/folder; cmp d.sql out/database/d.sql");
+}

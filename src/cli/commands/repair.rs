@@ -50,6 +50,13 @@ fn tell(context: &Context, report: &RepairReport) {
     for slot in &report.healed {
         output.note(format_args!("segment in slot {slot}: was damaged; parity mends it"));
     }
+    if report.is_newest_lost {
+        output.warning_about(
+            "lost",
+            "newest commit",
+            "newest commit: damaged beyond use; --adopt goes on from the one before and gives it up",
+        );
+    }
     for slot in &report.beyond {
         let object = format!("segment in slot {slot}");
         output.warning_about("lost", &object, format_args!("{object}: more is lost than parity can mend"));
@@ -57,10 +64,14 @@ fn tell(context: &Context, report: &RepairReport) {
 }
 
 fn outcome(report: &RepairReport, dry: bool) -> Outcome {
-    let mended =
-        report.header_copies.len() + report.superblock_copies + report.healed.len() + report.index_runs.len();
+    let mended = report.header_copies.len()
+        + report.superblock_copies
+        + report.healed.len()
+        + report.index_runs.len()
+        + usize::from(report.gives_up_newest);
     let verb = if dry { "would be mended" } else { "mended" };
     let summary = match (mended, report.beyond.len()) {
+        (0, 0) if report.is_newest_lost => "nothing mended; the newest commit stays damaged".to_owned(),
         (0, 0) => "nothing to mend".to_owned(),
         (mended, 0) => format!("{} {verb}", format_count(mended as u64, "object")),
         (mended, beyond) => format!(
@@ -69,13 +80,15 @@ fn outcome(report: &RepairReport, dry: bool) -> Outcome {
             format_count(beyond as u64, "segment")
         ),
     };
-    let is_left = !report.beyond.is_empty() || (dry && mended > 0);
+    let is_left = !report.beyond.is_empty() || report.is_newest_lost || (dry && mended > 0);
     Outcome::new(if is_left { Status::Damage } else { Status::Done })
         .with("mended", mended)
         .with("header_copies", report.header_copies.len())
         .with("superblock_copies", report.superblock_copies)
         .with("segments", report.healed.len())
         .with("index_runs", report.index_runs.len())
+        .with("newest_commit_lost", report.is_newest_lost)
+        .with("newest_commit_given_up", report.gives_up_newest)
         .with("moved_chunks", report.moved_chunks)
         .with("beyond", report.beyond.len())
         .summary(summary)
