@@ -195,7 +195,7 @@ impl Commit {
 
     fn submit(&mut self, slot: u32, id: SegmentId, room: Room, objects: Vec<Placed>) -> Result<()> {
         let plan = self.plan(id, &room, objects);
-        match &self.writer {
+        match &mut self.writer {
             Some(writer) => writer.submit(slot, plan),
             None => Err(Error::new(Kind::Failed, "commit: already closing")),
         }
@@ -490,7 +490,7 @@ impl Commit {
         }
         let this = &*self;
         let wanted = |w: &&Written| this.options.read_back || this.metadata_slots.contains(&w.slot);
-        written.par_iter().filter(wanted).try_for_each(|w| this.read_back(w))
+        this.pool.install(|| written.par_iter().filter(wanted).try_for_each(|w| this.read_back(w)))
     }
 
     fn read_back(&self, written: &Written) -> Result<()> {

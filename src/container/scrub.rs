@@ -94,7 +94,9 @@ fn read_clear(
         return Some(bytes);
     }
     let mut all = vec![0; g.segment_bytes];
-    storage.read_at(offset, &mut all).ok()?;
+    if storage.read_at(offset, &mut all).is_err() {
+        read_sectors(storage, g, location.slot, &mut all);
+    }
     segment::mend(g, container, None, None, &mut all);
     Some(all[range].to_vec())
 }

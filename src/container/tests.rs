@@ -254,3 +254,21 @@ fn metadata_written_before_the_end_is_read_back_too() {
     let error = commit.finish(vec![], std::iter::empty()).expect_err("the medium lies");
     assert_eq!(error.kind(), Kind::Destination);
 }
+
+#[test]
+fn keys_that_changed_while_a_slow_unlock_ran_are_taken_as_they_are_now() {
+    let disk = SimulatedDisk::new();
+    let mut container = new_container(&disk);
+    let stale = Header::read(&disk).expect("header");
+    container.write_keys(KeyFrame { sequence: 2, table: vec![6; 300] }).expect("keys");
+    commit(&mut container, 1, 1, 10).expect("the root names them");
+    drop(container);
+    let disk = { disk }.reopen();
+    for access in [Access::Read, Access::Write] {
+        let opened = Container::open(Arc::new(disk.reopen()), stale.clone(), keyring(), "test", access);
+        assert_eq!(opened.expect("no forgery").header().keys.sequence, 2, "{access:?}");
+    }
+    // An older table in the file itself still is one.
+    stale.clone().write_keys(&disk, stale.keys.clone()).expect("written");
+    assert_eq!(open(&disk, Access::Read).err().map(|e| e.kind()), Some(Kind::Damaged));
+}

@@ -35,6 +35,7 @@ pub struct SegmentWriter {
     queue: Sender<(u32, Assembled)>,
     thread: JoinHandle<Vec<Written>>,
     failure: Failure,
+    submitted: usize,
 }
 
 impl SegmentWriter {
@@ -49,17 +50,18 @@ impl SegmentWriter {
             .name("coffer-write".into())
             .spawn(move || write_all(&thread_base, &incoming, &release, &thread_failure))
             .map_err(|e| Error::io(Kind::Failed, "writing thread: not started", e))?;
-        Ok(SegmentWriter { base, pool, permits, queue, thread, failure })
+        Ok(SegmentWriter { base, pool, permits, queue, thread, failure, submitted: 0 })
     }
 
     /// Hands a segment over; waits while too many are in flight.
-    pub fn submit(&self, slot: u32, plan: Plan) -> Result<()> {
+    pub fn submit(&mut self, slot: u32, plan: Plan) -> Result<()> {
         if let Some(error) = take(&self.failure) {
             return Err(error);
         }
         if self.permits.send(()).is_err() {
             return Err(Error::new(Kind::Failed, "writing thread: ended early"));
         }
+        self.submitted += 1;
         let (base, queue) = (self.base.clone(), self.queue.clone());
         self.pool.spawn(move || {
             let assembled = assemble(&base.geometry, &base.keyring, plan);
@@ -75,6 +77,10 @@ impl SegmentWriter {
         let written = self.thread.join().map_err(|_| Error::new(Kind::Failed, "writing thread: panicked"))?;
         match take(&self.failure) {
             Some(error) => Err(error),
+            // The failure was handed out by an earlier submit.
+            None if written.len() < self.submitted => {
+                Err(Error::new(Kind::Poisoned, "writing thread: an earlier write failed"))
+            }
             None => Ok(written),
         }
     }

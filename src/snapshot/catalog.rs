@@ -140,8 +140,8 @@ impl Catalog {
     /// the one to compare with.
     pub fn parent_for(&self, sources: &[SourceRecord]) -> Option<&SnapshotRecord> {
         let same = |s: &&SnapshotRecord| {
-            let names = |list: &[SourceRecord]| list.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
-            names(&s.sources) == names(sources)
+            let equal = |(a, b): (&SourceRecord, &SourceRecord)| a.kind == b.kind && a.name == b.name;
+            s.sources.len() == sources.len() && s.sources.iter().zip(sources).all(equal)
         };
         self.snapshots.iter().rev().find(same).or(self.snapshots.last())
     }

@@ -192,7 +192,7 @@ impl Run<'_> {
             };
             match &entry.kind {
                 EntryKind::File(content) | EntryKind::Dump(content) => {
-                    bytes += content.data_bytes().unwrap_or(0);
+                    bytes = content.data_bytes().unwrap_or(0).saturating_add(bytes);
                     batch.push(entry);
                 }
                 EntryKind::Folder => {

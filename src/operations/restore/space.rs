@@ -68,7 +68,7 @@ pub fn need(
         {
             continue;
         }
-        level += i128::from(bytes.next_multiple_of(BLOCK_BYTES));
+        level += i128::from(bytes.div_ceil(BLOCK_BYTES)) * i128::from(BLOCK_BYTES);
         highest = highest.max(level);
         if there.is_some() {
             level -= i128::from(allocated(root, &entry));
