@@ -63,8 +63,12 @@ pub fn newest(base: &Base, header: &Header) -> Result<Found> {
     }
     match scan(base, None)? {
         (Some(state), passed) => {
-            notes.push("both superblocks were lost; the newest whole commit was found by its root".into());
-            Ok(Found { state, notes, adopted: !passed, fallen_back: passed })
+            // A superblock is written after all that it names was synced: a higher one says that a
+            // newer commit was acknowledged, however little of it is left.
+            let outdated = passed || blocks.iter().any(|(b, _)| b.generation > state.root.generation);
+            let lost = if blocks.is_empty() { "both superblocks were lost" } else { "no superblock leads on" };
+            notes.push(format!("{lost}; the newest whole commit was found by its root"));
+            Ok(Found { state, notes, adopted: !outdated, fallen_back: outdated })
         }
         (None, _) => {
             Err(Error::damaged(format!("{}: no commit survives ({})", base.name(), notes.join("; ")))

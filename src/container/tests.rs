@@ -195,6 +195,27 @@ fn an_attempt_that_was_given_up_is_not_adopted_for_its_successor() {
 }
 
 #[test]
+fn commits_that_superblocks_name_are_not_forgotten_for_an_older_one() {
+    let disk = SimulatedDisk::new();
+    let mut container = new_container(&disk);
+    let first = disk.bytes();
+    commit(&mut container, 1, 12, 100_000).expect("commit");
+    commit(&mut container, 2, 12, 100_000).expect("commit");
+    drop(container);
+    // Both superblocks are whole, but all that was written after the first commit is gone.
+    let later = disk.bytes();
+    let disk = SimulatedDisk::from_bytes(first);
+    take_back_superblocks(&disk, &later);
+    let before = disk.bytes();
+    let container = open(&disk, Access::Write).expect("open");
+    assert_eq!(check(&container), 0);
+    assert!(container.has_fallen_back());
+    assert_eq!(container.begin(pool(), OPTIONS).err().map(|e| e.kind()), Some(Kind::Damaged));
+    drop(container);
+    assert_eq!(disk.bytes(), before, "the superblocks stay: they are evidence");
+}
+
+#[test]
 fn a_future_version_is_told_from_rot_and_from_nothing() {
     let disk = SimulatedDisk::new();
     let kind = |disk: &SimulatedDisk| Header::read(disk).err().map(|e| e.kind());
