@@ -50,7 +50,6 @@ pub fn create(
         writable: true,
         notes: Vec::new(),
         fallen_back: false,
-        given_up: false,
     };
     let state = container.begin(pool, options)?.finish(contents, std::iter::empty())?;
     // Both superblock slots hold the first commit, so that one can be lost from the start.

@@ -85,7 +85,6 @@ pub struct Container {
     writable: bool,
     notes: Vec<String>,
     fallen_back: bool,
-    given_up: bool,
 }
 
 /// A decrypted object; dereferences to its payload.
@@ -290,7 +289,6 @@ impl Container {
             writable: access == Access::Write,
             notes,
             fallen_back: found.fallen_back,
-            given_up: false,
         };
         if let (Access::Write, true) = (access, found.adopted) {
             container.rewrite_superblocks()?;
@@ -336,14 +334,7 @@ impl Container {
     /// Accepts the predecessor that was opened in place of a damaged newest commit, so that writing may
     /// go on from it. Whatever only the damaged commit held is given up.
     pub fn adopt_state(&mut self) {
-        self.given_up |= self.fallen_back;
         self.fallen_back = false;
-    }
-
-    /// Whether a damaged newest commit was given up in this handle, but still stands in the file: the
-    /// next commit takes its place.
-    pub fn has_given_up(&self) -> bool {
-        self.given_up
     }
 
     /// Slots whose segments were mended in memory so far.
@@ -354,7 +345,6 @@ impl Container {
     /// Publishes the state that a commit of this container produced.
     pub fn install(&mut self, state: State) {
         self.state = Arc::new(state);
-        self.given_up = false;
     }
 
     /// Reads a sealed object at a location of the current state.

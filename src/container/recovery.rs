@@ -66,7 +66,8 @@ pub fn newest(base: &Base, header: &Header) -> Result<Found> {
             // A superblock is written after all that it names was synced: a higher one says that a
             // newer commit was acknowledged, however little of it is left.
             let outdated = passed || blocks.iter().any(|(b, _)| b.generation > state.root.generation);
-            let lost = if blocks.is_empty() { "both superblocks were lost" } else { "no superblock leads on" };
+            let lost =
+                if blocks.is_empty() { "both superblocks were lost" } else { "no superblock leads on" };
             notes.push(format!("{lost}; the newest whole commit was found by its root"));
             Ok(Found { state, notes, adopted: !outdated, fallen_back: outdated })
         }

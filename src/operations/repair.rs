@@ -8,7 +8,7 @@ use crate::chunk_store::{SegmentReport, WritingOptions};
 use crate::clock::Timestamp;
 use crate::container::commit::CommitOptions;
 use crate::container::segment::Health;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::snapshot::{Catalog, Ledger};
 use rayon::ThreadPool;
@@ -30,7 +30,7 @@ pub struct RepairReport {
     pub beyond: Vec<u32>,
     /// Whether the newest commit is damaged beyond use and stays: its predecessor was looked at.
     pub is_newest_lost: bool,
-    /// Whether a commit takes the place of such a one, which was given up.
+    /// Whether such a one was given up before, by [`adopt`].
     pub gives_up_newest: bool,
     /// Chunks written anew.
     pub moved_chunks: u64,
@@ -43,7 +43,6 @@ impl RepairReport {
             || self.superblock_copies > 0
             || !self.healed.is_empty()
             || !self.index_runs.is_empty()
-            || self.gives_up_newest
     }
 }
 
@@ -53,7 +52,6 @@ pub fn plan(session: &Session, pool: &Arc<ThreadPool>, progress: &Progress) -> R
     let container = store.container();
     let mut report = RepairReport { header_copies: container.header().rotten.clone(), ..Default::default() };
     report.is_newest_lost = container.has_fallen_back();
-    report.gives_up_newest = container.has_given_up();
     report.superblock_copies = container.header().superblocks(&**container.base().storage()).1;
     report.index_runs = store.check_index().into_iter().map(|(number, _)| number).collect();
     let slots = store.live_slots();
@@ -82,6 +80,29 @@ pub fn plan(session: &Session, pool: &Arc<ThreadPool>, progress: &Progress) -> R
 
 fn is_readable(segment: &SegmentReport) -> bool {
     segment.faults.is_empty() && !segment.directory_lost
+}
+
+/// Gives up a newest commit that is damaged beyond use and goes on from the one that was opened:
+/// commits it anew until no superblock names a later one. Killed in between, it can be run again.
+pub fn adopt(session: &mut Session, time: Timestamp, pool: &Arc<ThreadPool>) -> Result<()> {
+    session.store.container_mut().adopt_state();
+    loop {
+        commit_nothing(session, time, pool.clone())?;
+        let container = session.store.container();
+        let (slots, _) = container.header().superblocks(&**container.base().storage());
+        let newest = slots.iter().flatten().map(|(block, _)| block.generation).max();
+        if newest.is_none_or(|newest| newest <= container.state().root.generation) {
+            return Ok(());
+        }
+        // The slots hold neighbouring generations; a later one than the next but one is no commit's.
+        if newest.is_some_and(|newest| newest > container.state().root.generation + 2) {
+            return Err(Error::damaged(format!(
+                "{}: a superblock names a commit far ahead",
+                container.base().name()
+            ))
+            .hint("restore the file from a copy"));
+        }
+    }
 }
 
 /// Writes what [`plan`] found: header copies, then healed segments and the index in one commit.

@@ -3,7 +3,7 @@
 use crate::program::{Place, Random, bash, coffer, command, done, result};
 use coffer::container::Access;
 use coffer::container::header::copy_bases;
-use coffer::container::layout::PROLOGUE_VERSION;
+use coffer::container::layout::{HEADER_BYTES, PROLOGUE_VERSION};
 use coffer::limits::SECTOR_BYTES;
 use coffer::operations::session::open;
 use std::path::Path;
@@ -178,4 +178,28 @@ fn a_damaged_newest_commit_is_given_up_only_when_told_to() {
     done(place.path(), "backup c --dump d.sql --attachments folder");
     done(place.path(), "restore c latest --to out --compare");
     bash(place.path(), "diff -r folder out/attachments/folder; cmp d.sql out/database/d.sql");
+}
+
+#[test]
+fn a_lost_newest_commit_is_given_up_only_when_told_to() {
+    let place = prepared();
+    bash(place.path(), "cp c before; seq 9 > d.sql");
+    done(place.path(), "backup c --dump d.sql");
+    // Everything but the superblocks as it was one commit ago: the newest root is gone for good.
+    let old = std::fs::read(place.join("before")).expect("a container");
+    let data = HEADER_BYTES as usize;
+    change(&place.join("c"), |bytes| {
+        bytes.truncate(old.len());
+        let end = bytes.len();
+        bytes[data..].copy_from_slice(&old[data..end]);
+    });
+    let code = |words: &str| coffer(place.path(), words).status.code();
+    for words in ["verify c", "repair c", "backup c --dump d.sql", "restore c latest --to out"] {
+        assert_eq!(code(words), Some(4), "{words}");
+    }
+    done(place.path(), "repair c --adopt");
+    done(place.path(), "verify c");
+    done(place.path(), "restore c latest --to whole --compare");
+    bash(place.path(), "diff -r folder whole/attachments/folder");
+    done(place.path(), "backup c --dump d.sql");
 }

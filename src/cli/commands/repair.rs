@@ -28,10 +28,11 @@ impl Repair {
         let (path, _) = places(&context.globals, [self.container.clone()], &[], 0)?;
         let dry = context.globals.dry_run;
         let mut session = context.open(&path, if dry { Access::Read } else { Access::Write })?;
-        if self.adopt && !dry {
-            session.store.container_mut().adopt_state();
-        }
         let pool = context.pool()?;
+        let gives_up = self.adopt && !dry && session.store.container().has_fallen_back();
+        if gives_up {
+            repair::adopt(&mut session, context.time(None), &pool)?;
+        }
         let mut report = {
             let _meter = context.output.progress("verifying", "segment", Arc::clone(&context.progress));
             repair::plan(&session, &pool, &context.progress)?
@@ -39,6 +40,7 @@ impl Repair {
         if !dry {
             report = repair::repair(&mut session, report, context.time(None), pool, &context.progress)?;
         }
+        report.gives_up_newest = gives_up;
         tell(context, &report);
         Ok(outcome(&report, dry))
     }

@@ -153,14 +153,16 @@ fn tell(context: &Context, report: &RestoreReport) {
 
 fn outcome(target: &Path, record: &SnapshotRecord, report: &RestoreReport, outdated: bool) -> Outcome {
     let different = report.differences.len() + report.wrong_contents.len();
-    let status = match (report.damaged.len() + different, report.problems.is_empty() && !outdated) {
+    let found = match (report.damaged.len() + different, report.problems.is_empty()) {
         (0, true) => Status::Done,
         (0, false) => Status::Warnings,
         _ => Status::Damage,
     };
+    // What was asked for as the latest may not be the latest that was backed up.
+    let status = if outdated { Status::Damage } else { found };
     let mut summary = format!(
         "{} restored to {} from {}: {} in {}",
-        if status == Status::Done { "everything" } else { "not everything" },
+        if found == Status::Done { "everything" } else { "not everything" },
         target.display(),
         short(&record.id),
         format_size(report.restored_bytes),
@@ -176,6 +178,9 @@ fn outcome(target: &Path, record: &SnapshotRecord, report: &RestoreReport, outda
         if count > 0 {
             summary += &format!("; {count} {what}");
         }
+    }
+    if outdated {
+        summary += "; the newest commit is damaged, so newer snapshots may be missing";
     }
     Outcome::new(status)
         .with("snapshot", record.id.to_string())

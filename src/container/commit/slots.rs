@@ -72,7 +72,7 @@ impl Slots {
     fn grow(&mut self, base: &Base) -> Result<()> {
         if self.records.len() >= self.most {
             let message = format!(
-                "{}: its limit of {} is reached",
+                "{}: its limit of {} bytes is reached",
                 base.name(),
                 base.geometry.file_bytes(self.most as u32)
             );
@@ -83,7 +83,9 @@ impl Slots {
                 ),
                 false => Error::new(Kind::Full, message),
             };
-            return Err(error.hint("drop old snapshots, or raise the limit"));
+            return Err(error.hint(
+                "raise the limit: coffer set CONTAINER --max-size SIZE; earlier snapshots are intact",
+            ));
         }
         if self.records.len() >= self.allocated {
             let step = (GROWTH_BYTES / base.geometry.segment_bytes).clamp(1, self.most - self.records.len());
