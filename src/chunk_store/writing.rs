@@ -12,7 +12,7 @@ use crate::container::layout::PART_BYTES;
 use crate::container::root::{PartRef, StreamRef};
 use crate::crypto::{Keyring, ObjectKind};
 use crate::entry::ChunkRef;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::ids::ChunkId;
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -67,6 +67,8 @@ pub struct Writing<'a> {
     retired: HashSet<u32>,
     /// Whether the index is made from the directories instead of the old runs.
     rebuild: bool,
+    /// Whether chunks that are held already are read before they are trusted.
+    prove: bool,
     statistics: WriteStatistics,
 }
 
@@ -89,8 +91,18 @@ impl ChunkStore {
             new: HashSet::new(),
             retired: HashSet::new(),
             rebuild: false,
+            prove: false,
             statistics: WriteStatistics::default(),
         })
+    }
+}
+
+/// Whether a whole copy of the chunk is held.
+fn is_readable(store: &ChunkStore, kind: ObjectKind, chunk: &ChunkRef) -> Result<bool> {
+    match store.get(kind, chunk) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == Kind::Damaged => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -101,16 +113,34 @@ impl Writing<'_> {
         let refs: Vec<ChunkRef> =
             self.pool.install(|| plain.par_iter().with_max_len(8).map(|p| name(keyring, kind, p)).collect());
         let mut fresh = Vec::new();
+        let (store, prove) = (self.store, self.prove);
+        let proven: Vec<Result<bool>> = match prove {
+            true => self.pool.install(|| {
+                refs.par_iter().with_max_len(8).map(|chunk| is_readable(store, kind, chunk)).collect()
+            }),
+            false => Vec::new(),
+        };
+        let mut proven = proven.into_iter();
         for (chunk, plain) in refs.iter().zip(plain) {
             self.statistics.chunk_count += 1;
             self.statistics.plain_bytes += plain.len() as u64;
-            if !self.new.contains(&chunk.id) && self.store.locate(&chunk.id)?.is_empty() {
+            let is_held = match proven.next() {
+                Some(readable) => readable?,
+                None => !store.locate(&chunk.id)?.is_empty(),
+            };
+            if !self.new.contains(&chunk.id) && !is_held {
                 self.new.insert(chunk.id);
                 fresh.push((chunk.id, *plain));
             }
         }
         self.put_fresh(kind, &fresh)?;
         Ok(refs)
+    }
+
+    /// From now on a chunk counts as held only if it can be read: one that is lost is stored anew,
+    /// which makes the earlier snapshots that name it whole again.
+    pub fn prove_held_chunks(&mut self) {
+        self.prove = true;
     }
 
     fn put_fresh(&mut self, kind: ObjectKind, fresh: &[(ChunkId, &[u8])]) -> Result<()> {

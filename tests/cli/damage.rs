@@ -203,3 +203,20 @@ fn a_lost_newest_commit_is_given_up_only_when_told_to() {
     bash(place.path(), "diff -r folder whole/attachments/folder");
     done(place.path(), "backup c --dump d.sql");
 }
+
+#[test]
+fn reading_everything_stores_anew_what_was_lost() {
+    let place = prepared();
+    let lost = segments(&place.join("c"))[1];
+    change(&place.join("c"), |bytes| bytes[lost..lost + 900_000].fill(0x55));
+    assert_eq!(coffer(place.path(), "restore c latest --to out").status.code(), Some(4));
+    assert_eq!(coffer(place.path(), "repair c").status.code(), Some(4));
+    done(place.path(), "backup c --dump d.sql --attachments folder --read-all");
+    for (snapshot, out) in [("latest", "new"), ("latest~1", "old")] {
+        done(place.path(), &format!("restore c {snapshot} --to {out} --compare"));
+        bash(
+            place.path(),
+            &format!("diff -r folder {out}/attachments/folder; cmp d.sql {out}/database/d.sql"),
+        );
+    }
+}

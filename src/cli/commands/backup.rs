@@ -42,7 +42,7 @@ pub struct Backup {
     /// A word to find the snapshot by; may be given several times
     #[arg(long, value_name = "TEXT")]
     tag: Vec<String>,
-    /// Read every file, also those that look unchanged
+    /// Read every file, also those that look unchanged, and store anew what is damaged
     #[arg(long)]
     read_all: bool,
     /// Read what was written back from the medium before saying that it is there

@@ -77,7 +77,8 @@ fn outcome(report: &RepairReport, dry: bool) -> Outcome {
         (0, 0) => "nothing to mend".to_owned(),
         (mended, 0) => format!("{} {verb}", format_count(mended as u64, "object")),
         (mended, beyond) => format!(
-            "{} {verb}; {} beyond repair: coffer verify names the files that are lost",
+            "{} {verb}; {} beyond repair: coffer verify names the files that are lost, \
+             coffer backup --read-all stores anew what the sources still hold",
             format_count(mended as u64, "object"),
             format_count(beyond as u64, "segment")
         ),

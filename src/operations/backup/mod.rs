@@ -97,7 +97,8 @@ pub struct BackupPlan {
     pub time: Timestamp,
     /// zstd level, 1 to 22.
     pub level: i32,
-    /// Whether unchanged files are read, too.
+    /// Whether unchanged files are read, too, and chunks that are held are proven before they are
+    /// named again.
     pub read_all: bool,
     /// Whether data segments are read back past the cache before success is reported.
     pub read_back: bool,
@@ -154,6 +155,9 @@ pub fn backup(
     let settings = store.contents().settings.clone();
     let commit = CommitOptions { max_bytes: settings.max_bytes, time: plan.time, read_back: plan.read_back };
     let mut writing = store.begin(pool, WritingOptions { commit, level: plan.level })?;
+    if plan.read_all {
+        writing.prove_held_chunks();
+    }
     let sources: Vec<SourceRecord> = plan.sources.iter().map(Source::record).collect();
     let mut storing = Storing::new(&store.container().base().keyring().cutter_key());
     {
