@@ -1,6 +1,13 @@
 //! A container that another process holds, and signals.
 
 use crate::program::{COFFER, Place, bash, coffer, command, done, result};
+use coffer::attachments::restore::RestoreOptions;
+use coffer::container::Access;
+use coffer::operations::restore::{RestorePlan, restore};
+use coffer::operations::select::Selection;
+use coffer::operations::session;
+use coffer::progress::Progress;
+use coffer::snapshot::Catalog;
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -80,4 +87,29 @@ fn a_signal_ends_a_backup_and_nothing_is_committed() {
         let after = std::fs::read(place.join("c")).expect("a container");
         assert!(after.len() >= before.len());
     }
+}
+
+#[test]
+fn a_reader_holds_up_no_backup_and_loses_nothing_to_it() {
+    let place = Place::new();
+    bash(place.path(), "mkdir folder; head -c 5000000 /dev/urandom > folder/a; cp -r folder before");
+    done(place.path(), "init c --no-encryption --segment-size 1M");
+    done(place.path(), "backup c --attachments folder");
+    let reader = session::open(&place.join("c"), &[], Access::Read, Duration::ZERO).expect("it opens");
+    for _ in 0..4 {
+        bash(place.path(), "head -c 3000000 /dev/urandom > folder/a");
+        done(place.path(), "backup c --attachments folder");
+    }
+    let record = Catalog::read(&reader.store).expect("its own catalog").snapshots.remove(0);
+    let plan = RestorePlan {
+        selection: Selection::default(),
+        target: place.join("out"),
+        options: RestoreOptions::default(),
+        compare: true,
+        sync: false,
+    };
+    let pool = session::pool(1).expect("a pool");
+    let report = restore(&reader.store, &record, &plan, &pool, &Progress::default()).expect("restored");
+    assert!(report.damaged.is_empty() && report.wrong_contents.is_empty(), "{report:?}");
+    bash(place.path(), "diff -r before out/attachments/folder");
 }
