@@ -72,6 +72,11 @@ impl Ledger {
         }
     }
 
+    /// Whether the newest verification found damage: then nothing held is trusted unproven.
+    pub fn last_found_damage(&self) -> bool {
+        self.entries.iter().max_by_key(|entry| entry.time).is_some_and(|entry| entry.damaged > 0)
+    }
+
     /// The bytes to store; none for an empty ledger.
     pub fn encode(&self) -> Vec<u8> {
         if self.entries.is_empty() { Vec::new() } else { codec::encode(self) }

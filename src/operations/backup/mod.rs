@@ -152,6 +152,8 @@ pub fn backup(
     let mut catalog = Catalog::read(store)?;
     let mut ledger = Ledger::read(store)?;
     plan.verifications.iter().for_each(|entry| ledger.add(*entry));
+    let is_distrusted = ledger.last_found_damage();
+    plan.read_all |= is_distrusted;
     let settings = store.contents().settings.clone();
     let commit = CommitOptions { max_bytes: settings.max_bytes, time: plan.time, read_back: plan.read_back };
     let mut writing = store.begin(pool, WritingOptions { commit, level: plan.level })?;
@@ -165,7 +167,14 @@ pub fn backup(
         run(&plan, store, previous, progress, &mut storing, &mut writing)?;
     }
     let record = storing.finish(&plan, sources, store, &mut writing)?;
-    let (problems, notes) = (std::mem::take(&mut storing.problems), std::mem::take(&mut storing.notes));
+    let (problems, mut notes) = (std::mem::take(&mut storing.problems), std::mem::take(&mut storing.notes));
+    if is_distrusted {
+        notes.push(
+            "the last verification found damage, so everything was read and what the container held was \
+             proven: run coffer verify again"
+                .into(),
+        );
+    }
     catalog.snapshots.push(record.clone());
     progress.check()?;
     let committed = writing.finish(&catalog.encode(), &ledger.encode(), settings)?;
