@@ -117,17 +117,14 @@ pub fn known_hashes(base: &Base, state: &State) -> BTreeMap<u32, TableHash> {
     known.map(|(slot, entry)| (slot as u32, entry)).chain(state.closing.iter().copied()).collect()
 }
 
-/// The same of every live segment, for the next commit's slot map: the map is derived from the
-/// segments' own tables, which serve where it is lost.
-pub fn live_hashes(base: &Base, state: &State) -> Result<BTreeMap<u32, TableHash>> {
-    let known = known_hashes(base, state);
-    let live = state.table.iter().enumerate().skip(1).filter(|(_, record)| record.live);
-    live.map(|(slot, record)| {
-        let slot = slot as u32;
-        let hash = known.get(&slot).copied().map_or_else(|| Ok(table_of(base, slot, record.id)?.hash), Ok);
-        Ok((slot, hash?))
-    })
-    .collect()
+/// Hash of the checksum table of the segment `id` in `slot`: from `known`, else from the segment.
+pub fn hash_of(
+    base: &Base,
+    known: &BTreeMap<u32, TableHash>,
+    slot: u32,
+    id: crate::ids::SegmentId,
+) -> Result<TableHash> {
+    known.get(&slot).copied().map_or_else(|| Ok(table_of(base, slot, id)?.hash), Ok)
 }
 
 fn table_of(base: &Base, slot: u32, id: crate::ids::SegmentId) -> Result<ChecksumTable> {

@@ -216,11 +216,11 @@ impl Commit {
     /// The slot map: hashes of live segments, from this commit or from the map of the parent.
     fn map_entries(&self, written: &[Written]) -> Result<Vec<slot_map::MapEntry>> {
         let mut entries = vec![MAP_FREE; self.slots.count()];
-        let before = scrub::live_hashes(&self.base, &self.parent)?;
+        let known = scrub::known_hashes(&self.base, &self.parent);
         for (slot, record) in self.slots.records().iter().enumerate().filter(|(_, r)| r.live) {
             entries[slot] = match record.generation == self.generation() || slot == 0 {
                 true => MAP_CLOSING,
-                false => before.get(&(slot as u32)).copied().unwrap_or(MAP_CLOSING),
+                false => scrub::hash_of(&self.base, &known, slot as u32, record.id)?,
             };
         }
         written.iter().for_each(|w| entries[w.slot as usize] = w.table_hash);
