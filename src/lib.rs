@@ -1,7 +1,7 @@
 //! Coffer keeps a practice's nightly backups (database and attachments) in one versioned,
 //! content-addressed, crash-safe, encrypted file, and proves that they restore.
 //!
-//! Modules stand on floors; each uses strictly lower ones (`tests/tidy.rs` checks it):
+//! Modules stand on floors; each uses strictly lower ones (`tests/tidy` checks it):
 //!
 //! | floor | modules |
 //! |---|---|
