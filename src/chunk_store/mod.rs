@@ -28,7 +28,7 @@ use filter::Filter;
 use index::Index;
 use run::RunRef;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// What the commit root keeps for this floor and those above.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -57,6 +57,8 @@ pub struct ChunkStore {
     index: Index,
     table_hashes: OnceLock<BTreeMap<u32, TableHash>>,
     packers: Packers,
+    /// Buffers of a segment's length, used again by whoever checks segments.
+    segments: Mutex<Vec<Vec<u8>>>,
 }
 
 impl ChunkStore {
@@ -66,7 +68,14 @@ impl ChunkStore {
         let contents = contents_of(&container)?;
         let index = Index::new(&contents.runs);
         let table_hashes = OnceLock::new();
-        Ok(ChunkStore { container, contents, index, table_hashes, packers: Packers::default() })
+        Ok(ChunkStore {
+            container,
+            contents,
+            index,
+            table_hashes,
+            packers: Packers::default(),
+            segments: Mutex::default(),
+        })
     }
 
     /// The container below.

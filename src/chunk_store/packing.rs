@@ -1,7 +1,7 @@
 //! Payloads: codec, plaintext length, packed bytes (`format-spec/manifest.md`, Payload). It promises
 //! that unpacking never allocates more than the bound it is given.
 
-use crate::compress::{Compressor, Decompressor};
+use crate::compress::{Compressor, Decompressor, STORED};
 use crate::error::{Error, Result};
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ pub const HEAD_BYTES: usize = 5;
 #[derive(Default)]
 pub struct Packers {
     compressors: Mutex<Vec<(i32, Compressor)>>,
-    decompressors: Mutex<Vec<Decompressor>>,
+    decompressors: Mutex<Vec<(Decompressor, Vec<u8>)>>,
 }
 
 impl Packers {
@@ -41,6 +41,12 @@ impl Packers {
 
     /// The plaintext of a payload, at most `limit` bytes.
     pub fn unpack(&self, payload: &[u8], limit: usize) -> Result<Vec<u8>> {
+        self.look_at(payload, limit, <[u8]>::to_vec)
+    }
+
+    /// Shows the plaintext of a payload, at most `limit` bytes, to `look`. Nothing is copied or
+    /// allocated where that can be spared.
+    pub fn look_at<T>(&self, payload: &[u8], limit: usize, look: impl FnOnce(&[u8]) -> T) -> Result<T> {
         let (head, packed) = payload
             .split_at_checked(HEAD_BYTES)
             .ok_or_else(|| Error::damaged("payload: shorter than its head"))?;
@@ -48,11 +54,14 @@ impl Packers {
         if length > limit {
             return Err(Error::damaged(format!("payload: {length} bytes are more than {limit}")));
         }
+        if head[0] == STORED && packed.len() == length {
+            return Ok(look(packed));
+        }
         let idle = self.decompressors.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut decompressor = idle.unwrap_or_default();
-        let mut plain = Vec::with_capacity(length);
-        let result = decompressor.unpack(head[0], packed, length, &mut plain);
-        self.decompressors.lock().unwrap_or_else(PoisonError::into_inner).push(decompressor);
-        result.map(|()| plain)
+        let (mut decompressor, mut plain) = idle.unwrap_or_default();
+        plain.clear();
+        let result = decompressor.unpack(head[0], packed, length, &mut plain).map(|()| look(&plain));
+        self.decompressors.lock().unwrap_or_else(PoisonError::into_inner).push((decompressor, plain));
+        result
     }
 }

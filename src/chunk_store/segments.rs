@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::ids::{ChunkId, SegmentId};
 use crate::limits::MAX_CHUNK_BYTES;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::PoisonError;
 
 /// A chunk copy that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,9 +77,17 @@ impl ChunkStore {
 
     /// Reads and mends a live segment, then opens, unpacks and re-names all it holds.
     pub fn check_segment(&self, slot: u32) -> Result<SegmentReport> {
+        let idle = self.segments.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut bytes = idle.unwrap_or_else(|| vec![0; self.container().base().geometry.segment_bytes]);
+        let report = self.check_segment_in(slot, &mut bytes);
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        report
+    }
+
+    fn check_segment_in(&self, slot: u32, bytes: &mut [u8]) -> Result<SegmentReport> {
         let header = self.header_of(slot);
         let expected = self.table_hashes().get(&slot).copied();
-        let (bytes, health) = self.container().base().read_mended_as(slot, Some(header.id), expected)?;
+        let health = self.container().base().read_mended_into(slot, Some(header.id), expected, bytes)?;
         let mut report = SegmentReport {
             slot,
             health,
@@ -90,16 +99,15 @@ impl ChunkStore {
             lost_objects: Vec::new(),
         };
         let base = self.container().base();
-        match segment::open_directory(&base.geometry, base.keyring(), &header, &bytes) {
+        match segment::open_directory(&base.geometry, base.keyring(), &header, bytes) {
             Err(_) => report.directory_lost = true,
             // Whole, but of a write that this state does not know: nothing in it counts.
-            Ok((trailer, _)) if self.is_another_write(slot, &trailer, &bytes, &report.health) => {
+            Ok((trailer, _)) if self.is_another_write(slot, &trailer, bytes, &report.health) => {
                 report.directory_lost = true;
                 report.health = Health::Dead(None);
             }
             Ok((_, entries)) => {
-                let mut buffer = Vec::new();
-                entries.iter().for_each(|e| self.check_object(&header, e, &bytes, &mut buffer, &mut report));
+                entries.iter().for_each(|e| self.check_object(&header, e, bytes, &mut report));
             }
         }
         Ok(report)
@@ -124,12 +132,11 @@ impl ChunkStore {
         &self,
         header: &SegmentHeader,
         entry: &DirectoryEntry,
-        bytes: &[u8],
-        buffer: &mut Vec<u8>,
+        bytes: &mut [u8],
         report: &mut SegmentReport,
     ) {
         let Ok(kind) = ObjectKind::try_from(entry.kind) else { return };
-        let result = self.open_entry(header, kind, entry, bytes, buffer);
+        let result = self.open_entry(header, kind, entry, bytes);
         let location = Location { slot: report.slot, offset: entry.offset };
         match (result, is_chunk(entry.kind)) {
             (Ok(plain_bytes), true) => {
@@ -145,22 +152,19 @@ impl ChunkStore {
         }
     }
 
-    /// Opens one object of a segment's bytes; for a chunk, unpacks it and computes its id again.
+    /// Opens one object of a segment's bytes, in place; for a chunk, unpacks it and computes its id again.
     fn open_entry(
         &self,
         header: &SegmentHeader,
         kind: ObjectKind,
         entry: &DirectoryEntry,
-        bytes: &[u8],
-        buffer: &mut Vec<u8>,
+        bytes: &mut [u8],
     ) -> Result<usize> {
         let base = self.container().base();
         let damaged = || crate::error::Error::damaged("bytes differ from what the directory says");
         let range = segment::object_range(&base.geometry, entry.offset, entry.length).ok_or_else(damaged)?;
-        buffer.clear();
-        buffer.extend_from_slice(&bytes[range]);
         let place = Place { kind, epoch: header.epoch, segment: header.id, offset: entry.offset };
-        let payload = base.keyring().open(&place, buffer)?;
+        let payload = base.keyring().open(&place, &mut bytes[range])?;
         if !is_chunk(entry.kind) {
             let named = match kind {
                 ObjectKind::CommitRoot => base.keyring().root_hash(payload).0,
@@ -168,9 +172,9 @@ impl ChunkStore {
             };
             return if named == entry.content { Ok(payload.len()) } else { Err(damaged()) };
         }
-        let plain = self.packers.unpack(payload, MAX_CHUNK_BYTES)?;
-        let id = base.keyring().chunk_id(kind, &plain);
-        if id.0 == entry.content { Ok(plain.len()) } else { Err(damaged()) }
+        let named = |plain: &[u8]| (base.keyring().chunk_id(kind, plain), plain.len());
+        let (id, length) = self.packers.look_at(payload, MAX_CHUNK_BYTES, named)?;
+        if id.0 == entry.content { Ok(length) } else { Err(damaged()) }
     }
 
     /// Index entries of all live segments: from their directories, and for a segment whose directory is

@@ -1,5 +1,6 @@
 //! The command line: the only place with arguments, terminals and exit codes.
 
+mod allocator;
 pub mod args;
 pub mod commands;
 pub mod context;

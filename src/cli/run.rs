@@ -1,6 +1,7 @@
 //! From the process's arguments to its exit code. It promises that whatever happens, a mistake of
 //! the program's own included, a JSON command ends with one `result` and an honest exit code.
 
+use super::allocator;
 use super::args::Arguments;
 use super::context::Context;
 use super::interrupt;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
+    allocator::keep_large_buffers();
     interrupt::survive_size_limits();
     let given: Vec<OsString> = std::env::args_os().collect();
     match Arguments::try_parse_from(&given) {

@@ -126,22 +126,26 @@ impl Base {
 
     /// Reads a whole segment and mends it in memory if need be.
     pub fn read_mended(&self, slot: u32, id: Option<SegmentId>) -> Result<(Vec<u8>, Health)> {
-        self.read_mended_as(slot, id, None)
+        let mut bytes = vec![0; self.geometry.segment_bytes];
+        let health = self.read_mended_into(slot, id, None, &mut bytes)?;
+        Ok((bytes, health))
     }
 
-    /// The same, for a segment whose checksum table must have the hash `expected`, if that is known.
-    pub fn read_mended_as(
+    /// The same into `bytes`, as long as a segment, for one whose checksum table must have the hash
+    /// `expected`, if that is known.
+    pub fn read_mended_into(
         &self,
         slot: u32,
         id: Option<SegmentId>,
         expected: Option<TableHash>,
-    ) -> Result<(Vec<u8>, Health)> {
-        let mut bytes = self.read_segment(slot)?;
-        let health = segment::mend(&self.geometry, &self.container, id, expected, &mut bytes);
+        bytes: &mut [u8],
+    ) -> Result<Health> {
+        self.read_segment_into(slot, bytes)?;
+        let health = segment::mend(&self.geometry, &self.container, id, expected, bytes);
         if matches!(health, Health::Healed(_)) {
             self.healed.lock().unwrap_or_else(PoisonError::into_inner).insert(slot);
         }
-        Ok((bytes, health))
+        Ok(health)
     }
 
     /// The header of the segment in `slot`, mended if need be.

@@ -4,6 +4,7 @@
 
 use crate::chunk_store::{ChunkStore, SegmentReport};
 use crate::container::header::Header;
+use crate::container::root::Location;
 use crate::container::scrub::{self, LiveSegments};
 use crate::container::segment::Health;
 use crate::crypto::ObjectKind;
@@ -193,10 +194,11 @@ fn segments(
             }
         }
     }
-    for (id, bad) in faults {
+    for (id, (bad, reason)) in faults {
         let copies = store.locate(&id)?;
         let whole =
             copies.iter().any(|c| !bad.contains(&c.location) && !lost.unlisted.contains(&c.location.slot));
+        report.add(format!("chunk {id}"), reason, whole);
         if !whole {
             lost.chunks.insert(id);
         }
@@ -207,7 +209,7 @@ fn segments(
 fn note_segment(
     segment: SegmentReport,
     lost: &mut Lost,
-    faults: &mut HashMap<ChunkId, Vec<crate::container::root::Location>>,
+    faults: &mut HashMap<ChunkId, (Vec<Location>, String)>,
     report: &mut VerifyReport,
 ) {
     note_health(segment.slot, &segment.health, report);
@@ -217,8 +219,8 @@ fn note_segment(
         lost.unlisted.insert(segment.slot);
     }
     for fault in segment.faults {
-        report.add(format!("chunk {}", fault.id), fault.reason, false);
-        faults.entry(fault.id).or_default().push(fault.location);
+        let (places, _) = faults.entry(fault.id).or_insert_with(|| (Vec::new(), fault.reason));
+        places.push(fault.location);
     }
     for object in segment.lost_objects {
         report.add(format!("{object} in slot {}", segment.slot), "one copy cannot be opened", true);
