@@ -36,7 +36,7 @@ use header::Header;
 use keys::{check_header, header_of_now};
 use lock::Pin;
 use reading::{join_parts, read_copies, read_in};
-use root::{CommitRoot, Location, PartRef, SegmentRecord, StreamRef};
+use root::{CommitRoot, Location, PartRef, SegmentRecord};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -182,11 +182,6 @@ impl Container {
         read_copies(&self.base, kind, part, |location| {
             read_in(&self.base, &self.state.table, kind, location, part.length)
         })
-    }
-
-    /// Reads a whole stream.
-    pub fn read_stream(&self, kind: ObjectKind, stream: &StreamRef) -> Result<Vec<u8>> {
-        join_parts(&self.base, kind, stream, |part| self.read_part(kind, part))
     }
 
     fn ensure_writable(&self) -> Result<()> {

@@ -107,18 +107,7 @@ impl Base {
     /// Reads a whole segment into `bytes`, sector by sector if the medium refuses the whole: what
     /// cannot be read stays zero and fails its checksum.
     pub fn read_segment_into(&self, slot: u32, bytes: &mut [u8]) -> Result<()> {
-        let offset = self.geometry.slot_offset(slot);
-        if self.storage.read_at(offset, bytes).is_ok() {
-            return Ok(());
-        }
-        let mut any = false;
-        for (index, sector) in bytes.chunks_exact_mut(SECTOR_BYTES).enumerate() {
-            match self.storage.read_at(offset + (index * SECTOR_BYTES) as u64, sector) {
-                Ok(()) => any = true,
-                Err(_) => sector.fill(0),
-            }
-        }
-        match any {
+        match read_segment_parts(&*self.storage, &self.geometry, slot, bytes) {
             true => Ok(()),
             false => Err(Error::damaged(format!("{}: slot {slot} cannot be read", self.name))),
         }
@@ -263,4 +252,21 @@ pub(super) fn join_parts(
             Err(Error::damaged(format!("{}: {} has another length than stated", base.name, kind.name())))
         }
     }
+}
+
+/// Fills `bytes` with the segment in `slot`, sector by sector if the medium refuses the whole; what
+/// cannot be read becomes zeros. False if nothing can be read.
+pub(super) fn read_segment_parts(storage: &dyn Storage, g: &Geometry, slot: u32, bytes: &mut [u8]) -> bool {
+    let offset = g.slot_offset(slot);
+    if storage.read_at(offset, bytes).is_ok() {
+        return true;
+    }
+    let mut any = false;
+    for (index, sector) in bytes.chunks_exact_mut(SECTOR_BYTES).enumerate() {
+        match storage.read_at(offset + (index * SECTOR_BYTES) as u64, sector) {
+            Ok(()) => any = true,
+            Err(_) => sector.fill(0),
+        }
+    }
+    any
 }

@@ -6,6 +6,7 @@ use super::checksums::{ChecksumTable, TableHash};
 use super::geometry::Geometry;
 use super::header::Header;
 use super::layout::{MAP_CLOSING, MAP_FREE, MAP_PART_ENTRIES};
+use super::reading::read_segment_parts;
 use super::root::Location;
 use super::segment::{self, Health};
 use super::slot_map::{self, MapEntry};
@@ -94,9 +95,7 @@ fn read_clear(
         return Some(bytes);
     }
     let mut all = vec![0; g.segment_bytes];
-    if storage.read_at(offset, &mut all).is_err() {
-        read_sectors(storage, g, location.slot, &mut all);
-    }
+    read_segment_parts(storage, g, location.slot, &mut all);
     segment::mend(g, container, None, None, &mut all);
     Some(all[range].to_vec())
 }
@@ -151,17 +150,6 @@ pub fn check(
 ) -> Health {
     let g = &header.geometry;
     buffer.resize(g.segment_bytes, 0);
-    if storage.read_at(g.slot_offset(slot), buffer).is_err() {
-        read_sectors(storage, g, slot, buffer);
-    }
+    read_segment_parts(storage, g, slot, buffer);
     segment::mend(g, &header.prologue.container, None, Some(hash), buffer)
-}
-
-fn read_sectors(storage: &dyn Storage, g: &Geometry, slot: u32, buffer: &mut [u8]) {
-    let sector = crate::limits::SECTOR_BYTES;
-    for (index, bytes) in buffer.chunks_exact_mut(sector).enumerate() {
-        if storage.read_at(g.slot_offset(slot) + (index * sector) as u64, bytes).is_err() {
-            bytes.fill(0);
-        }
-    }
 }
