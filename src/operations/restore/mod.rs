@@ -137,9 +137,19 @@ fn survey(store: &ChunkStore, record: &SnapshotRecord, selection: &Selection) ->
 /// Tells, without writing, what a restore would need: entries, bytes, space.
 pub fn need(store: &ChunkStore, record: &SnapshotRecord, plan: &RestorePlan) -> Result<Need> {
     let wanted = survey(store, record, &plan.selection)?;
+    need_with(store, record, plan, &wanted)
+}
+
+/// The same once [`survey`] has been made.
+fn need_with(
+    store: &ChunkStore,
+    record: &SnapshotRecord,
+    plan: &RestorePlan,
+    wanted: &HashSet<EntryPath>,
+) -> Result<Need> {
     let target =
         plan.target.exists().then(|| Target::open_existing(&plan.target, plan.options)).transpose()?;
-    space::need(chosen(store, record, &plan.selection, &wanted)?, &plan.target, target.as_ref())
+    space::need(chosen(store, record, &plan.selection, wanted)?, &plan.target, target.as_ref())
 }
 
 /// Restores.
@@ -154,7 +164,7 @@ pub fn restore(
     progress: &Progress,
 ) -> Result<RestoreReport> {
     let wanted = survey(store, record, &plan.selection)?;
-    let need = need(store, record, plan)?;
+    let need = need_with(store, record, plan, &wanted)?;
     need.check(&plan.target)?;
     progress.expect(need.entries, need.data_bytes);
     let target = Target::open(&plan.target, plan.options)?;
