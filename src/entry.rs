@@ -2,9 +2,12 @@
 //! structures promise one canonical encoding, defined in `format-spec/manifest.md`, and one
 //! order: by path, component by component.
 
+pub mod database;
+
 use crate::clock::Timestamp;
 use crate::codec::{Decode, Encode};
 use crate::ids::ChunkId;
+use database::{DatabaseRecord, ObjectRecord, ServerRecord, TableRecord};
 use std::cmp::Ordering;
 
 /// A path inside a snapshot: components of arbitrary bytes (no NUL, no `/`, not `.` or `..`, not
@@ -125,6 +128,14 @@ pub enum EntryKind {
     BlockDevice(u64),
     /// A character device with its number (`st_rdev`).
     CharacterDevice(u64),
+    /// The server that databases were read from.
+    Server(Box<ServerRecord>),
+    /// A live database.
+    Database(Box<DatabaseRecord>),
+    /// A table of a live database, with its rows.
+    Table(Box<TableRecord>),
+    /// Another object of a live database.
+    Object(Box<ObjectRecord>),
 }
 
 impl EntryKind {
@@ -132,6 +143,16 @@ impl EntryKind {
     pub fn content(&self) -> Option<&Content> {
         match self {
             EntryKind::Dump(content) | EntryKind::File(content) => Some(content),
+            EntryKind::Table(table) => Some(&table.content),
+            _ => None,
+        }
+    }
+
+    /// The content, to be changed.
+    pub fn content_mut(&mut self) -> Option<&mut Content> {
+        match self {
+            EntryKind::Dump(content) | EntryKind::File(content) => Some(content),
+            EntryKind::Table(table) => Some(&mut table.content),
             _ => None,
         }
     }
@@ -148,6 +169,10 @@ impl EntryKind {
             EntryKind::Socket => "socket",
             EntryKind::BlockDevice(_) => "block-device",
             EntryKind::CharacterDevice(_) => "character-device",
+            EntryKind::Server(_) => "server",
+            EntryKind::Database(_) => "database",
+            EntryKind::Table(_) => "table",
+            EntryKind::Object(object) => object.kind.word(),
         }
     }
 }

@@ -25,6 +25,8 @@ pub enum Kind {
     Damaged,
     /// The source (file, folder, command) could not be read (exit 1).
     Source,
+    /// The database server is unreachable, refuses, or is not the one that was meant (exit 13).
+    Database,
     /// No space is left where bytes must be written (exit 14).
     Full,
     /// The container's medium refused an operation (exit 14).
@@ -52,6 +54,7 @@ impl Kind {
             Kind::FutureVersion => "future-version",
             Kind::Damaged => "damaged",
             Kind::Source => "source",
+            Kind::Database => "database",
             Kind::Full => "full",
             Kind::Destination => "destination",
             Kind::Poisoned => "poisoned",

@@ -7,10 +7,10 @@
 //! |---|---|
 //! | 8 | `cli` |
 //! | 5 | `operations` |
-//! | 4 | `snapshot`, `attachments` |
+//! | 4 | `snapshot`, `attachments`, `mysql` |
 //! | 3 | `chunk_store` |
 //! | 2 | `container` |
-//! | 1 | `chunking`, `compress`, `crypto`, `storage` |
+//! | 1 | `chunking`, `compress`, `crypto`, `rows`, `storage` |
 //! | 0 | `error`, `ids`, `entry`, `codec`, `limits`, `progress`, `clock` |
 
 pub mod clock;
@@ -24,6 +24,7 @@ pub mod progress;
 pub mod chunking;
 pub mod compress;
 pub mod crypto;
+pub mod rows;
 pub mod storage;
 
 pub mod container;
@@ -31,6 +32,7 @@ pub mod container;
 pub mod chunk_store;
 
 pub mod attachments;
+pub mod mysql;
 pub mod snapshot;
 
 pub mod operations;

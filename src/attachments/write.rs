@@ -101,6 +101,9 @@ impl Inner {
             EntryKind::BlockDevice(number) => node(FileType::BlockDevice, *number),
             EntryKind::CharacterDevice(number) => node(FileType::CharacterDevice, *number),
             EntryKind::Dump(_) | EntryKind::File(_) | EntryKind::Folder => Err(Errno::INVAL),
+            EntryKind::Server(_) | EntryKind::Database(_) | EntryKind::Table(_) | EntryKind::Object(_) => {
+                Err(Errno::INVAL)
+            }
         }
     }
 }

@@ -219,6 +219,7 @@ pub fn exit_code(kind: Kind) -> u8 {
         Kind::NotFound => 10,
         Kind::Busy => 11,
         Kind::WrongKey | Kind::NotEncrypted => 12,
+        Kind::Database => 13,
         Kind::Full | Kind::Destination | Kind::Poisoned => 14,
         Kind::NotAContainer | Kind::FutureVersion => 15,
         Kind::Interrupted => 130,

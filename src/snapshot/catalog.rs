@@ -22,6 +22,8 @@ pub enum SourceKind {
     StandardInput,
     /// A folder of attachments.
     Attachments,
+    /// A live database, read from its server.
+    Database,
 }
 
 impl SourceKind {
@@ -32,6 +34,7 @@ impl SourceKind {
             SourceKind::DumpCommand => "dump-command",
             SourceKind::StandardInput => "standard-input",
             SourceKind::Attachments => "attachments",
+            SourceKind::Database => "database",
         }
     }
 }

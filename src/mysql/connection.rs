@@ -1,0 +1,167 @@
+//! One connection to a server. It promises never to reconnect by itself (a new connection is outside
+//! every snapshot and lock that the old one held), to speak the same session language on every
+//! server, and to name the server and what was being done in every error.
+
+use super::options::{ServerOptions, Tls};
+use crate::error::{Error, Kind, Result};
+use mysql::prelude::Queryable;
+use mysql::{Conn, Opts, OptsBuilder, Row, SslOpts, Value};
+use std::time::Duration;
+
+/// The longest packet that is taken from a server: what the protocol allows.
+const MAX_PACKET_BYTES: usize = 1 << 30;
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A connection.
+pub struct Connection {
+    conn: Conn,
+    name: String,
+    is_mariadb: bool,
+}
+
+impl Connection {
+    /// Connects and sets what all sessions need: no `sql_mode`, UTC, long timeouts.
+    ///
+    /// Errors: [`Kind::Database`].
+    pub fn open(options: &ServerOptions) -> Result<Connection> {
+        let name = options.name();
+        let conn = Conn::new(opts(options)).map_err(|cause| unreachable(&name, cause))?;
+        let mut connection = Connection { conn, name, is_mariadb: false };
+        let version = connection.value("SELECT VERSION()")?.unwrap_or_default();
+        connection.is_mariadb = version.contains("MariaDB");
+        connection.execute(
+            "SET SESSION sql_mode='', time_zone='+00:00', net_write_timeout=86400, net_read_timeout=86400, \
+             wait_timeout=86400, lock_wait_timeout=30, character_set_client=utf8mb4, \
+             character_set_connection=utf8mb4, character_set_results=utf8mb4",
+        )?;
+        connection.execute(match connection.is_mariadb {
+            true => "SET SESSION max_statement_time=0",
+            false => "SET SESSION max_execution_time=0, information_schema_stats_expiry=0",
+        })?;
+        Ok(connection)
+    }
+
+    /// The server's name in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number the server gave this connection.
+    pub fn id(&self) -> u32 {
+        self.conn.connection_id()
+    }
+
+    /// Whether the server is a MariaDB.
+    pub fn is_mariadb(&self) -> bool {
+        self.is_mariadb
+    }
+
+    /// Runs a statement; the rows it changed.
+    pub fn execute(&mut self, sql: &str) -> Result<u64> {
+        self.conn.query_drop(sql).map_err(|cause| failed(&self.name, sql, cause))?;
+        Ok(self.conn.affected_rows())
+    }
+
+    /// All rows of an answer that is small.
+    pub fn rows(&mut self, sql: &str) -> Result<Vec<Cells>> {
+        let rows: Vec<Row> = self.conn.query(sql).map_err(|cause| failed(&self.name, sql, cause))?;
+        rows.into_iter().map(|row| Cells::of(row, &self.name)).collect()
+    }
+
+    /// The first cell of the first row as text; `None`: no row, or NULL.
+    pub fn value(&mut self, sql: &str) -> Result<Option<String>> {
+        Ok(self.rows(sql)?.first().and_then(|cells| cells.text(0)))
+    }
+
+    /// The connection below, for streams.
+    pub fn raw(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+
+    /// The error of a statement that failed on [`Connection::raw`].
+    pub fn failed(&self, sql: &str, cause: mysql::Error) -> Error {
+        failed(&self.name, sql, cause)
+    }
+}
+
+/// The cells of one row of a small answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cells(pub Vec<Option<Vec<u8>>>);
+
+impl Cells {
+    fn of(row: Row, name: &str) -> Result<Cells> {
+        let cell = |value| match value {
+            Value::NULL => Ok(None),
+            Value::Bytes(bytes) => Ok(Some(bytes)),
+            _ => Err(Error::new(Kind::Database, format!("{name}: answers in another protocol"))),
+        };
+        row.unwrap().into_iter().map(cell).collect::<Result<_>>().map(Cells)
+    }
+
+    /// A cell's bytes; `None`: NULL, or no such cell.
+    pub fn bytes(&self, number: usize) -> Option<&[u8]> {
+        self.0.get(number).and_then(|cell| cell.as_deref())
+    }
+
+    /// A cell as text; bytes that are not UTF-8 are replaced.
+    pub fn text(&self, number: usize) -> Option<String> {
+        self.bytes(number).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// A cell as a number; `None`: NULL or no number.
+    pub fn number(&self, number: usize) -> Option<u64> {
+        self.bytes(number).and_then(|bytes| std::str::from_utf8(bytes).ok()?.parse().ok())
+    }
+}
+
+/// The server's number for an error, where `error` came from one.
+pub fn code_of(error: &Error) -> Option<u16> {
+    let source = std::error::Error::source(error)?;
+    match source.downcast_ref::<mysql::Error>()? {
+        mysql::Error::MySqlError(error) => Some(error.code),
+        _ => None,
+    }
+}
+
+fn opts(options: &ServerOptions) -> Opts {
+    let socket = options.socket.as_ref().map(|path| path.display().to_string());
+    let host = options.host.clone().unwrap_or_else(|| "localhost".into());
+    let is_local = socket.is_some() || matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
+    let tls = match &options.tls {
+        Tls::Off => None,
+        Tls::Automatic if is_local => None,
+        Tls::Automatic | Tls::Checked(None) => Some(SslOpts::default()),
+        Tls::Checked(Some(authority)) => {
+            Some(SslOpts::default().with_root_cert_path(Some(authority.clone())))
+        }
+        Tls::Unchecked => Some(SslOpts::default().with_danger_accept_invalid_certs(true)),
+    };
+    OptsBuilder::new()
+        .socket(socket)
+        .ip_or_hostname(Some(host))
+        .tcp_port(options.port.unwrap_or(3306))
+        .user(options.user.clone())
+        .pass(options.password.as_ref().map(|password| password.to_string()))
+        // It would move to another server's socket behind a tunnel.
+        .prefer_socket(false)
+        .max_allowed_packet(Some(MAX_PACKET_BYTES))
+        .tcp_connect_timeout(Some(CONNECT_TIMEOUT))
+        .stmt_cache_size(0)
+        .ssl_opts(tls)
+        .into()
+}
+
+fn unreachable(name: &str, cause: mysql::Error) -> Error {
+    Error::new(Kind::Database, format!("{name}: no connection"))
+        .because(cause)
+        .hint("is the server running, and are socket or host, user and password right?")
+}
+
+fn failed(name: &str, sql: &str, cause: mysql::Error) -> Error {
+    let mut shown: String = sql.chars().take(160).collect();
+    if shown.len() < sql.len() {
+        shown.push('\u{2026}');
+    }
+    Error::new(Kind::Database, format!("{name}: `{shown}` failed")).because(cause)
+}

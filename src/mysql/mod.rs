@@ -1,0 +1,7 @@
+//! Live MySQL and MariaDB: from a server to entries and from entries to a server. It promises to know
+//! nothing of containers: it gives and takes entries and chunks of rows ([`crate::rows`]), and never
+//! to let an error of the server pass for an empty answer.
+
+pub mod connection;
+pub mod identifier;
+pub mod options;
