@@ -9,8 +9,8 @@
 //! | 5 | `operations` |
 //! | 4 | `snapshot`, `attachments`, `mysql` |
 //! | 3 | `chunk_store` |
-//! | 2 | `container` |
-//! | 1 | `chunking`, `compress`, `crypto`, `rows`, `storage` |
+//! | 2 | `container`, `rows` |
+//! | 1 | `chunking`, `compress`, `crypto`, `storage` |
 //! | 0 | `error`, `ids`, `entry`, `codec`, `limits`, `progress`, `clock` |
 
 pub mod clock;
@@ -24,10 +24,10 @@ pub mod progress;
 pub mod chunking;
 pub mod compress;
 pub mod crypto;
-pub mod rows;
 pub mod storage;
 
 pub mod container;
+pub mod rows;
 
 pub mod chunk_store;
 

@@ -20,6 +20,8 @@ pub struct Sizes {
 impl Sizes {
     /// For SQL dumps.
     pub const DUMP: Sizes = Sizes::around(16 << 10);
+    /// For large values of a table.
+    pub const VALUE: Sizes = Sizes::around(128 << 10);
     /// For attachment files.
     pub const ATTACHMENT: Sizes = Sizes::around(256 << 10);
     /// For manifests.

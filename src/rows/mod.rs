@@ -1,3 +1,36 @@
 //! Rows of tables as chunks (`format-spec/rows.md`). It promises that equal rows in equal order give
-//! equal chunks, that an edit moves no boundary but its own, and that whatever bytes a chunk holds,
-//! reading it ends in rows or in an error.
+//! equal chunks, that an edit moves no boundary but those beside it, and that whatever bytes a chunk
+//! holds, reading it ends in rows or in an error.
+
+mod group;
+mod reader;
+mod varint;
+mod writer;
+
+pub use group::{Cell, Group};
+pub use reader::{Row, RowReader};
+pub use writer::{ChunkSink, RowSummary, RowWriter};
+
+/// First byte of a chunk that holds a piece of large values.
+pub const VALUE_TAG: u8 = 0;
+/// First byte of a chunk that holds a group of rows.
+pub const GROUP_TAG: u8 = 1;
+/// Cells of this many bytes and more stand in chunks of their own.
+pub const LARGE_CELL_BYTES: usize = 8 << 10;
+/// Most rows of a group.
+pub const MAX_GROUP_ROWS: u32 = 1 << 16;
+/// Most columns of a table.
+pub const MAX_COLUMNS: usize = 4096;
+/// Longest cell: what a server sends in one packet.
+pub const MAX_CELL_BYTES: u64 = 1 << 30;
+/// Bytes of large values after which a group ends, so that whoever reads holds no more than this and
+/// one value.
+pub const GROUP_VALUE_BYTES: u64 = 1 << 20;
+
+/// The hash of a row's canonical bytes; a table's checksum is the sum of those of its rows.
+fn hash_of(canonical: &[u8]) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(canonical)
+}
+
+#[cfg(test)]
+mod tests;
