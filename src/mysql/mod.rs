@@ -5,3 +5,4 @@
 pub mod connection;
 pub mod identifier;
 pub mod options;
+pub mod stream;
