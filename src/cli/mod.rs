@@ -9,6 +9,7 @@ pub mod interrupt;
 pub mod output;
 mod run;
 pub mod secrets;
+pub mod server;
 pub mod values;
 
 pub use run::main;

@@ -1,11 +1,15 @@
 //! One connection to a server. It promises never to reconnect by itself (a new connection is outside
 //! every snapshot and lock that the old one held), to speak the same session language on every
-//! server, and to name the server and what was being done in every error.
+//! server, to name the server and what was being done in every error, and to say what to do about a
+//! server that cannot be reached or refuses.
 
+use super::identity::Identity;
 use super::options::{ServerOptions, Tls};
+use super::reach;
 use crate::error::{Error, Kind, Result};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Opts, OptsBuilder, Row, SslOpts, Value};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// The longest packet that is taken from a server: what the protocol allows.
@@ -26,7 +30,10 @@ impl Connection {
     /// Errors: [`Kind::Database`].
     pub fn open(options: &ServerOptions) -> Result<Connection> {
         let name = options.name();
-        let conn = Conn::new(opts(options)).map_err(|cause| unreachable(&name, cause))?;
+        // The library panics at ways to log in that it was built without, and the server chooses.
+        let conn = catch_unwind(AssertUnwindSafe(|| Conn::new(opts(options))))
+            .map_err(|_| reach::not_understood(options))?
+            .map_err(|cause| reach::refused(options, cause))?;
         let mut connection = Connection { conn, name, is_mariadb: false };
         let version = connection.value("SELECT VERSION()")?.unwrap_or_default();
         connection.is_mariadb = version.contains("MariaDB");
@@ -72,6 +79,11 @@ impl Connection {
     /// The first cell of the first row as text; `None`: no row, or NULL.
     pub fn value(&mut self, sql: &str) -> Result<Option<String>> {
         Ok(self.rows(sql)?.first().and_then(|cells| cells.text(0)))
+    }
+
+    /// Which server this is, to compare with that of other connections.
+    pub fn identity(&mut self) -> Result<Identity> {
+        Identity::read(self)
     }
 
     /// The connection below, for streams.
@@ -127,9 +139,11 @@ pub fn code_of(error: &Error) -> Option<u16> {
 fn opts(options: &ServerOptions) -> Opts {
     let socket = options.socket.as_ref().map(|path| path.display().to_string());
     let host = options.host.clone().unwrap_or_else(|| "localhost".into());
-    let is_local = socket.is_some() || matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
+    let is_local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
     let tls = match &options.tls {
         Tls::Off => None,
+        // What goes through a socket leaves the machine nowhere.
+        _ if socket.is_some() => None,
         Tls::Automatic if is_local => None,
         Tls::Automatic | Tls::Checked(None) => Some(SslOpts::default()),
         Tls::Checked(Some(authority)) => {
@@ -150,12 +164,6 @@ fn opts(options: &ServerOptions) -> Opts {
         .stmt_cache_size(0)
         .ssl_opts(tls)
         .into()
-}
-
-fn unreachable(name: &str, cause: mysql::Error) -> Error {
-    Error::new(Kind::Database, format!("{name}: no connection"))
-        .because(cause)
-        .hint("is the server running, and are socket or host, user and password right?")
 }
 
 fn failed(name: &str, sql: &str, cause: mysql::Error) -> Error {

@@ -3,6 +3,13 @@
 //! to let an error of the server pass for an empty answer.
 
 pub mod connection;
+pub mod facts;
 pub mod identifier;
+pub mod identity;
+pub mod opener;
+pub mod option_file;
 pub mod options;
 pub mod stream;
+pub mod privileges;
+mod reach;
+pub mod sources;

@@ -1,6 +1,8 @@
 //! Tests against a live server: each starts a private MariaDB in a temporary folder (`server.rs`) and
 //! fails where none is installed.
 
+mod connecting;
 mod harness;
+mod privileges;
 mod proxy;
 mod server;
