@@ -13,3 +13,6 @@ pub mod stream;
 pub mod privileges;
 mod reach;
 pub mod sources;
+pub mod schema;
+pub mod script;
+pub mod value;

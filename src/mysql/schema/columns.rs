@@ -1,0 +1,152 @@
+//! Columns and keys of tables. It promises every column whose value is stored, in the table's order,
+//! and the shortest unique key that stands on whole columns.
+
+use super::rows_of;
+use crate::entry::database::{ColumnForm, ColumnRecord};
+use crate::error::Result;
+use crate::mysql::connection::Connection;
+use crate::mysql::identifier::literal;
+use crate::mysql::value::form_of;
+use std::collections::HashMap;
+
+mod defaults;
+
+pub use defaults::exact_create;
+
+/// The stored columns of a table.
+#[derive(Default)]
+pub struct StoredColumns {
+    /// In the table's order, without generated ones.
+    pub columns: Vec<ColumnRecord>,
+    /// Names and types of those that this program does not know.
+    pub unknown: Vec<(String, String)>,
+    /// Where a versioned table keeps its rows' times.
+    pub history: History,
+    /// Columns that have a default and need a closer look: name, its text, and whether it is a
+    /// constant.
+    defaults: Vec<(String, String)>,
+}
+
+/// The columns that say from when to when a row was alive.
+pub enum History {
+    /// By time: the names of the two columns.
+    ByTime(String, String),
+    /// By transaction numbers.
+    ByTransaction,
+}
+
+impl Default for History {
+    /// The columns of a table that names none.
+    fn default() -> Self {
+        History::ByTime("row_start".into(), "row_end".into())
+    }
+}
+
+/// A column of times of a row's life.
+pub fn history_column(name: &str) -> ColumnRecord {
+    ColumnRecord {
+        name: name.into(),
+        column_type: "timestamp(6)".into(),
+        form: ColumnForm::Temporal,
+        character_set: String::new(),
+    }
+}
+
+/// The stored columns of all tables of the database, by table.
+pub fn all(conn: &mut Connection, database: &str) -> Result<HashMap<String, StoredColumns>> {
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, \
+         GENERATION_EXPRESSION, COLUMN_DEFAULT, ORDINAL_POSITION FROM information_schema.COLUMNS \
+         WHERE TABLE_SCHEMA={}",
+        literal(database)
+    );
+    let mut rows = rows_of(conn, &sql, database)?;
+    rows.sort_by_key(|row| row.number(8));
+    let mut tables: HashMap<String, StoredColumns> = HashMap::new();
+    for row in rows {
+        let text = |number| row.text(number).unwrap_or_default();
+        let table = tables.entry(text(1)).or_default();
+        let (name, data_type, expression) = (text(2), text(3), text(6));
+        if !expression.is_empty() {
+            table.generated(name, &data_type, &expression);
+            continue;
+        }
+        if let Some(default) = row.text(7) {
+            table.defaults.push((name.clone(), default));
+        }
+        let form = form_of(&data_type).unwrap_or_else(|| {
+            table.unknown.push((name.clone(), data_type));
+            ColumnForm::Bytes
+        });
+        table.columns.push(ColumnRecord { name, column_type: text(4), form, character_set: text(5) });
+    }
+    Ok(tables)
+}
+
+impl StoredColumns {
+    fn generated(&mut self, name: String, data_type: &str, expression: &str) {
+        let is_number = data_type.eq_ignore_ascii_case("bigint");
+        match (expression, &mut self.history) {
+            ("ROW START" | "ROW END", history) if is_number => *history = History::ByTransaction,
+            ("ROW START", History::ByTime(start, _)) => *start = name,
+            ("ROW END", History::ByTime(_, end)) => *end = name,
+            _ => {}
+        }
+    }
+}
+
+/// Unique keys without NULL, by table and index.
+pub struct UniqueKeys(HashMap<String, Vec<UniqueKey>>);
+
+struct UniqueKey {
+    name: String,
+    columns: Vec<String>,
+    is_whole: bool,
+}
+
+/// The unique keys of all tables of the database.
+pub fn unique_keys(conn: &mut Connection, database: &str) -> Result<UniqueKeys> {
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NULLABLE, SEQ_IN_INDEX \
+         FROM information_schema.STATISTICS WHERE NON_UNIQUE=0 AND TABLE_SCHEMA={}",
+        literal(database)
+    );
+    let mut rows = rows_of(conn, &sql, database)?;
+    rows.sort_by_key(|row| (row.text(2), row.number(6)));
+    let mut keys: HashMap<String, Vec<UniqueKey>> = HashMap::new();
+    for row in rows {
+        let text = |number| row.text(number).unwrap_or_default();
+        let of_table = keys.entry(text(1)).or_default();
+        if of_table.last().is_none_or(|key| key.name != text(2)) {
+            of_table.push(UniqueKey { name: text(2), columns: Vec::new(), is_whole: true });
+        }
+        let Some(key) = of_table.last_mut() else { continue };
+        // A prefix, an expression or a NULL does not tell all rows apart.
+        key.is_whole &= row.bytes(4).is_none() && row.bytes(3).is_some() && text(5) != "YES";
+        key.columns.push(text(3));
+    }
+    Ok(UniqueKeys(keys))
+}
+
+impl UniqueKeys {
+    /// Numbers of the columns of the table's primary key, else of its unique key with the fewest
+    /// columns; empty if there is none that stands on stored columns.
+    pub fn shortest(&self, table: &str, columns: &[ColumnRecord]) -> Vec<u16> {
+        let number = |name: &String| {
+            columns
+                .iter()
+                .position(|c| c.name.eq_ignore_ascii_case(name))
+                .and_then(|at| u16::try_from(at).ok())
+        };
+        let keys = self.0.get(table).map(Vec::as_slice).unwrap_or_default();
+        let whole = keys.iter().filter(|key| key.is_whole);
+        let stored = whole.filter_map(|key| {
+            let numbers: Option<Vec<u16>> = key.columns.iter().map(number).collect();
+            Some((key.name != "PRIMARY", numbers?))
+        });
+        stored
+            .min_by_key(|(is_other, numbers)| (*is_other, numbers.len()))
+            .map(|(_, numbers)| numbers)
+            .unwrap_or_default()
+    }
+}

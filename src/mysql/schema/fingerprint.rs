@@ -1,0 +1,90 @@
+//! Fingerprints of definitions, for the guard against changes of tables while they are read. They
+//! promise to differ after every change of a table's definition and after a table was made anew, and
+//! to be the same after changes of rows.
+
+use super::one_row;
+use crate::error::Result;
+use crate::mysql::connection::Connection;
+use crate::mysql::identifier::{literal, qualified};
+use std::collections::BTreeMap;
+
+/// The hash of a table's definition and time of creation.
+pub type Fingerprint = [u8; 32];
+
+/// The fingerprints of all tables of `database` (views and sequences are not among them), by name. A
+/// table that the server cannot open has the fingerprint of its error.
+pub fn definitions_fingerprint(
+    conn: &mut Connection,
+    database: &str,
+) -> Result<BTreeMap<String, Fingerprint>> {
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, CREATE_TIME FROM information_schema.TABLES \
+         WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') AND TABLE_SCHEMA={}",
+        literal(database)
+    );
+    let mut fingerprints = BTreeMap::new();
+    for row in super::rows_of(conn, &sql, database)? {
+        let name = row.text(1).unwrap_or_default();
+        let fingerprint = hash(conn, database, &name, row.bytes(2))?;
+        fingerprints.insert(name, fingerprint);
+    }
+    Ok(fingerprints)
+}
+
+/// The fingerprint of one table; `None`: there is no such table.
+pub fn table_fingerprint(conn: &mut Connection, database: &str, table: &str) -> Result<Option<Fingerprint>> {
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, CREATE_TIME FROM information_schema.TABLES \
+         WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') AND TABLE_SCHEMA={} AND TABLE_NAME={}",
+        literal(database),
+        literal(table)
+    );
+    let rows = super::rows_of(conn, &sql, database)?;
+    match rows.iter().find(|row| row.bytes(1) == Some(table.as_bytes())) {
+        Some(row) => hash(conn, database, table, row.bytes(2)).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn hash(conn: &mut Connection, database: &str, table: &str, created: Option<&[u8]>) -> Result<Fingerprint> {
+    let mut hasher = blake3::Hasher::new();
+    match one_row(conn, &format!("SHOW CREATE TABLE {}", qualified(database, table))) {
+        Ok(row) => hasher.update(&without_counter(row.bytes(1).unwrap_or_default())),
+        Err(error) => match crate::mysql::connection::code_of(&error) {
+            Some(code) => hasher.update(&code.to_le_bytes()),
+            None => return Err(error),
+        },
+    };
+    hasher.update(&[0]);
+    hasher.update(created.unwrap_or_default());
+    Ok(*hasher.finalize().as_bytes())
+}
+
+/// The statement without the AUTO_INCREMENT value, which moves with every row.
+fn without_counter(create: &[u8]) -> Vec<u8> {
+    const COUNTER: &[u8] = b" AUTO_INCREMENT=";
+    let options = create.windows(10).rposition(|w| w == b"\n) ENGINE=").unwrap_or(0);
+    let Some(at) = create[options..].windows(COUNTER.len()).position(|w| w == COUNTER) else {
+        return create.to_vec();
+    };
+    let (head, tail) = create.split_at(options + at);
+    let digits = tail[COUNTER.len()..].iter().take_while(|b| b.is_ascii_digit()).count();
+    [head, &tail[COUNTER.len() + digits..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_is_no_part_of_the_definition() {
+        let create = |counter: &str| {
+            format!(
+                "CREATE TABLE `t` (\n  `a` int DEFAULT ' AUTO_INCREMENT=1'\n) ENGINE=InnoDB{counter} DEFAULT CHARSET=x"
+            )
+        };
+        let plain = without_counter(create("").as_bytes());
+        assert_eq!(without_counter(create(" AUTO_INCREMENT=77").as_bytes()), plain);
+        assert_eq!(plain, create("").into_bytes());
+    }
+}

@@ -1,0 +1,88 @@
+//! The head of a routine's or event's statement, which servers write in UTF-8 before a body in
+//! another character set. It promises a statement in one character set: that of the object's client.
+
+use crate::entry::database::{ObjectRecord, SchemaObject};
+use crate::error::{Error, Kind, Result};
+use crate::mysql::connection::Connection;
+use crate::mysql::identifier::quote;
+
+/// `statement` with its head in the character set `client`.
+///
+/// Errors: [`Kind::Source`] for a head that has no form there.
+pub fn in_one_character_set(
+    conn: &mut Connection,
+    statement: &[u8],
+    record: &ObjectRecord,
+    client: &str,
+) -> Result<Vec<u8>> {
+    let end = match record.kind {
+        SchemaObject::Procedure
+        | SchemaObject::Function
+        | SchemaObject::Package
+        | SchemaObject::PackageBody => after_name(statement, &record.name),
+        SchemaObject::Event => before_body(statement),
+        // A trigger's text is the author's, from its first word on.
+        _ => 0,
+    };
+    let (head, body) = statement.split_at(end);
+    if head.is_ascii() || client.starts_with("utf8") {
+        return Ok(statement.to_vec());
+    }
+    let digits: String = head.iter().map(|b| format!("{b:02x}")).collect();
+    let converted = conn.rows(&format!(
+        "SELECT CAST(CONVERT(CONVERT(x'{digits}' USING utf8mb4) USING {client}) AS BINARY), \
+         HEX(CONVERT(CONVERT(CONVERT(x'{digits}' USING utf8mb4) USING {client}) USING utf8mb4))"
+    ))?;
+    let exact = |row: &&crate::mysql::connection::Cells| {
+        row.text(1).is_some_and(|back| back.eq_ignore_ascii_case(&digits))
+    };
+    match converted.first().filter(exact).and_then(|row| row.bytes(0)) {
+        Some(head) => Ok([head, body].concat()),
+        None => Err(Error::new(
+            Kind::Source,
+            format!("its name or comment has no form in {client}, the character set of its text"),
+        )),
+    }
+}
+
+/// Behind the first place where the name stands between quotes.
+fn after_name(statement: &[u8], name: &str) -> usize {
+    let find = |quoted: String| {
+        let quoted = quoted.into_bytes();
+        statement.windows(quoted.len()).position(|w| w == quoted).map(|at| at + quoted.len())
+    };
+    find(quote(name)).or_else(|| find(format!("\"{}\"", name.replace('"', "\"\"")))).unwrap_or(0)
+}
+
+/// Before the ` DO ` that stands outside of quotes.
+fn before_body(statement: &[u8]) -> usize {
+    let mut quote: Option<u8> = None;
+    let mut skip = false;
+    for (at, &byte) in statement.iter().enumerate() {
+        match quote {
+            _ if skip => skip = false,
+            Some(b'\'') if byte == b'\\' => skip = true,
+            Some(open) if byte == open => quote = None,
+            Some(_) => {}
+            None if matches!(byte, b'\'' | b'"' | b'`') => quote = Some(byte),
+            None if statement[at..].starts_with(b" DO ") => return at,
+            None => {}
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_end_where_bodies_begin() {
+        let statement =
+            b"CREATE DEFINER=`a` EVENT ` DO ` ON SCHEDULE EVERY '1' DAY COMMENT 'it\\'s DO ' DO x";
+        assert_eq!(&statement[before_body(statement)..], b" DO x");
+        assert_eq!(before_body(b"CREATE EVENT"), 0);
+        assert_eq!(after_name(b"CREATE DEFINER=`p`@`x` PROCEDURE `p`()", "p"), 18);
+        assert_eq!(after_name(b"x \"q\"\"\"()", "q\""), 7);
+    }
+}

@@ -1,0 +1,155 @@
+//! Tables: which there are, and how each is made. It promises each table's statement, its stored
+//! columns and the key that its rows are ordered by.
+
+use super::columns::{self, StoredColumns};
+use super::{Schema, SchemaOptions, loss, one_row, rows_of};
+use crate::entry::database::TableRecord;
+use crate::error::Result;
+use crate::mysql::connection::Connection;
+use crate::mysql::identifier::{literal, quote};
+
+/// Engines whose tables hold no rows of their own here.
+const DEFINITION_ONLY: [&str; 7] =
+    ["MRG_MYISAM", "MERGE", "FEDERATED", "CONNECT", "SPIDER", "BLACKHOLE", "OQGRAPH"];
+
+/// What `information_schema.TABLES` says of a table, view or sequence.
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: ListedKind,
+    engine: String,
+    server_bytes: u64,
+    comment: String,
+}
+
+/// Kinds of [`Listed`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ListedKind {
+    /// A table.
+    Table,
+    /// A table with rows of the past.
+    Versioned,
+    /// A view.
+    View,
+    /// A sequence.
+    Sequence,
+}
+
+/// All tables, views and sequences that are wanted, by name.
+pub fn list(
+    conn: &mut Connection,
+    name: &str,
+    options: &SchemaOptions,
+    schema: &mut Schema,
+) -> Result<Vec<Listed>> {
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, IFNULL(DATA_LENGTH,0)+IFNULL(INDEX_LENGTH,0), \
+         TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA={}",
+        literal(name)
+    );
+    let mut listed = Vec::new();
+    for row in rows_of(conn, &sql, name)? {
+        let table = row.text(1).unwrap_or_default();
+        if !(options.wants)(&table) {
+            continue;
+        }
+        let kind = match row.text(2).unwrap_or_default().as_str() {
+            "VIEW" => ListedKind::View,
+            "SEQUENCE" => ListedKind::Sequence,
+            "SYSTEM VERSIONED" => ListedKind::Versioned,
+            "BASE TABLE" => ListedKind::Table,
+            "TEMPORARY" | "TEMPORARY SEQUENCE" | "LOCAL TEMPORARY" => continue,
+            other => {
+                schema
+                    .losses
+                    .push(format!("`{name}`.`{table}` is not in the snapshot: a {other} is unknown"));
+                continue;
+            }
+        };
+        let engine = row.text(3).unwrap_or_default();
+        let comment = row.text(5).unwrap_or_default();
+        listed.push(Listed { name: table, kind, engine, server_bytes: row.number(4).unwrap_or(0), comment });
+    }
+    listed.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(listed)
+}
+
+/// Reads each listed table.
+pub fn read(conn: &mut Connection, name: &str, listed: &[Listed], schema: &mut Schema) -> Result<()> {
+    let mut stored = columns::all(conn, name)?;
+    let keys = columns::unique_keys(conn, name)?;
+    for table in listed.iter().filter(|t| matches!(t.kind, ListedKind::Table | ListedKind::Versioned)) {
+        let what = format!("table `{name}`.`{}`", table.name);
+        let create = match one_row(conn, &format!("SHOW CREATE TABLE {}", quote(&table.name))) {
+            Ok(row) => row.bytes(1).unwrap_or_default().to_vec(),
+            Err(error) => {
+                loss(what, error, schema)?;
+                continue;
+            }
+        };
+        let stored = stored.remove(&table.name).unwrap_or_default();
+        let create = columns::exact_create(conn, &table.name, create, &stored, &mut schema.notes)?;
+        let mut record = TableRecord {
+            name: table.name.clone(),
+            create,
+            engine: table.engine.clone(),
+            server_bytes: table.server_bytes,
+            ..TableRecord::default()
+        };
+        describe(&mut record, table, stored, &keys, &mut schema.notes, &what);
+        schema.tables.push(record);
+    }
+    Ok(())
+}
+
+/// Columns, key and history of a table, and notes of what they do not say.
+fn describe(
+    record: &mut TableRecord,
+    table: &Listed,
+    stored: StoredColumns,
+    keys: &columns::UniqueKeys,
+    notes: &mut Vec<String>,
+    what: &str,
+) {
+    if table.engine.is_empty() {
+        notes.push(format!(
+            "{what} cannot be opened by the server ({}); only its definition is carried",
+            table.comment
+        ));
+        return;
+    }
+    if DEFINITION_ONLY.iter().any(|engine| engine.eq_ignore_ascii_case(&table.engine)) {
+        notes.push(format!("{what} is a {} table: its definition is carried, rows are not", table.engine));
+        return;
+    }
+    for (column, data_type) in &stored.unknown {
+        notes.push(format!(
+            "{what}: column `{column}` has the unknown type {data_type}; its bytes are kept as they come"
+        ));
+    }
+    record.columns = stored.columns;
+    if record.columns.is_empty() {
+        notes.push(format!(
+            "{what} has no stored column: its definition is carried, the number of rows is not"
+        ));
+    }
+    if table.kind == ListedKind::Versioned {
+        match stored.history {
+            columns::History::ByTime(start, end) => {
+                record.has_history = true;
+                record.columns.push(columns::history_column(&start));
+                record.columns.push(columns::history_column(&end));
+            }
+            columns::History::ByTransaction => notes.push(format!(
+                "{what} keeps its past by transaction numbers, which no other server shares: only rows of today are carried"
+            )),
+        }
+    }
+    record.key = keys.shortest(&table.name, &record.columns);
+    if record.has_history && !record.key.is_empty() {
+        // Rows of the past share the key of the living one.
+        let end = u16::try_from(record.columns.len().saturating_sub(1)).unwrap_or(0);
+        record.key.push(end);
+    }
+}

@@ -1,0 +1,111 @@
+//! Views. It promises each view's statement, dead ones included, in an order in which views come
+//! after those they stand on.
+
+use super::names::mentions;
+use super::order::after_needs;
+use super::tables::{Listed, ListedKind};
+use super::{Schema, environment, loss, one_row};
+use crate::entry::database::{ObjectRecord, SchemaObject};
+use crate::error::{Error, Kind, Result};
+use crate::mysql::connection::Connection;
+use crate::mysql::identifier::quote;
+
+/// Reads each listed view.
+pub fn read(conn: &mut Connection, listed: &[Listed], schema: &mut Schema) -> Result<()> {
+    let mut views = Vec::new();
+    for view in listed.iter().filter(|t| t.kind == ListedKind::View) {
+        let what = format!("view `{}`.`{}`", schema.database.name, view.name);
+        match read_one(conn, &view.name) {
+            Ok(record) => {
+                if let Some(why) = why_dead(conn, &view.name)? {
+                    schema.notes.push(format!("{what} is dead ({why}); its definition is carried"));
+                }
+                views.push(record);
+            }
+            Err(error) => loss(what, error, schema)?,
+        }
+    }
+    let mentioned = |a: usize, b: usize| {
+        let statement: &[u8] =
+            views.get(a).and_then(|v: &ObjectRecord| v.statements.first()).map_or(&[], |s| s);
+        views.get(b).is_some_and(|b| mentions(statement, &b.name).next().is_some())
+    };
+    let needs: Vec<Vec<bool>> =
+        (0..views.len()).map(|a| (0..views.len()).map(|b| mentioned(a, b)).collect()).collect();
+    let order = after_needs(views.len(), |a, b| needs[a][b]);
+    for (place, number) in order.into_iter().enumerate() {
+        let order = u32::try_from(place).unwrap_or(u32::MAX);
+        schema.objects.push(ObjectRecord { order, ..std::mem::take(&mut views[number]) });
+    }
+    Ok(())
+}
+
+fn read_one(conn: &mut Connection, name: &str) -> Result<ObjectRecord> {
+    let row = one_row(conn, &format!("SHOW CREATE VIEW {}", quote(name)))?;
+    let statement = row.bytes(1).filter(|s| !s.is_empty());
+    let statement =
+        statement.ok_or_else(|| Error::new(Kind::Database, "its definition is hidden from this user"))?;
+    Ok(ObjectRecord {
+        kind: SchemaObject::View,
+        name: name.into(),
+        definer: definer(statement),
+        statements: vec![statement.to_vec()],
+        environment: environment(&[
+            ("character_set_client", row.text(2)),
+            ("collation_connection", row.text(3)),
+            ("sql_mode", Some(String::new())),
+        ]),
+        ..ObjectRecord::default()
+    })
+}
+
+/// What the server says against a view that it cannot open.
+fn why_dead(conn: &mut Connection, name: &str) -> Result<Option<String>> {
+    // Opens the view and reads nothing.
+    match conn.rows(&format!("SHOW FIELDS FROM {}", quote(name))) {
+        Ok(_) => Ok(None),
+        Err(error) if crate::mysql::connection::code_of(&error).is_some() => {
+            Ok(Some(std::error::Error::source(&error).map_or_else(String::new, ToString::to_string)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `user@host` from ``DEFINER=`user`@`host` ``.
+pub fn definer(statement: &[u8]) -> String {
+    let text = String::from_utf8_lossy(statement);
+    let Some(at) = text.find("DEFINER=") else { return String::new() };
+    let mut rest = &text[at + "DEFINER=".len()..];
+    let mut parts = Vec::new();
+    while let Some(inner) = rest.strip_prefix('`') {
+        let Some((part, after)) = quoted(inner) else { break };
+        parts.push(part);
+        rest = after.strip_prefix('@').unwrap_or("");
+    }
+    parts.join("@")
+}
+
+/// A name up to its closing back-quote, and what follows.
+fn quoted(inner: &str) -> Option<(String, &str)> {
+    let mut from = 0;
+    loop {
+        let at = from + inner.get(from..)?.find('`')?;
+        let after = &inner[at + 1..];
+        if !after.starts_with('`') {
+            return Some((inner[..at].replace("``", "`"), after));
+        }
+        from = at + 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definers_are_found() {
+        assert_eq!(definer(b"CREATE DEFINER=`a``b`@`%` VIEW `x`"), "a`b@%");
+        assert_eq!(definer(b"CREATE ALGORITHM=MERGE DEFINER=`role` VIEW"), "role");
+        assert_eq!(definer(b"CREATE VIEW DEFINER=`a"), "");
+    }
+}

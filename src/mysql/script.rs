@@ -1,0 +1,238 @@
+//! Databases as SQL text, written as a stream. It promises a file that the stock client of the
+//! source's kind loads into the same database, byte for byte: numbers as bare digits with all they
+//! have, text in UTF-8 as text, everything else as hexadecimal digits, bodies under the settings they
+//! were made under. It drops nothing: loading stops at the first table that exists already.
+//!
+//! The order of calls: [`ScriptWriter::new`], [`ScriptWriter::database`],
+//! [`ScriptWriter::before_tables`], for each table [`ScriptWriter::table`], its rows and
+//! [`ScriptWriter::end_table`], then [`ScriptWriter::after_tables`] and [`ScriptWriter::finish`].
+
+mod program;
+
+use super::identifier::{literal, quote};
+use super::value::{LiteralFormat, session_settings, sql_literal};
+use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject, ServerRecord, TableRecord};
+use crate::error::{Error, Kind, Result};
+use program::Dialect;
+use std::io::Write;
+
+/// An INSERT of several rows ends before this.
+const STATEMENT_BYTES: usize = 1 << 20;
+
+/// What the writer is told.
+#[derive(Clone, Debug)]
+pub struct ScriptOptions {
+    /// INSERTs of several rows stay below this; a row that is larger stands alone.
+    pub statement_bytes: usize,
+}
+
+impl Default for ScriptOptions {
+    fn default() -> Self {
+        ScriptOptions { statement_bytes: STATEMENT_BYTES }
+    }
+}
+
+/// Writes one file of SQL.
+pub struct ScriptWriter<W: Write> {
+    out: W,
+    options: ScriptOptions,
+    dialect: Dialect,
+    database: DatabaseRecord,
+    insert: Option<Insert>,
+}
+
+/// The INSERTs of the table at hand.
+struct Insert {
+    head: Vec<u8>,
+    tail: String,
+    formats: Vec<LiteralFormat>,
+    /// The statement so far; empty before the first row.
+    statement: Vec<u8>,
+    row: Vec<u8>,
+}
+
+impl<W: Write> ScriptWriter<W> {
+    /// Writes the head of the file: what it is, and the settings it needs, which
+    /// [`ScriptWriter::finish`] puts back.
+    pub fn new(out: W, server: &ServerRecord, options: ScriptOptions) -> Result<Self> {
+        let dialect = Dialect::of(server);
+        let mut writer =
+            ScriptWriter { out, options, dialect, database: DatabaseRecord::default(), insert: None };
+        let version: String = server.version.chars().filter(|c| !c.is_control()).collect();
+        writer.line(&format!("-- A database of {} {version}, in UTF-8.", dialect.vendor()))?;
+        if !dialect.runs_immediately {
+            writer.line(
+                "-- Load it with the options --comments --binary-mode, or bodies lose their comments.",
+            )?;
+        }
+        writer.line("SET NAMES utf8mb4;")?;
+        for (name, value) in session_settings(dialect.is_mariadb, dialect.version) {
+            writer.line(&format!("SET @coffer_{name}=@@{name}, SESSION {name}={value};"))?;
+        }
+        Ok(writer)
+    }
+
+    /// Makes the database, if there is none of its name, and goes into it.
+    pub fn database(&mut self, database: &DatabaseRecord) -> Result<()> {
+        self.database = database.clone();
+        let create = match database.create.strip_prefix("CREATE DATABASE ") {
+            Some(rest) if !rest.starts_with("/*!32312 IF") => {
+                format!("CREATE DATABASE IF NOT EXISTS {rest};")
+            }
+            _ => format!("{};", database.create),
+        };
+        self.line("")?;
+        self.line(&create)?;
+        self.line(&format!("USE {};", quote(&database.name)))
+    }
+
+    /// Writes those of `objects` that tables need: sequences.
+    pub fn before_tables(&mut self, objects: &[ObjectRecord]) -> Result<()> {
+        for sequence in of_kind(objects, SchemaObject::Sequence) {
+            self.line("")?;
+            for statement in &sequence.statements {
+                self.put(statement)?;
+                self.line(";")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a table; its rows follow.
+    pub fn table(&mut self, table: &TableRecord) -> Result<()> {
+        self.line("")?;
+        self.line(&format!("{};", table.create))?;
+        let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
+        let keys = is_keyed_apart(&table.engine)
+            .then(|| format!("ALTER TABLE {} ENABLE KEYS;\n", quote(&table.name)));
+        if keys.is_some() {
+            self.line(&format!("ALTER TABLE {} DISABLE KEYS;", quote(&table.name)))?;
+        }
+        let mut tail = keys.unwrap_or_default();
+        if table.has_history {
+            self.line("/*M!101100 SET SESSION system_versioning_insert_history=1 */;")?;
+            tail.push_str("/*M!101100 SET SESSION system_versioning_insert_history=0 */;\n");
+        }
+        self.insert = Some(Insert {
+            head: format!("INSERT INTO {} ({}) VALUES\n", quote(&table.name), columns.join(",")).into_bytes(),
+            tail,
+            formats: table.columns.iter().map(LiteralFormat::of).collect(),
+            statement: Vec::new(),
+            row: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// A row of the table at hand: its cells in the order of the table's columns, `None` for NULL.
+    ///
+    /// Errors: [`Kind::Damaged`] for another number of cells than the table has columns.
+    pub fn row<'a>(&mut self, cells: impl IntoIterator<Item = Option<&'a [u8]>>) -> Result<()> {
+        let Some(insert) = &mut self.insert else {
+            return Err(Error::new(Kind::Failed, "a row outside of a table"));
+        };
+        insert.row.clear();
+        let mut count = 0;
+        for cell in cells {
+            insert.row.push(if count == 0 { b'(' } else { b',' });
+            let Some(format) = insert.formats.get(count) else { return Err(too_many(&insert.formats)) };
+            sql_literal(cell, *format, &mut insert.row);
+            count += 1;
+        }
+        if count != insert.formats.len() || count == 0 {
+            return Err(too_many(&insert.formats));
+        }
+        insert.row.push(b')');
+        let is_full = insert.statement.len() + insert.row.len() + 2 > self.options.statement_bytes;
+        if is_full && !insert.statement.is_empty() {
+            insert.statement.extend_from_slice(b";\n");
+            put(&mut self.out, &insert.statement)?;
+            insert.statement.clear();
+        }
+        match insert.statement.is_empty() {
+            true => insert.statement.extend_from_slice(&insert.head),
+            false => insert.statement.extend_from_slice(b",\n"),
+        }
+        insert.statement.extend_from_slice(&insert.row);
+        Ok(())
+    }
+
+    /// Ends the table at hand.
+    pub fn end_table(&mut self) -> Result<()> {
+        let Some(mut insert) = self.insert.take() else { return Ok(()) };
+        if !insert.statement.is_empty() {
+            insert.statement.extend_from_slice(b";\n");
+            self.put(&insert.statement)?;
+        }
+        self.put(insert.tail.as_bytes())
+    }
+
+    /// Writes those of `objects` that come after the tables: routines and packages, views in their
+    /// order, triggers, events. Users are none of a database and are left out.
+    pub fn after_tables(&mut self, objects: &[ObjectRecord]) -> Result<()> {
+        const KINDS: [SchemaObject; 7] = [
+            SchemaObject::Function,
+            SchemaObject::Procedure,
+            SchemaObject::Package,
+            SchemaObject::PackageBody,
+            SchemaObject::View,
+            SchemaObject::Trigger,
+            SchemaObject::Event,
+        ];
+        for kind in KINDS {
+            for object in of_kind(objects, kind) {
+                program::write(&mut self.out, &self.dialect, &self.database, object)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the settings back and gives the stream back, flushed.
+    pub fn finish(mut self) -> Result<W> {
+        self.line("")?;
+        for (name, _) in session_settings(self.dialect.is_mariadb, self.dialect.version) {
+            self.line(&format!("SET SESSION {name}=@coffer_{name};"))?;
+        }
+        self.line(&format!("-- The end of {}.", literal(&self.database.name).replace(['\n', '\r'], " ")))?;
+        self.out.flush().map_err(unwritten)?;
+        Ok(self.out)
+    }
+
+    fn line(&mut self, text: &str) -> Result<()> {
+        self.put(text.as_bytes())?;
+        self.put(b"\n")
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        put(&mut self.out, bytes)
+    }
+}
+
+fn put(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    out.write_all(bytes).map_err(unwritten)
+}
+
+fn unwritten(cause: std::io::Error) -> Error {
+    Error::io(Kind::Destination, "the SQL file cannot be written", cause)
+}
+
+fn too_many(formats: &[LiteralFormat]) -> Error {
+    Error::damaged(format!(
+        "a row has another number of cells than its table has columns ({})",
+        formats.len()
+    ))
+}
+
+/// Whether the engine builds the keys of many rows at once when told so.
+fn is_keyed_apart(engine: &str) -> bool {
+    ["MyISAM", "Aria"].iter().any(|known| known.eq_ignore_ascii_case(engine))
+}
+
+/// The objects of a kind in their order; triggers by table, too.
+fn of_kind(objects: &[ObjectRecord], kind: SchemaObject) -> Vec<&ObjectRecord> {
+    let mut found: Vec<&ObjectRecord> = objects.iter().filter(|object| object.kind == kind).collect();
+    found.sort_by_key(|object| (&object.parent, object.order));
+    found
+}
+
+#[cfg(test)]
+mod tests;

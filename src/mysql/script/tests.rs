@@ -1,0 +1,61 @@
+use super::*;
+use crate::entry::database::{ColumnForm, ColumnRecord};
+
+fn server() -> ServerRecord {
+    ServerRecord { vendor: "MariaDB".into(), version: "10.11.19-MariaDB".into(), ..ServerRecord::default() }
+}
+
+fn table() -> TableRecord {
+    let column = |name: &str, form, set: &str| ColumnRecord {
+        name: name.into(),
+        form,
+        character_set: set.into(),
+        ..ColumnRecord::default()
+    };
+    TableRecord {
+        name: "t".into(),
+        create: "CREATE TABLE `t` (\n  `a` int\n)".into(),
+        engine: "InnoDB".into(),
+        columns: vec![column("a", ColumnForm::Number, ""), column("b", ColumnForm::Text, "utf8mb4")],
+        ..TableRecord::default()
+    }
+}
+
+fn written(statement_bytes: usize, rows: &[(&[u8], Option<&[u8]>)]) -> String {
+    let mut writer =
+        ScriptWriter::new(Vec::new(), &server(), ScriptOptions { statement_bytes }).expect("head");
+    writer.table(&table()).expect("table");
+    for (a, b) in rows {
+        writer.row([Some(*a), *b]).expect("row");
+    }
+    writer.end_table().expect("end");
+    String::from_utf8(writer.finish().expect("finish")).expect("UTF-8")
+}
+
+#[test]
+fn rows_share_statements_up_to_the_limit() {
+    let rows: [(&[u8], Option<&[u8]>); 3] = [(b"1", Some(b"it's")), (b"2", None), (b"3", Some(b"\xff"))];
+    assert!(written(1 << 20, &rows).contains("VALUES\n(1,'it\\'s'),\n(2,NULL),\n(3,x'ff');\n"));
+    let apart = written(1, &rows);
+    assert_eq!(apart.matches("INSERT INTO `t` (`a`,`b`) VALUES").count(), 3);
+    assert!(!written(100, &[]).contains("INSERT"));
+}
+
+#[test]
+fn the_first_line_is_for_every_client() {
+    let text = written(100, &[]);
+    assert!(
+        text.starts_with("-- A database of MariaDB 10.11.19-MariaDB, in UTF-8.\nSET NAMES utf8mb4;\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_row_that_does_not_fit_its_table_is_an_error() {
+    let mut writer = ScriptWriter::new(Vec::new(), &server(), ScriptOptions::default()).expect("head");
+    assert!(writer.row([Some(b"1".as_slice())]).is_err());
+    writer.table(&table()).expect("table");
+    assert!(writer.row([Some(b"1".as_slice())]).is_err());
+    assert!(writer.row([None, None, None]).is_err());
+    assert!(writer.row([None, None]).is_ok());
+}

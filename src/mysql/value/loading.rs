@@ -1,0 +1,79 @@
+//! How cells go back by LOAD DATA. It promises that each cell means what it meant, for a stream of
+//! cells in the column forms of the snapshot, loaded under [`LOAD_SQL_MODE`] in UTC with
+//! `CHARACTER SET binary`.
+
+use crate::entry::database::{ColumnForm, ColumnRecord};
+use crate::mysql::identifier::quote;
+
+/// The `sql_mode` under which rows go back and definitions are made: 0 is a number like others in an
+/// AUTO_INCREMENT column, dates are as they were (zero, partial, 31 February), nothing is strict, and
+/// a missing engine is an error.
+pub const LOAD_SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION";
+
+/// What LOAD DATA says of one column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadColumn {
+    /// The word in the list of columns: the column, or a variable.
+    pub target: String,
+    /// The assignment in the SET clause, for a variable.
+    pub set: Option<String>,
+}
+
+/// How `column`, the cell of this `number` in a row, is loaded.
+pub fn load_column(column: &ColumnRecord, number: usize) -> LoadColumn {
+    let name = quote(&column.name);
+    let through = |expression: String| LoadColumn {
+        target: format!("@v{number}"),
+        set: Some(format!("{name} = {expression}")),
+    };
+    match column.form {
+        // From a binary string these types would take the bytes for their inner form, or NULL.
+        ColumnForm::Literal => through(format!("CONVERT(@v{number} USING utf8mb4)")),
+        // Text would be taken for a member's name, or for the bits themselves.
+        ColumnForm::Member => through(format!("CAST(@v{number} AS UNSIGNED)")),
+        _ => LoadColumn { target: name, set: None },
+    }
+}
+
+/// The session variables under which definitions and rows are what they were, with their values as
+/// SQL, in the order in which to set them. `version` is 101119 for 10.11.19.
+pub fn session_settings(is_mariadb: bool, version: u32) -> Vec<(&'static str, &'static str)> {
+    let mut settings = vec![
+        ("sql_mode", "'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'"),
+        ("time_zone", "'+00:00'"),
+        ("foreign_key_checks", "0"),
+        ("unique_checks", "0"),
+    ];
+    if is_mariadb {
+        // Rows that break a CHECK exist, and so do ROW_FORMATs that strict mode would refuse today.
+        settings.push(("check_constraint_checks", "0"));
+        settings.push(("innodb_strict_mode", "0"));
+        if version >= 100_800 {
+            // Definitions say of every TIMESTAMP all that is so: the server must not add to it.
+            settings.push(("explicit_defaults_for_timestamp", "1"));
+        }
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mode_is_said_once() {
+        let settings = session_settings(true, 101_119);
+        let mode =
+            settings.iter().find(|(name, _)| *name == "sql_mode").map(|(_, value)| value.trim_matches('\''));
+        assert_eq!(mode, Some(LOAD_SQL_MODE));
+    }
+
+    #[test]
+    fn values_that_bytes_do_not_say_go_through_variables() {
+        let column = |form| ColumnRecord { name: "a`b".into(), form, ..ColumnRecord::default() };
+        let load = |form| load_column(&column(form), 3);
+        assert_eq!(load(ColumnForm::Text), LoadColumn { target: "`a``b`".into(), set: None });
+        assert_eq!(load(ColumnForm::Literal).set.as_deref(), Some("`a``b` = CONVERT(@v3 USING utf8mb4)"));
+        assert_eq!(load(ColumnForm::Member).target, "@v3");
+    }
+}

@@ -1,0 +1,59 @@
+//! Numbers as text, without memory of their own. It promises one text for each number, and the same
+//! number again from that text.
+
+use crate::error::{Error, Kind, Result};
+use std::io::Write;
+
+/// Doubles below this are exact integers, whose digits are their shortest text.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Appends `number` in decimal digits.
+pub fn unsigned(number: u64, out: &mut Vec<u8>) {
+    padded(number, 1, out);
+}
+
+/// Appends `number` in decimal digits, with `-` if it is below zero.
+pub fn signed(number: i64, out: &mut Vec<u8>) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    unsigned(number.unsigned_abs(), out);
+}
+
+/// Appends `number` in at least `width` digits, of at most 20.
+pub fn padded(mut number: u64, width: usize, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at.min(digits.len() - width.min(20))..]);
+}
+
+/// Appends the shortest decimal text that gives `number` again: plain between 0.00001 and 10^16,
+/// with an exponent (`1.5e-7`) beyond; `-0` is not `0`.
+///
+/// Errors: [`Kind::Database`] for infinity and what is no number, which no column can hold.
+pub fn float(number: f64, out: &mut Vec<u8>) -> Result<()> {
+    let size = number.abs();
+    if !number.is_finite() {
+        return Err(Error::new(Kind::Database, "the server sends a float that is no number"));
+    }
+    if size < EXACT && size.fract() == 0.0 {
+        if number.is_sign_negative() {
+            out.push(b'-');
+        }
+        unsigned(size as u64, out);
+        return Ok(());
+    }
+    let written = match (1e-5..1e16).contains(&size) {
+        true => write!(out, "{number}"),
+        false => write!(out, "{number:e}"),
+    };
+    written.map_err(|cause| Error::io(Kind::Failed, "a number as text", cause))
+}
