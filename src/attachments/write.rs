@@ -141,6 +141,13 @@ impl FileWriter {
         }
     }
 
+    /// The same for a file whose length was not known when it was begun (an entry of `u64::MAX`
+    /// bytes): it has `size`.
+    pub fn finish_at(mut self, size: u64) -> Result<Outcome> {
+        self.size = size;
+        self.finish()
+    }
+
     fn complete(&mut self) -> rustix::io::Result<()> {
         // The size must not reach the medium before the data, or the next run after a power cut
         // would take the file for complete. File systems see to that, except for a hole at the end.

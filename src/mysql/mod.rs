@@ -3,16 +3,17 @@
 //! to let an error of the server pass for an empty answer.
 
 pub mod connection;
+pub mod dump;
 pub mod facts;
 pub mod identifier;
 pub mod identity;
 pub mod opener;
 pub mod option_file;
 pub mod options;
-pub mod stream;
 pub mod privileges;
 mod reach;
-pub mod sources;
 pub mod schema;
 pub mod script;
+pub mod sources;
+pub mod stream;
 pub mod value;

@@ -2,10 +2,12 @@
 
 pub mod backup;
 pub mod client_state;
+pub mod databases;
 pub mod dump_format;
 pub mod inspect;
 pub mod keys;
 pub mod practice;
+pub mod profile;
 pub mod repair;
 pub mod restore;
 pub mod select;

@@ -22,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod databases;
 mod healing;
 
 fn new_session(disk: &SimulatedDisk) -> Session {

@@ -9,7 +9,7 @@ mod writer;
 
 pub use group::{Cell, Group};
 pub use reader::{Row, RowReader};
-pub use writer::{ChunkSink, RowSummary, RowWriter};
+pub use writer::{ChunkSink, GroupSizes, RowSummary, RowWriter};
 
 /// First byte of a chunk that holds a piece of large values.
 pub const VALUE_TAG: u8 = 0;

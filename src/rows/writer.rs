@@ -7,12 +7,24 @@ use crate::chunking::{Cutter, Sizes};
 use crate::error::Result;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
-/// A group is not ended by a hash below this many bytes.
-const MIN_GROUP_BYTES: u64 = 4 << 10;
-/// Bytes between two ends by a hash, on average.
-const MEAN_GROUP_BYTES: u64 = 16 << 10;
-/// A group ends behind the row that reaches this many bytes.
-const MAX_GROUP_BYTES: u64 = 256 << 10;
+/// How heavy groups are, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupSizes {
+    /// A lighter group is not ended by a hash.
+    pub min: u64,
+    /// What lies between two ends by a hash, on average.
+    pub mean: u64,
+    /// A group ends behind the row that makes it as heavy.
+    pub max: u64,
+}
+
+impl Default for GroupSizes {
+    /// What was measured best (`format-spec/rows.md`, Cutting).
+    fn default() -> Self {
+        GroupSizes { min: 4 << 10, mean: 16 << 10, max: 256 << 10 }
+    }
+}
+
 /// Once the small cells of a row reach this many bytes, all but the smallest count as large, so that
 /// a group always fits in a chunk.
 const MAX_ROW_BYTES: usize = 128 << 10;
@@ -47,6 +59,7 @@ pub struct RowWriter {
     columns: Vec<ColumnBuffer>,
     is_key: Vec<bool>,
     has_key: bool,
+    sizes: GroupSizes,
     seed: u64,
     cutter: Cutter,
     /// Number of the next cell.
@@ -75,6 +88,7 @@ impl RowWriter {
             columns: (0..columns).map(|_| ColumnBuffer::default()).collect(),
             has_key: is_key.contains(&true),
             is_key,
+            sizes: GroupSizes::default(),
             seed,
             cutter: Cutter::new(cutter_key, Sizes::VALUE),
             column: 0,
@@ -90,6 +104,11 @@ impl RowWriter {
             group: Vec::new(),
             summary: RowSummary::default(),
         }
+    }
+
+    /// The same with groups of other sizes: for measuring.
+    pub fn with_sizes(self, sizes: GroupSizes) -> RowWriter {
+        RowWriter { sizes, ..self }
     }
 
     /// The next cell of the row; `None`: NULL. A row has as many as there are columns.
@@ -167,8 +186,8 @@ impl RowWriter {
         (self.column, self.inline_bytes) = (0, 0);
         (self.row_bytes, self.large_bytes) = (0, 0);
         self.row.clear();
-        let by_hash = self.group_bytes >= MIN_GROUP_BYTES && is_end(cut, weight);
-        let is_full = self.group_bytes >= MAX_GROUP_BYTES || self.group_rows == MAX_GROUP_ROWS;
+        let by_hash = self.group_bytes >= self.sizes.min && is_end(cut, weight, self.sizes.mean);
+        let is_full = self.group_bytes >= self.sizes.max || self.group_rows == MAX_GROUP_ROWS;
         match by_hash || is_full || self.value_bytes >= GROUP_VALUE_BYTES {
             true => self.end_group(out),
             false => Ok(()),
@@ -201,6 +220,6 @@ impl RowWriter {
 
 /// Whether a hash ends a group behind a row of `weight` bytes: the chance is proportional to the
 /// weight, so that groups have the same size in tables of short and of long rows.
-fn is_end(hash: u64, weight: u64) -> bool {
-    u128::from(hash) * u128::from(MEAN_GROUP_BYTES) < u128::from(weight) << 64
+fn is_end(hash: u64, weight: u64, mean: u64) -> bool {
+    u128::from(hash) * u128::from(mean) < u128::from(weight) << 64
 }

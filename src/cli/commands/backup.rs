@@ -1,6 +1,7 @@
 //! `coffer backup`: one snapshot of dumps and folders. It promises exit code 3, and every such thing
 //! named, when something could not be read; and that a container inside a folder is not part of it.
 
+mod databases;
 mod sources;
 
 use super::snapshots::short;
@@ -13,8 +14,10 @@ use crate::clock::Timestamp;
 use crate::container::Access;
 use crate::error::{Error, Kind, Result};
 use crate::operations::backup::{self, BackupPlan, BackupReport};
+use crate::operations::profile::listed::{self, Listed};
 use crate::operations::session;
 use clap::Args;
+use databases::DatabaseOptions;
 use sources::SourceOptions;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,8 @@ pub struct Backup {
     container: Option<OsString>,
     #[command(flatten)]
     sources: SourceOptions,
+    #[command(flatten)]
+    databases: DatabaseOptions,
     /// Leave out what matches: `*.tmp`, `/cache/`, `**/thumbs/*.db`
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
@@ -57,7 +62,14 @@ impl Backup {
     /// Backs up.
     pub fn run(self, context: &Context) -> Result<Outcome> {
         let (path, _) = places(&context.globals, [self.container.clone()], &[], 0)?;
-        let sources = self.sources.sources()?;
+        let mut sources = self.sources.sources()?;
+        sources.extend(self.databases.source(context)?);
+        if sources.is_empty() {
+            return Err(Error::new(Kind::Usage, "nothing to back up").hint(
+                "name a source: --database NAME, --dump FILE, --dump-command CMD or --attachments DIR",
+            ));
+        }
+        let profile = self.databases.profile()?;
         sources::check_standard_input(&sources, &context.globals.secret)?;
         let mut patterns = self.exclude.clone();
         for file in &self.exclude_from {
@@ -93,7 +105,18 @@ impl Backup {
             let _ = state.forget(&container, &noted);
         }
         tell(context, &report);
-        Ok(outcome(&report, fallen_back))
+        let mut outcome = outcome(&report, fallen_back);
+        if let Some(profile) = profile {
+            let listed = listed::compare(
+                &session.store,
+                &report.record,
+                &profile,
+                &context.pool()?,
+                &context.progress,
+            )?;
+            outcome = with_listed(context, outcome, &listed);
+        }
+        Ok(outcome)
     }
 
     fn would(&self, context: &Context, path: &Path, plan: &BackupPlan) -> Result<Outcome> {
@@ -117,15 +140,27 @@ fn patterns_in(file: &Path) -> Result<Vec<String>> {
 
 fn tell(context: &Context, report: &BackupReport) {
     report.notes.iter().for_each(|note| context.output.warning("note", note));
+    report.losses.iter().for_each(|loss| context.output.warning("not-carried", loss));
     for problem in &report.problems {
         let code = if problem.what.is_loss() { "unreadable" } else { "incomplete" };
         context.output.warning_about(code, &problem.path, problem);
     }
 }
 
+/// Names what the database lists and nobody has. The snapshot is whole all the same.
+fn with_listed(context: &Context, outcome: Outcome, listed: &Listed) -> Outcome {
+    for name in &listed.missing {
+        context.output.warning(
+            "missing-attachment",
+            format_args!("the database lists {name}, which is no attachment here"),
+        );
+    }
+    outcome.with("listed_attachments", listed.listed).with("missing_attachments", listed.missing.len())
+}
+
 fn outcome(report: &BackupReport, fallen_back: bool) -> Outcome {
     let (record, counts) = (&report.record, &report.record.counts);
-    let is_whole = report.problems.is_empty() && !fallen_back;
+    let is_whole = record.is_complete() && !fallen_back;
     let mut summary = format!(
         "snapshot {}: {} in {}, {} added",
         short(&record.id),
@@ -133,21 +168,21 @@ fn outcome(report: &BackupReport, fallen_back: bool) -> Outcome {
         format_count(counts.files + counts.dumps, "file"),
         format_size(counts.added_bytes),
     );
-    if !report.problems.is_empty() {
-        summary += &format!("; partial: {}", format_count(report.problems.len() as u64, "problem"));
+    if !record.is_complete() {
+        summary += &format!("; partial: {}", format_count(counts.problems, "problem"));
     }
     Outcome::new(if is_whole { Status::Done } else { Status::Warnings })
         .with("snapshot", record.id.to_string())
         .with("short", short(&record.id))
         .with("added_bytes", counts.added_bytes)
         .with("new_bytes", counts.new_bytes)
-        .with("stall_ms", 0)
+        .with("stall_ms", report.stall.map_or(0, |stall| stall.as_millis() as u64))
         .with("files", counts.files)
         .with("files_read", counts.files_read)
         .with("dumps", counts.dumps)
         .with("folders", counts.folders)
         .with("bytes", record.restored_bytes())
-        .with("problems", report.problems.len())
+        .with("problems", counts.problems)
         .with("file_bytes_before", report.file_bytes.0)
         .with("file_bytes_after", report.file_bytes.1)
         .summary(summary)

@@ -10,13 +10,16 @@ use crate::error::{Error, Kind, Result};
 use crate::limits::MAX_CHUNK_BYTES;
 use crossbeam_channel::{Receiver, Sender};
 use std::ops::Range;
+use std::time::Duration;
 
 /// Cut bytes in a full batch.
 const BATCH_BYTES: usize = 8 << 20;
 /// Bytes asked of a source at once; more than the longest chunk.
 const READ_BYTES: usize = 1 << 20;
+/// Stream of everything that comes one after the other.
+pub const MAIN_STREAM: u64 = 0;
 /// Length of a buffer: a full batch, what is not yet cut, and one reading.
-const BUFFER_BYTES: usize = BATCH_BYTES + MAX_CHUNK_BYTES + 2 * READ_BYTES;
+pub const BUFFER_BYTES: usize = BATCH_BYTES + MAX_CHUNK_BYTES + 2 * READ_BYTES;
 
 /// What a batch tells, in order.
 #[derive(Debug)]
@@ -31,8 +34,12 @@ pub enum Piece {
     Whole(Box<Entry>),
     /// Something went wrong with one file or folder.
     Problem(Problem),
-    /// Something went wrong that is not one file's.
+    /// Something that is not one file's and that a person should know.
     Note(String),
+    /// Something of a database that is not in the backup.
+    Loss(String),
+    /// How long writers of a database waited at most for the backup.
+    Stall(Duration),
 }
 
 /// A buffer with the chunks cut from it.
@@ -40,12 +47,21 @@ pub enum Piece {
 pub struct Batch {
     /// Kind of its chunks.
     pub kind: ObjectKind,
+    /// Whose content the chunks are: several tables of a database come at once.
+    pub stream: u64,
     /// The bytes.
     pub buffer: Vec<u8>,
     /// The chunks, as ranges of the buffer.
     pub chunks: Vec<Range<usize>>,
     /// What they belong to.
     pub pieces: Vec<Piece>,
+}
+
+impl Batch {
+    /// A batch with nothing in it yet.
+    pub fn empty(kind: ObjectKind, stream: u64, buffer: Vec<u8>) -> Batch {
+        Batch { kind, stream, buffer, chunks: Vec::new(), pieces: Vec::new() }
+    }
 }
 
 /// Fills batches from sources and sends them on.
@@ -71,7 +87,7 @@ impl Batcher {
         out: Sender<Result<Batch>>,
         buffers: Receiver<Vec<u8>>,
     ) -> Batcher {
-        let batch = Batch { kind, buffer: vec![0; BUFFER_BYTES], chunks: Vec::new(), pieces: Vec::new() };
+        let batch = Batch::empty(kind, MAIN_STREAM, vec![0; BUFFER_BYTES]);
         Batcher { cutter: Cutter::new(key, sizes), batch, filled: 0, start: 0, cut: 0, out, buffers }
     }
 
@@ -134,7 +150,7 @@ impl Batcher {
         let rest = self.start..self.filled;
         buffer[..rest.len()].copy_from_slice(&self.batch.buffer[rest.clone()]);
         self.filled = rest.len();
-        let next = Batch { kind: self.batch.kind, buffer, chunks: Vec::new(), pieces: Vec::new() };
+        let next = Batch::empty(self.batch.kind, MAIN_STREAM, buffer);
         self.start = 0;
         let full = std::mem::replace(&mut self.batch, next);
         // The storing side went away: it has the reason.

@@ -9,23 +9,55 @@ use crate::mysql::dump::{self, DumpPlan};
 use crate::mysql::stream::{DumpSink, TableStream};
 use crate::progress::Progress;
 use crate::rows::ChunkSink;
+use crate::snapshot::{SourceKind, SourceRecord};
 use crossbeam_channel::Sender;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Bytes of a table that travel at once.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Dumps the databases that `plan` names into the channel `out`; rows are cut under `key`.
+/// Reads live databases, all as of one instant.
+pub trait Dumper: std::fmt::Debug + Send + Sync {
+    /// What the catalog keeps of the source: a record for each database, or one called `*`.
+    fn records(&self) -> Vec<SourceRecord>;
+
+    /// Reads everything into `sink`; rows are cut under `key`. Returns the longest time that writers
+    /// of the databases had to wait for it.
+    fn dump(&self, key: [u8; 32], sink: &dyn DumpSink, progress: &Progress) -> Result<Duration>;
+}
+
+impl Dumper for DumpPlan {
+    fn records(&self) -> Vec<SourceRecord> {
+        let origin = self.server.name().into_bytes();
+        let record = |name: &str| SourceRecord {
+            kind: SourceKind::Database,
+            name: name.as_bytes().to_vec(),
+            origin: origin.clone(),
+        };
+        match &self.databases {
+            Some(names) => names.iter().map(|name| record(name)).collect(),
+            None => vec![record("*")],
+        }
+    }
+
+    fn dump(&self, key: [u8; 32], sink: &dyn DumpSink, progress: &Progress) -> Result<Duration> {
+        let plan = DumpPlan { cutter_key: key, ..self.clone() };
+        let report = dump::dump(&plan, sink, progress)?;
+        Ok(Duration::from_micros(report.stall_us))
+    }
+}
+
+/// Reads what `dumper` names into the channel `out`.
 pub fn read(
-    plan: &DumpPlan,
+    dumper: &dyn Dumper,
     key: [u8; 32],
     progress: &Progress,
     out: &Sender<Result<Batch>>,
 ) -> Result<()> {
     let carrier = Carrier::new(out.clone());
-    let plan = DumpPlan { cutter_key: key, ..plan.clone() };
-    let report = dump::dump(&plan, &carrier, progress)?;
-    carrier.say(Piece::Stall(report.stall))
+    let stall = dumper.dump(key, &carrier, progress)?;
+    carrier.say(Piece::Stall(stall))
 }
 
 /// Carries what a dump reads to the storing side.

@@ -41,7 +41,7 @@ pub fn read(
                 stream(&mut Patient { input, progress }, &at(name), "standard input", progress, batcher)?;
             end(at(name), metadata_at(plan.time), size, batcher)
         }
-        Source::Attachments { .. } => Ok(()),
+        Source::Attachments { .. } | Source::Databases(_) => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! keys and clock give equal bytes with any number of threads.
 
 mod batch;
+mod database;
 mod dump;
 mod previous;
 mod reading;
@@ -12,7 +13,7 @@ use crate::attachments::problem::Problem;
 use crate::chunk_store::{ChunkStore, Writing, WritingOptions};
 use crate::clock::Timestamp;
 use crate::container::commit::CommitOptions;
-use crate::entry::{ChunkRef, Entry, EntryKind};
+use crate::entry::{ChunkRef, Content, Entry, EntryKind, EntryPath};
 use crate::error::{Error, Kind, Result};
 use crate::ids::SnapshotId;
 use crate::progress::Progress;
@@ -20,11 +21,14 @@ use crate::snapshot::{
     Catalog, Counts, Ledger, LedgerEntry, ListWriter, ManifestWriter, SnapshotRecord, SourceKind,
     SourceRecord,
 };
-use batch::{Batch, Piece};
+use batch::{BUFFER_BYTES, Batch, Piece};
 use crossbeam_channel::{Sender, bounded};
+pub use database::Dumper;
 use rayon::ThreadPool;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Batches between reading and storing.
 const BATCHES: usize = 3;
@@ -51,6 +55,8 @@ pub enum Source {
         /// Name in the snapshot.
         name: Vec<u8>,
     },
+    /// Live databases of one server, all as of one instant.
+    Databases(Arc<dyn Dumper>),
     /// A folder.
     Attachments {
         /// Name in the snapshot.
@@ -61,6 +67,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// What the catalog keeps of it: a record each, and for live databases one a name.
+    fn records(&self) -> Vec<SourceRecord> {
+        match self {
+            Source::Databases(dumper) => dumper.records(),
+            _ => vec![self.record()],
+        }
+    }
+
     fn record(&self) -> SourceRecord {
         use std::os::unix::ffi::OsStrExt;
         let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
@@ -71,6 +85,7 @@ impl Source {
             }
             Source::StandardInput { name } => (SourceKind::StandardInput, name, Vec::new()),
             Source::Attachments { label, root } => (SourceKind::Attachments, label, bytes(root)),
+            Source::Databases(_) => (SourceKind::Database, &Vec::new(), Vec::new()),
         };
         SourceRecord { kind, name: name.clone(), origin }
     }
@@ -113,8 +128,12 @@ pub struct BackupReport {
     pub record: SnapshotRecord,
     /// What could not be read or changed meanwhile.
     pub problems: Vec<Problem>,
+    /// What of a database is not in the snapshot, one sentence each.
+    pub losses: Vec<String>,
     /// What else a person should know.
     pub notes: Vec<String>,
+    /// Longest time that writers of a database had to wait for the backup; `None`: no live database.
+    pub stall: Option<Duration>,
     /// Length of the container before and after, in bytes.
     pub file_bytes: (u64, u64),
 }
@@ -160,7 +179,7 @@ pub fn backup(
     if plan.read_all {
         writing.prove_held_chunks();
     }
-    let sources: Vec<SourceRecord> = plan.sources.iter().map(Source::record).collect();
+    let sources: Vec<SourceRecord> = plan.sources.iter().flat_map(Source::records).collect();
     let mut storing = Storing::new(&store.container().base().keyring().cutter_key());
     {
         let previous = catalog.parent_for(&sources);
@@ -179,7 +198,9 @@ pub fn backup(
     progress.check()?;
     let committed = writing.finish(&catalog.encode(), &ledger.encode(), settings)?;
     store.install(committed);
-    Ok(BackupReport { record, problems, notes, file_bytes: (before, store.container().file_bytes()) })
+    let (losses, stall) = (std::mem::take(&mut storing.losses), storing.stall);
+    let file_bytes = (before, store.container().file_bytes());
+    Ok(BackupReport { record, problems, losses, notes, stall, file_bytes })
 }
 
 /// Reads on one thread and stores on this one.
@@ -214,22 +235,27 @@ fn run(
 struct Storing {
     manifest: Option<ManifestWriter>,
     /// Entries of the database, which sort behind the attachments.
-    database: Vec<Entry>,
-    content: ListWriter,
+    database: BTreeMap<EntryPath, Entry>,
+    /// The contents that are being read, by stream, with their lengths.
+    contents: BTreeMap<u64, (ListWriter, u64)>,
     counts: Counts,
     problems: Vec<Problem>,
     notes: Vec<String>,
+    losses: Vec<String>,
+    stall: Option<Duration>,
 }
 
 impl Storing {
     fn new(key: &[u8; 32]) -> Storing {
         Storing {
             manifest: Some(ManifestWriter::new(key)),
-            database: Vec::new(),
-            content: ListWriter::default(),
+            database: BTreeMap::new(),
+            contents: BTreeMap::new(),
             counts: Counts::default(),
             problems: Vec::new(),
             notes: Vec::new(),
+            losses: Vec::new(),
+            stall: None,
         }
     }
 
@@ -240,26 +266,36 @@ impl Storing {
         for piece in batch.pieces {
             match piece {
                 Piece::Chunks(count) => {
+                    let (list, bytes) = self.contents.entry(batch.stream).or_default();
                     for chunk in refs.by_ref().take(count) {
-                        self.content.push(chunk, writing)?;
+                        *bytes += u64::from(chunk.length);
+                        list.push(chunk, writing)?;
                     }
                 }
-                Piece::End(entry) => self.end(*entry, writing)?,
-                Piece::GiveUp => self.content = ListWriter::default(),
+                Piece::End(entry) => self.end(batch.stream, *entry, writing)?,
+                Piece::GiveUp => _ = self.contents.remove(&batch.stream),
                 Piece::Whole(entry) => self.entry(*entry, writing)?,
                 Piece::Problem(problem) => self.problems.push(problem),
                 Piece::Note(note) => self.notes.push(note),
+                Piece::Loss(loss) => self.losses.push(loss),
+                Piece::Stall(stall) => self.stall = Some(stall),
             }
         }
-        // If nobody wants the buffer it is freed.
-        let _ = give_back.try_send(batch.buffer);
+        if batch.buffer.len() == BUFFER_BYTES {
+            // If nobody wants it, it is freed.
+            let _ = give_back.try_send(batch.buffer);
+        }
         Ok(())
     }
 
-    fn end(&mut self, mut entry: Entry, writing: &mut Writing) -> Result<()> {
-        let chunks = std::mem::take(&mut self.content).finish(writing)?;
+    fn end(&mut self, stream: u64, mut entry: Entry, writing: &mut Writing) -> Result<()> {
+        let (list, bytes) = self.contents.remove(&stream).unwrap_or_default();
+        let chunks = list.finish(writing)?;
         match &mut entry.kind {
             EntryKind::Dump(content) => content.chunks = chunks,
+            EntryKind::Table(table) => {
+                table.content = Content { size: bytes, holes: Vec::new(), chunks };
+            }
             EntryKind::File(content) => {
                 content.chunks = chunks;
                 self.counts.files_read += 1;
@@ -271,12 +307,11 @@ impl Storing {
 
     fn entry(&mut self, entry: Entry, writing: &mut Writing) -> Result<()> {
         match &entry.kind {
-            EntryKind::Dump(content) => {
-                self.counts.dumps += 1;
-                self.counts.database_bytes += content.size;
-                self.database.push(entry);
-                return Ok(());
-            }
+            EntryKind::Dump(_)
+            | EntryKind::Server(_)
+            | EntryKind::Database(_)
+            | EntryKind::Table(_)
+            | EntryKind::Object(_) => return self.database_entry(entry),
             EntryKind::File(content) => {
                 self.counts.files += 1;
                 self.counts.attachment_bytes += content.size;
@@ -290,6 +325,19 @@ impl Storing {
         }
     }
 
+    /// Keeps an entry of the database side: those are few, and come in the order they are done.
+    fn database_entry(&mut self, entry: Entry) -> Result<()> {
+        if !matches!(entry.kind, EntryKind::Server(_) | EntryKind::Database(_)) {
+            self.counts.dumps += 1;
+        }
+        self.counts.database_bytes += entry.kind.content().map_or(0, |content| content.size);
+        match self.database.insert(entry.path.clone(), entry) {
+            None => Ok(()),
+            Some(twin) => Err(Error::new(Kind::Usage, format!("two sources are called `{}`", twin.path))
+                .hint("give the dump another name: --dump-name NAME")),
+        }
+    }
+
     fn finish(
         &mut self,
         plan: &BackupPlan,
@@ -299,14 +347,14 @@ impl Storing {
     ) -> Result<SnapshotRecord> {
         let mut manifest =
             self.manifest.take().ok_or_else(|| Error::new(Kind::Failed, "manifest: already ended"))?;
-        for entry in self.database.drain(..) {
-            manifest.push(&entry, writing)?;
+        for entry in std::mem::take(&mut self.database).values() {
+            manifest.push(entry, writing)?;
         }
         let (manifest, manifest_bytes) = manifest.finish(writing)?;
         let statistics = writing.statistics();
         self.counts.new_bytes = statistics.new_plain_bytes;
         self.counts.added_bytes = statistics.new_packed_bytes;
-        self.counts.problems = self.problems.len() as u64;
+        self.counts.problems = (self.problems.len() + self.losses.len()) as u64;
         let mut record = SnapshotRecord {
             id: SnapshotId::ZERO,
             generation: store.container().state().root.generation + 1,

@@ -2,6 +2,7 @@
 //! second, so that a file the database names exists or is missing for a reason.
 
 use super::batch::{Batch, Batcher, Piece};
+use super::database;
 use super::dump;
 use super::previous::Previous;
 use super::{BackupPlan, Source};
@@ -38,10 +39,17 @@ pub fn read_all(
 ) -> Result<()> {
     let key = store.container().base().keyring().cutter_key();
     let batcher = |kind, sizes| Batcher::new(kind, &key, sizes, ends.out.clone(), ends.buffers.clone());
+    for source in &plan.sources {
+        if let Source::Databases(dumper) = source {
+            database::read(&**dumper, key, progress, &ends.out)?;
+        }
+    }
     let record = previous.filter(|_| !plan.read_all);
     let mut dumps = batcher(ObjectKind::Database, Sizes::DUMP);
     let mut before = Previous::new(store, record);
-    for source in plan.sources.iter().filter(|s| !matches!(s, Source::Attachments { .. })) {
+    for source in
+        plan.sources.iter().filter(|s| !matches!(s, Source::Attachments { .. } | Source::Databases(_)))
+    {
         dump::read(source, plan, &mut before, progress, &mut dumps)?;
     }
     dumps.finish()?;

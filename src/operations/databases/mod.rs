@@ -4,7 +4,7 @@
 
 mod rows;
 
-pub use rows::{StoredRows, check_rows};
+pub use rows::{RowSum, StoredRows, check_rows};
 
 use crate::chunk_store::ChunkStore;
 use crate::entry::database::{

@@ -87,26 +87,47 @@ impl Iterator for Fetch<'_> {
     }
 }
 
+/// Number and checksum of rows, while they are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RowSum {
+    rows: u64,
+    checksum: u128,
+}
+
+impl RowSum {
+    /// Adds a row by its hash ([`RowReader::row_hash`]).
+    pub fn add(&mut self, hash: u128) {
+        self.rows += 1;
+        self.checksum = self.checksum.wrapping_add(hash);
+    }
+
+    /// Holds the sum against the table's entry.
+    ///
+    /// Errors: [`crate::error::Kind::Damaged`].
+    pub fn check(&self, table: &TableRecord) -> Result<()> {
+        match self.rows == table.rows && self.checksum.to_le_bytes() == table.checksum {
+            true => Ok(()),
+            false => Err(Error::damaged(format!(
+                "table {}: {} rows with checksum {:032x}, expected {} with {:032x}",
+                table.name,
+                self.rows,
+                self.checksum,
+                table.rows,
+                u128::from_le_bytes(table.checksum)
+            ))),
+        }
+    }
+}
+
 /// Reads all rows of a table and holds their number and checksum against its entry.
 ///
 /// Errors: [`crate::error::Kind::Damaged`].
 pub fn check_rows(source: &dyn RowSource, table: &TableRecord, progress: &Progress) -> Result<()> {
     let mut reader = RowReader::new(source.chunks(table)?, table.columns.len());
-    let (mut rows, mut sum) = (0u64, 0u128);
+    let mut sum = RowSum::default();
     while reader.next_row()?.is_some() {
-        rows += 1;
-        sum = sum.wrapping_add(reader.row_hash());
-        if rows.is_multiple_of(4096) {
-            progress.check()?;
-        }
+        sum.add(reader.row_hash());
+        progress.check()?;
     }
-    match rows == table.rows && sum.to_le_bytes() == table.checksum {
-        true => Ok(()),
-        false => Err(Error::damaged(format!(
-            "table {}: {rows} rows with checksum {sum:032x}, expected {} with {:032x}",
-            table.name,
-            table.rows,
-            u128::from_le_bytes(table.checksum)
-        ))),
-    }
+    sum.check(table)
 }

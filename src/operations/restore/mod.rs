@@ -3,14 +3,17 @@
 //! proven and kept, and that what cannot be restored is named while the rest is restored.
 
 mod content;
+mod script;
 mod space;
 
 use crate::attachments::compare::Difference;
 use crate::attachments::problem::Problem;
 use crate::attachments::restore::{Outcome, RestoreOptions, Target};
 use crate::chunk_store::ChunkStore;
+use crate::entry::database::database_path;
 use crate::entry::{Content, Entry, EntryKind, EntryPath};
 use crate::error::{Error, Kind, Result};
+use crate::operations::databases::{self, Databases, StoredRows};
 use crate::operations::select::{Chosen, Selection};
 use crate::progress::Progress;
 use crate::snapshot::{ManifestReader, SnapshotRecord};
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use content::chunk_kind;
+pub use script::Script;
 pub use space::Need;
 
 /// Data bytes of files that are written side by side.
@@ -60,6 +64,10 @@ pub struct RestoreReport {
     pub wrong_contents: Vec<EntryPath>,
     /// Entries that are damaged in the container, with the reason.
     pub damaged: Vec<(EntryPath, String)>,
+    /// The SQL files that live databases became.
+    pub scripts: Vec<Script>,
+    /// What a person should know of those.
+    pub notes: Vec<String>,
     /// What could not be restored for other reasons.
     pub problems: Vec<Problem>,
 }
@@ -80,13 +88,18 @@ fn chosen<'a>(
             Err(error) => return Some(Err(error)),
         };
         match selection.of(&entry.path) {
+            // The server goes with every one of its databases.
+            Chosen::No if matches!(entry.kind, EntryKind::Server(_)) => Some(Ok(entry)),
             Chosen::No => {
                 if wanted.contains(&entry.path) {
                     firsts.insert(entry.path.clone(), entry);
                 }
                 None
             }
-            Chosen::OnTheWay => (entry.kind == EntryKind::Folder).then_some(Ok(entry)),
+            Chosen::OnTheWay => {
+                let is_frame = matches!(entry.kind, EntryKind::Folder | EntryKind::Database(_));
+                is_frame.then_some(Ok(entry))
+            }
             Chosen::Yes => {
                 if let EntryKind::HardLink(first) = &entry.kind
                     && let Some(other) = firsts.get_mut(first)
@@ -169,7 +182,8 @@ pub fn restore(
     progress.expect(need.entries, need.data_bytes);
     let target = Target::open(&plan.target, plan.options)?;
     let run = Run { store, target: &target, progress, report: Mutex::default() };
-    pool.install(|| run.entries(chosen(store, record, &plan.selection, &wanted)?))?;
+    let databases = pool.install(|| run.entries(chosen(store, record, &plan.selection, &wanted)?))?;
+    run.scripts(&databases, &StoredRows::new(store, pool.clone()))?;
     let mut report = run.report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.problems.extend(target.finish(plan.sync)?);
     if plan.compare {
@@ -188,7 +202,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn entries(&self, entries: impl Iterator<Item = Result<Entry>>) -> Result<()> {
+    /// Restores everything but live databases, which it returns.
+    fn entries(&self, entries: impl Iterator<Item = Result<Entry>>) -> Result<Databases> {
+        let mut databases = Databases::default();
         let mut batch = Vec::new();
         let mut bytes = 0;
         for entry in entries {
@@ -197,7 +213,8 @@ impl Run<'_> {
                 Ok(entry) => entry,
                 Err(error) => {
                     self.flush(&mut batch)?;
-                    return self.damaged(&EntryPath(b"(manifest)".to_vec()), error);
+                    self.damaged(&EntryPath(b"(manifest)".to_vec()), error)?;
+                    return Ok(databases);
                 }
             };
             match &entry.kind {
@@ -209,6 +226,7 @@ impl Run<'_> {
                     let outcome = self.target.create_folder(&entry)?;
                     self.count(outcome, 0);
                 }
+                _ if databases::is_of_database(&entry) => databases.add(entry)?,
                 _ => {
                     // A hard link needs its first name, which may still wait.
                     self.flush(&mut batch)?;
@@ -221,7 +239,28 @@ impl Run<'_> {
                 bytes = 0;
             }
         }
-        self.flush(&mut batch)
+        self.flush(&mut batch)?;
+        Ok(databases)
+    }
+
+    /// Writes each live database as an SQL file.
+    fn scripts(&self, databases: &Databases, rows: &StoredRows) -> Result<()> {
+        let server = databases.server.clone().unwrap_or_default();
+        for database in databases.databases.values() {
+            let path = script::script_path(&database_path(&database.record.name));
+            match script::write(rows, self.target, &server, database, &path, self.progress) {
+                Ok(Some(written)) => {
+                    self.count(written.outcome, written.script.bytes);
+                    let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+                    report.notes.extend(written.notes);
+                    report.scripts.push(written.script);
+                }
+                Ok(None) => self.count(Outcome::Failed, 0),
+                Err(error) if error.kind() == Kind::Damaged => self.damaged(&path, error)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn flush(&self, batch: &mut Vec<Entry>) -> Result<()> {
@@ -297,7 +336,7 @@ fn compare_all(
     for entry in entries {
         progress.check()?;
         let Ok(entry) = entry else { break };
-        if known.contains(&entry.path) {
+        if known.contains(&entry.path) || databases::is_of_database(&entry) {
             continue;
         }
         compared += 1;
@@ -315,6 +354,14 @@ fn compare_all(
                     report.wrong_contents.push(entry.path.clone());
                 }
             }
+            Err(problem) => report.problems.push(problem),
+        }
+    }
+    for script in &report.scripts {
+        compared += 1;
+        match target.open_for_reading(&script.path).map(|file| script.matches(file)) {
+            Ok(Ok(true)) => {}
+            Ok(_) => report.wrong_contents.push(script.path.clone()),
             Err(problem) => report.problems.push(problem),
         }
     }

@@ -3,8 +3,14 @@
 
 use crate::attachments::restore::{Outcome, Target};
 use crate::attachments::write::FileWriter;
+use crate::entry::database::{ServerRecord, TableRecord};
 use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
 use crate::error::Result;
+use crate::mysql::script::{ScriptOptions, ScriptWriter};
+use crate::mysql::stream::RowSource;
+use crate::operations::databases::{Database, RowSum};
+use crate::progress::Progress;
+use crate::rows::RowReader;
 use std::io::{Read, Write};
 
 /// Bytes that are written at once.
@@ -27,6 +33,60 @@ pub struct Script {
     pub bytes: u64,
     /// BLAKE3 of its bytes.
     pub hash: [u8; 32],
+}
+
+/// A script that was written, and what a person should know of it.
+pub struct Written {
+    /// What the target says.
+    pub outcome: Outcome,
+    /// The file.
+    pub script: Script,
+    /// Objects of the server's that are not in it.
+    pub notes: Vec<String>,
+}
+
+/// Writes `database` to `path`; `None`: the target names the reason.
+///
+/// Errors: [`crate::error::Kind::Damaged`] if a row is missing or wrong; no file is left then.
+pub fn write(
+    rows: &dyn RowSource,
+    target: &Target,
+    server: &ServerRecord,
+    database: &Database,
+    path: &EntryPath,
+    progress: &Progress,
+) -> Result<Option<Written>> {
+    let Some(file) = ScriptFile::begin(target, path.clone())? else { return Ok(None) };
+    let mut script = ScriptWriter::new(file, server, ScriptOptions::default())?;
+    script.database(&database.record)?;
+    script.before_tables(&database.objects)?;
+    for table in &database.tables {
+        script.table(table)?;
+        write_rows(&mut script, rows, table, progress)?;
+        script.end_table()?;
+        progress.advance(1, 0);
+    }
+    script.after_tables(&database.objects)?;
+    let (outcome, script) = script.finish()?.finish(path.clone())?;
+    Ok(Some(Written { outcome, script, notes: Vec::new() }))
+}
+
+fn write_rows(
+    script: &mut ScriptWriter<ScriptFile>,
+    rows: &dyn RowSource,
+    table: &TableRecord,
+    progress: &Progress,
+) -> Result<()> {
+    let mut sum = RowSum::default();
+    let mut reader = RowReader::new(rows.chunks(table)?, table.columns.len());
+    while let Some(row) = reader.next_row()? {
+        let mut bytes = 0;
+        script.row(row.cells().inspect(|cell| bytes += cell.map_or(0, <[u8]>::len) as u64))?;
+        sum.add(reader.row_hash());
+        progress.advance(0, bytes);
+        progress.check()?;
+    }
+    sum.check(table)
 }
 
 /// The path of the SQL file of the database whose entry stands at `database`.

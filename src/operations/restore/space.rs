@@ -58,6 +58,8 @@ pub fn need(
                 content.data_bytes().unwrap_or(content.size)
             }
             EntryKind::Folder => BLOCK_BYTES,
+            // As SQL text rows are longer than in their groups; how much is known only afterwards.
+            EntryKind::Table(table) => table.content.size.saturating_add(table.content.size / 2),
             _ => 0,
         };
         if entry.kind.content().is_some() {

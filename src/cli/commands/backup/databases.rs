@@ -8,6 +8,7 @@ use crate::mysql::dump::DumpPlan;
 use crate::operations::backup::Source;
 use crate::operations::profile::Profile;
 use clap::Args;
+use std::sync::Arc;
 
 /// The arguments that name live databases.
 #[derive(Debug, Args)]
@@ -54,7 +55,7 @@ impl DatabaseOptions {
                 None => Ok(None),
             };
         }
-        Ok(Some(Source::Databases(Box::new(DumpPlan {
+        Ok(Some(Source::Databases(Arc::new(DumpPlan {
             server: self.server.options(context)?,
             databases: (!self.all_databases).then(|| self.database.clone()),
             include: self.table.clone(),

@@ -4,7 +4,7 @@
 use crate::cli::args::SecretOptions;
 use crate::cli::output::Output;
 use crate::error::{Error, Kind, Result};
-use crate::operations::backup::Source;
+use crate::operations::backup::{Dumper, Source};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -55,10 +55,6 @@ impl SourceOptions {
         }
         for argument in &self.attachments {
             sources.push(folder(argument)?);
-        }
-        if sources.is_empty() {
-            return Err(Error::new(Kind::Usage, "nothing to back up")
-                .hint("name a source: --dump FILE, --dump-command CMD or --attachments DIR"));
         }
         Ok(sources)
     }
@@ -157,6 +153,12 @@ fn literal(path: &Path) -> String {
     pattern
 }
 
+fn databases(dumper: &dyn Dumper) -> String {
+    let names: Vec<String> =
+        dumper.records().iter().map(|record| String::from_utf8_lossy(&record.name).into_owned()).collect();
+    format!("live databases: {}", names.join(", "))
+}
+
 /// What a dry run can tell of sources: their names; fails if one is not there.
 pub fn check(sources: &[Source]) -> Result<Vec<String>> {
     let there = |path: &PathBuf| {
@@ -173,6 +175,8 @@ pub fn check(sources: &[Source]) -> Result<Vec<String>> {
                 Source::DumpFile { name, .. }
                 | Source::DumpCommand { name, .. }
                 | Source::StandardInput { name } => ("database", name),
+                // What the server would say is for `coffer doctor`.
+                Source::Databases(dumper) => return Ok(databases(&**dumper)),
             };
             let shown = OsString::from_vec(name.clone()).display().to_string();
             if !labels.insert((side, name)) {
@@ -182,7 +186,7 @@ pub fn check(sources: &[Source]) -> Result<Vec<String>> {
                 Source::DumpFile { path, .. } => there(path)?,
                 Source::Attachments { root, .. } => there(root)?,
                 Source::DumpCommand { command, .. } => format!("the output of `{command}`"),
-                Source::StandardInput { .. } => "standard input".into(),
+                Source::StandardInput { .. } | Source::Databases(_) => "standard input".into(),
             };
             Ok(format!("{origin} as {side}/{shown}"))
         })
