@@ -10,7 +10,7 @@
 //! | 4 | `snapshot`, `attachments`, `mysql` |
 //! | 3 | `chunk_store` |
 //! | 2 | `container`, `rows` |
-//! | 1 | `chunking`, `compress`, `crypto`, `storage` |
+//! | 1 | `chunking`, `compress`, `crypto`, `retention`, `storage` |
 //! | 0 | `error`, `ids`, `entry`, `codec`, `limits`, `progress`, `clock` |
 
 pub mod clock;
@@ -24,6 +24,7 @@ pub mod progress;
 pub mod chunking;
 pub mod compress;
 pub mod crypto;
+pub mod retention;
 pub mod storage;
 
 pub mod container;
