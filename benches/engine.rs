@@ -65,6 +65,7 @@ fn main() {
         segment_bytes: None,
         parity: Parity::Normal,
         max_bytes: None,
+        retention: None,
         slot,
         time: SystemClock.now(),
     };

@@ -56,6 +56,7 @@ fn make(path: &Path, count: u64) {
         segment_bytes: None,
         parity: Parity::Normal,
         max_bytes: None,
+        retention: None,
         slot,
         time: SystemClock.now(),
     };

@@ -24,6 +24,7 @@ use crate::entry::ChunkRef;
 use crate::error::{Error, Result};
 use crate::ids::ChunkId;
 use crate::limits::MAX_CHUNK_BYTES;
+use crate::retention::Policy;
 use filter::Filter;
 use index::Index;
 use run::RunRef;
@@ -48,6 +49,8 @@ pub struct Contents {
 pub struct Settings {
     /// Longest the file may become in bytes; `None`: as long as the disk allows.
     pub max_bytes: Option<u64>,
+    /// What to keep when somebody prunes, or when a backup must make room; `None`: everything.
+    pub retention: Option<Policy>,
 }
 
 /// An open container as a store of chunks.

@@ -4,6 +4,7 @@ use crate::chunk_store::ChunkStore;
 use crate::entry::{Content, Entry, EntryPath};
 use crate::error::Result;
 use crate::ids::{ChunkId, SnapshotId};
+use crate::retention::Policy;
 use crate::snapshot::{Catalog, ChunkRefs, ManifestReader, SnapshotRecord};
 use std::collections::HashMap;
 
@@ -126,6 +127,8 @@ pub struct Statistics {
     pub free_bytes: u64,
     /// The limit, if there is one.
     pub max_bytes: Option<u64>,
+    /// What is kept when somebody prunes, if that was said.
+    pub retention: Option<Policy>,
     /// Per snapshot, oldest first: id and stored bytes that it alone holds.
     pub alone: Vec<(SnapshotId, u64)>,
 }
@@ -165,6 +168,7 @@ pub fn statistics(store: &ChunkStore) -> Result<Statistics> {
     out.free_bytes = state.table.iter().filter(|r| !r.live).count() as u64 * size;
     out.file_bytes = store.container().file_bytes();
     out.max_bytes = store.contents().settings.max_bytes;
+    out.retention = store.contents().settings.retention.clone();
     Ok(out)
 }
 

@@ -76,11 +76,23 @@ pub(super) fn commit(
     time: Timestamp,
     pool: Arc<ThreadPool>,
 ) -> Result<()> {
+    let catalog = Catalog::read(&session.store)?;
+    commit_catalog(session, &catalog, settings, time, pool)
+}
+
+/// A commit of `catalog` and `settings` that writes no chunk.
+pub(super) fn commit_catalog(
+    session: &mut Session,
+    catalog: &Catalog,
+    settings: Settings,
+    time: Timestamp,
+    pool: Arc<ThreadPool>,
+) -> Result<()> {
     let store = &mut session.store;
-    let (catalog, ledger) = (Catalog::read(store)?.encode(), Ledger::read(store)?.encode());
+    let ledger = Ledger::read(store)?.encode();
     let commit = CommitOptions { max_bytes: settings.max_bytes, time, read_back: false };
     let writing = store.begin(pool, WritingOptions { commit, level: 3 })?;
-    let committed = writing.finish(&catalog, &ledger, settings)?;
+    let committed = writing.finish(&catalog.encode(), &ledger, settings)?;
     store.install(committed);
     Ok(())
 }

@@ -6,6 +6,7 @@ pub mod databases;
 pub mod dump_format;
 pub mod inspect;
 pub mod keys;
+pub mod pins;
 pub mod practice;
 pub mod profile;
 pub mod repair;

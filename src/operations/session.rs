@@ -14,6 +14,7 @@ use crate::crypto::{Credential, Entropy, KeyTable, Keyring, NewSlot, Secrets};
 use crate::error::{Error, Kind, Result};
 use crate::ids::{ContainerId, FamilyId};
 use crate::limits::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES};
+use crate::retention::Policy;
 use crate::storage::{FileStorage, Storage, sync_folder_of};
 use rayon::ThreadPool;
 use std::path::{Path, PathBuf};
@@ -104,6 +105,8 @@ pub struct Init {
     pub parity: Parity,
     /// Longest the file may become in bytes.
     pub max_bytes: Option<u64>,
+    /// What to keep when somebody prunes.
+    pub retention: Option<Policy>,
     /// The first key slot.
     pub slot: NewSlot,
     /// Time of the first commit.
@@ -171,7 +174,11 @@ pub fn init_storage(
     let secrets = Secrets::generate(entropy)?;
     let table = KeyTable::create(&secrets, prologue.container, &plan.slot, entropy)?;
     let keyring = Keyring::derive(&secrets, prologue.container, prologue.family);
-    let contents = Contents { settings: Settings { max_bytes: plan.max_bytes }, ..Contents::default() };
+    if let Some(policy) = &plan.retention {
+        policy.check()?;
+    }
+    let settings = Settings { max_bytes: plan.max_bytes, retention: plan.retention.clone() };
+    let contents = Contents { settings, ..Contents::default() };
     let creation = Creation {
         keys: KeyFrame { sequence: table.sequence(), table: table.encode() },
         prologue,

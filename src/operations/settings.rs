@@ -23,14 +23,26 @@ pub fn check_max_bytes(session: &Session, max_bytes: Option<u64>) -> Result<()> 
     }
 }
 
-/// Sets the longest that the file may become in bytes; `None`: as long as the disk allows.
-pub fn set_max_bytes(
+/// Changes settings: `change` gets them as they are. Nothing is written if it changes nothing.
+///
+/// [`Kind::Usage`] if the new ones make no sense.
+pub fn change(
     session: &mut Session,
-    max_bytes: Option<u64>,
     time: Timestamp,
     pool: Arc<ThreadPool>,
+    change: impl FnOnce(&mut Settings),
 ) -> Result<()> {
-    check_max_bytes(session, max_bytes)?;
-    let settings = Settings { max_bytes };
-    commit(session, settings, time, pool)
+    let before = session.store.contents().settings.clone();
+    let mut settings = before.clone();
+    change(&mut settings);
+    if settings.max_bytes != before.max_bytes {
+        check_max_bytes(session, settings.max_bytes)?;
+    }
+    if let Some(policy) = settings.retention.as_ref().filter(|_| settings.retention != before.retention) {
+        policy.check()?;
+    }
+    match settings == before {
+        true => Ok(()),
+        false => commit(session, settings, time, pool),
+    }
 }

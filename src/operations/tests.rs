@@ -33,6 +33,7 @@ fn new_session(disk: &SimulatedDisk) -> Session {
         segment_bytes: Some(1 << 20),
         parity: Parity::Normal,
         max_bytes: None,
+        retention: None,
         slot,
         time,
     };

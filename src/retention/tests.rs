@@ -172,10 +172,10 @@ proptest! {
         let mut policy = policy;
         policy.rules.retain(|rule| rule.every != Period::Commit);
         policy.set(Rule { every: Period::Month, count: 2 });
-        let too_late = |rising: &[i64], place: usize, random: u64| match rising.get(place + 1) {
-            Some(next) if random % 4 > 0 => Some(next + 1 + (random >> 8) as i64 % (200 * DAY)),
-            _ if random % 4 == 0 => Some(i64::MAX - (random >> 8) as i64 % DAY),
-            _ => Some(now + 1 + (random >> 8) as i64 % (200 * DAY)),
+        let too_late = |rising: &[i64], place: usize, random: u64| match (random % 4, rising.get(place + 1)) {
+            (0, _) => Some(i64::MAX - (random >> 8) as i64 % DAY),
+            (_, Some(next)) => Some(next + 1 + (random >> 8) as i64 % (200 * DAY)),
+            (_, None) => Some(now + 1 + (random >> 8) as i64 % (200 * DAY)),
         };
         holds_its_own(&times, &mixed(too_late, &times, &places), &policy, now);
     }

@@ -1,12 +1,13 @@
-//! The catalog: one record a snapshot, oldest first (`format-spec/manifest.md`, Catalog).
+//! The catalog: one record a snapshot, oldest first, and the pins (`format-spec/manifest.md`, Catalog).
 
 use crate::chunk_store::ChunkStore;
 use crate::clock::Timestamp;
 use crate::codec::{self, Decode, Encode};
 use crate::crypto::{Keyring, ObjectKind};
 use crate::entry::ChunkList;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::ids::SnapshotId;
+use std::collections::HashSet;
 
 /// Longest catalog that is read: 64 MiB, some hundred thousand snapshots.
 const MAX_CATALOG_BYTES: usize = codec::LIMIT_BYTES;
@@ -117,11 +118,24 @@ impl SnapshotRecord {
     }
 }
 
+/// What keeps a snapshot from being removed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Pin {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// When it was pinned.
+    pub time: Timestamp,
+    /// Why, in words for people; may be empty.
+    pub reason: String,
+}
+
 /// All snapshots, in commit order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Catalog {
     /// The records.
     pub snapshots: Vec<SnapshotRecord>,
+    /// The pins, at most one a snapshot, in the order in which they were set.
+    pub pins: Vec<Pin>,
 }
 
 impl Catalog {
@@ -136,7 +150,30 @@ impl Catalog {
 
     /// The bytes to store; none for an empty catalog.
     pub fn encode(&self) -> Vec<u8> {
-        if self.snapshots.is_empty() { Vec::new() } else { codec::encode(self) }
+        if self.snapshots.is_empty() && self.pins.is_empty() { Vec::new() } else { codec::encode(self) }
+    }
+
+    /// The pin of a snapshot.
+    pub fn pin(&self, snapshot: &SnapshotId) -> Option<&Pin> {
+        self.pins.iter().find(|pin| pin.snapshot == *snapshot)
+    }
+
+    /// Takes snapshots out; their order stays.
+    ///
+    /// [`Kind::Usage`] if one is pinned, [`Kind::NotFound`] if one is not there; then none is taken out.
+    pub fn remove(&mut self, victims: &[SnapshotId]) -> Result<()> {
+        for id in victims {
+            if self.pin(id).is_some() {
+                return Err(Error::new(Kind::Usage, format!("snapshot {id}: is pinned"))
+                    .hint("coffer unpin lets go of it"));
+            }
+            if !self.snapshots.iter().any(|s| s.id == *id) {
+                return Err(Error::new(Kind::NotFound, format!("no snapshot {id}")));
+            }
+        }
+        let victims: HashSet<&SnapshotId> = victims.iter().collect();
+        self.snapshots.retain(|s| !victims.contains(&s.id));
+        Ok(())
     }
 
     /// The newest snapshot that has exactly these sources by kind and name, else the newest of all:

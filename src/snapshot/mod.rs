@@ -7,7 +7,7 @@ mod chunk_list;
 mod ledger;
 mod manifest;
 
-pub use catalog::{Catalog, Counts, SnapshotRecord, SourceKind, SourceRecord};
+pub use catalog::{Catalog, Counts, Pin, SnapshotRecord, SourceKind, SourceRecord};
 pub use chunk_list::{ChunkRefs, ListWriter};
 pub use ledger::{Ledger, LedgerEntry, Level};
 pub use manifest::{ManifestReader, ManifestWriter};

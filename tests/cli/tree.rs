@@ -30,6 +30,8 @@ const RUNS: &[(&str, &str)] = &[
     ("restore", "c latest --to out"),
     ("verify", "c"),
     ("repair", "c"),
+    ("pin", "c latest --reason audit"),
+    ("unpin", "c latest"),
     ("dump-format", "c"),
     ("key list", "c"),
     ("key add", "c --new-recovery-code"),
@@ -118,8 +120,9 @@ fn a_dry_run_writes_nothing() {
         "key add c --new-key-file k2",
         "key change c 2 --new-key-file k2",
         "key remove c 2",
-        "set c --max-size 100M",
+        "set c --max-size 100M --keep practice",
         "repair c",
+        "pin c latest",
     ] {
         done(place.path(), &format!("{line} --key-file k --dry-run"));
         assert_eq!(list(), before, "coffer {line} --dry-run");

@@ -268,7 +268,14 @@ class Container:
             self.runs = f.list(lambda: (f.u64(), f.stream(), f.stream()))
             self.catalog, self.ledger = f.stream(), f.stream()
             self.limit = f.u64() if f.u8() else None
+            self.policy = self.retention(f) if f.u8() else None
             f.end()
+
+    def retention(self, f):
+        rules = f.list(lambda: (f.u32(), f.u32()))
+        within = f.u64() if f.u8() else None
+        return dict(rules=rules, within=within, verified=f.u32(), min_age=f.u64(), series=f.u32(),
+                    business_days=f.u8(), fiscal_year_end=f.u8(), time_zone=f.bytes())
 
     # Chunks
 
@@ -332,6 +339,7 @@ class Container:
             return s
 
         found = f.list(snapshot)
+        self.pins = f.list(lambda: (f.take(16), f.time(), f.bytes()))
         f.end()
         return found
 

@@ -221,7 +221,7 @@ fn backup(store: &mut ChunkStore, number: u32) -> Result<()> {
     snapshot.seal_id(keyring);
     catalog.snapshots.push(snapshot);
     ledger.add(LedgerEntry { time: time(day), level: Level::Full, generation: 1, segments: 3, damaged: 0 });
-    let settings = Settings { max_bytes: Some(64 << 20) };
+    let settings = Settings { max_bytes: Some(64 << 20), retention: None };
     let committed = writing.finish(&catalog.encode(), &ledger.encode(), settings)?;
     store.install(committed);
     Ok(())

@@ -103,6 +103,7 @@ impl<'a> Show<'a> {
             segment_bytes: Some(1 << 20),
             parity: session::Parity::Normal,
             max_bytes: None,
+            retention: None,
             slot,
             time,
         };

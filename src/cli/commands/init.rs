@@ -2,6 +2,7 @@
 //! asked for by name, and that a new key file never takes the place of another.
 
 use super::new_secret::NewSecret;
+use super::policy::{self, PolicyOptions, Wish};
 use crate::cli::args::{places, usage};
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
@@ -52,6 +53,8 @@ pub struct Init {
     /// Time of making, instead of now: 2026-01-31T18:30:00+01:00
     #[arg(long, value_name = "TIME", value_parser = usage(parse_time))]
     at: Option<Timestamp>,
+    #[command(flatten)]
+    policy: PolicyOptions,
 }
 
 /// A [`session::Parity`] as an argument.
@@ -83,6 +86,10 @@ impl Init {
             return Err(Error::new(Kind::Usage, format!("{}: exists already", path.display()))
                 .hint("choose another name; coffer never overwrites a container"));
         }
+        let retention = match self.policy.wish(None)? {
+            Wish::Policy(policy) => Some(policy),
+            Wish::Unsaid | Wish::NoPolicy => None,
+        };
         if context.globals.dry_run {
             let summary = format!("{} would be made", path.display());
             return Ok(Outcome::done().with("container", path.display().to_string()).summary(summary));
@@ -103,6 +110,7 @@ impl Init {
             segment_bytes: self.segment_size,
             parity: self.parity.parity(),
             max_bytes: self.max_size,
+            retention,
             slot,
             time,
         };
@@ -166,6 +174,7 @@ fn outcome(path: &Path, session: &Session) -> Outcome {
         .with("encrypted", session.is_encrypted)
         .with("segment_bytes", container.base().geometry.segment_bytes)
         .with("max_bytes", session.store.contents().settings.max_bytes)
+        .with("retention", session.store.contents().settings.retention.as_ref().map(policy::value))
         .with("file_bytes", bytes)
         .summary(format!("{} made, {encrypted}, {}", path.display(), format_size(bytes)))
 }

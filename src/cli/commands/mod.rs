@@ -12,6 +12,8 @@ mod init;
 mod key;
 mod ls;
 mod new_secret;
+mod pin;
+mod policy;
 mod repair;
 mod restore;
 mod set;
@@ -45,6 +47,10 @@ pub enum Command {
     Stats(stats::Stats),
     /// Write a snapshot, or part of it, into a folder
     Restore(restore::Restore),
+    /// Keep snapshots until they are let go
+    Pin(pin::Pin),
+    /// Let go of pinned snapshots
+    Unpin(pin::Unpin),
     /// Write anew what parity or a second copy makes good for
     Repair(repair::Repair),
     /// Prove that the container is as it was written
@@ -74,6 +80,8 @@ impl Command {
             Command::Diff(_) => "diff",
             Command::Stats(_) => "stats",
             Command::Restore(_) => "restore",
+            Command::Pin(_) => "pin",
+            Command::Unpin(_) => "unpin",
             Command::Repair(_) => "repair",
             Command::Verify(_) => "verify",
             Command::DumpFormat(_) => "dump-format",
@@ -96,6 +104,8 @@ impl Command {
             Command::Diff(command) => command.run(context),
             Command::Stats(command) => command.run(context),
             Command::Restore(command) => command.run(context),
+            Command::Pin(command) => command.run(context),
+            Command::Unpin(command) => command.run(context),
             Command::Repair(command) => command.run(context),
             Command::Verify(command) => command.run(context),
             Command::DumpFormat(command) => command.run(context),

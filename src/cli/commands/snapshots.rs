@@ -5,6 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::events::Outcome;
 use crate::cli::values::{format_count, format_size, format_time, rfc3339};
 use crate::container::Access;
+use crate::entry::write_escaped;
 use crate::error::Result;
 use crate::ids::SnapshotId;
 use crate::snapshot::{Catalog, SnapshotRecord};
@@ -41,7 +42,16 @@ impl Snapshots {
         let mut count = 0;
         for record in catalog.snapshots.iter().filter(wanted) {
             count += 1;
-            context.output.item(line(record), item(record));
+            let (mut line, mut item) = (line(record), item(record));
+            let pin = catalog.pin(&record.id);
+            if let Some(pin) = pin {
+                line += if pin.reason.is_empty() { "  pinned" } else { "  pinned: " };
+                // Writing into memory fails for nothing.
+                let _ = write_escaped(pin.reason.as_bytes(), &mut line);
+            }
+            item["pinned"] = json!(pin.is_some());
+            item["pin_reason"] = json!(pin.map(|pin| &pin.reason));
+            context.output.item(line, item);
         }
         if count == 0 && !context.globals.json {
             context.output.note("no snapshots");

@@ -1,5 +1,6 @@
 //! `coffer stats`: what the container holds and what it saves.
 
+use super::policy;
 use super::snapshots::short;
 use crate::chunk_store::ChunkStore;
 use crate::cli::args::places;
@@ -67,6 +68,7 @@ fn outcome(numbers: &Statistics, last: Vec<LedgerEntry>) -> Outcome {
     let summary = format!(
         "{} of {} stand for {} of restored data\n\
          {} different in {}, {} stored: one byte for {}\n\
+         {}\n\
          file {}, of which {} free; {limit}\n\
          {}",
         format_count(numbers.snapshots, "snapshot"),
@@ -76,6 +78,7 @@ fn outcome(numbers: &Statistics, last: Vec<LedgerEntry>) -> Outcome {
         format_count(numbers.chunks, "chunk"),
         format_size(numbers.stored_bytes),
         factor(numbers.restored_bytes, numbers.stored_bytes),
+        policy::words(numbers.retention.as_ref()),
         format_size(numbers.file_bytes),
         format_size(numbers.free_bytes),
         verified(&last),
@@ -93,6 +96,7 @@ fn outcome(numbers: &Statistics, last: Vec<LedgerEntry>) -> Outcome {
         .with("file_bytes", numbers.file_bytes)
         .with("free_bytes", numbers.free_bytes)
         .with("max_bytes", numbers.max_bytes)
+        .with("retention", numbers.retention.as_ref().map(policy::value))
         .with("verifications", verifications)
         .summary(summary)
 }

@@ -2,11 +2,13 @@
 //! in, values out, and back. Whatever cannot be understood is a [`crate::error::Kind::Usage`]
 //! error that quotes it and shows what would be.
 
+mod calendar;
 mod path;
 mod selector;
 mod size;
 mod time;
 
+pub use calendar::{parse_days, parse_month};
 pub use path::unescape;
 pub use selector::Selector;
 pub use size::{format_count, format_rate, format_size, parse_size};

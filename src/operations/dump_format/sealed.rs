@@ -14,6 +14,7 @@ use crate::container::segment::{self, DIRECTORY_ENTRY_BYTES, DirectoryEntry};
 use crate::container::superblock::RootPointer;
 use crate::crypto::{Keyring, ObjectKind, Place};
 use crate::error::{Error, Result};
+use crate::retention::Policy;
 use crate::storage::Storage;
 
 struct View<'a> {
@@ -186,7 +187,12 @@ fn contents(root: &CommitRoot, most: usize) -> Section {
     section.add(catalog, ledger - catalog, "catalog", stream(&contents.catalog));
     section.add(ledger, settings - ledger, "ledger", stream(&contents.ledger));
     let limit = contents.settings.max_bytes.map_or("none".into(), |bytes| format!("{bytes} bytes"));
-    section.add(settings, codec::encode(&contents.settings).len(), "limit of the file's length", limit);
+    let length = codec::encode(&contents.settings.max_bytes).len();
+    section.add(settings, length, "limit of the file's length", limit);
+    let policy = contents.settings.retention.as_ref();
+    let words = |policy: &Policy| format!("{} rules", policy.rules.len());
+    let size = codec::encode(&contents.settings.retention).len();
+    section.add(settings + length, size, "retention policy", policy.map_or("none".into(), words));
     section
 }
 

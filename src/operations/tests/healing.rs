@@ -35,6 +35,7 @@ fn made(disk: &SimulatedDisk, parity: Parity) -> Session {
         segment_bytes: Some(1 << 20),
         parity,
         max_bytes: None,
+        retention: None,
         slot,
         time: Timestamp::default(),
     };
