@@ -32,6 +32,7 @@ const RUNS: &[(&str, &str)] = &[
     ("repair", "c"),
     ("pin", "c latest --reason audit"),
     ("unpin", "c latest"),
+    ("prune", "c --keep practice"),
     ("dump-format", "c"),
     ("key list", "c"),
     ("key add", "c --new-recovery-code"),
@@ -123,6 +124,7 @@ fn a_dry_run_writes_nothing() {
         "set c --max-size 100M --keep practice",
         "repair c",
         "pin c latest",
+        "prune c --keep-last 1",
     ] {
         done(place.path(), &format!("{line} --key-file k --dry-run"));
         assert_eq!(list(), before, "coffer {line} --dry-run");

@@ -14,6 +14,7 @@ mod ls;
 mod new_secret;
 mod pin;
 mod policy;
+mod prune;
 mod repair;
 mod restore;
 mod set;
@@ -47,6 +48,8 @@ pub enum Command {
     Stats(stats::Stats),
     /// Write a snapshot, or part of it, into a folder
     Restore(restore::Restore),
+    /// Remove snapshots by policy, or those named, and give their space back
+    Prune(prune::Prune),
     /// Keep snapshots until they are let go
     Pin(pin::Pin),
     /// Let go of pinned snapshots
@@ -80,6 +83,7 @@ impl Command {
             Command::Diff(_) => "diff",
             Command::Stats(_) => "stats",
             Command::Restore(_) => "restore",
+            Command::Prune(_) => "prune",
             Command::Pin(_) => "pin",
             Command::Unpin(_) => "unpin",
             Command::Repair(_) => "repair",
@@ -104,6 +108,7 @@ impl Command {
             Command::Diff(command) => command.run(context),
             Command::Stats(command) => command.run(context),
             Command::Restore(command) => command.run(context),
+            Command::Prune(command) => command.run(context),
             Command::Pin(command) => command.run(context),
             Command::Unpin(command) => command.run(context),
             Command::Repair(command) => command.run(context),
