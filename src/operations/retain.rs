@@ -79,6 +79,13 @@ pub fn decide(
     Ok(Decision { judged: snapshots.iter().zip(verdicts).map(judged).collect() })
 }
 
+/// What the container's own policy decides about all its snapshots; `None` if it has none.
+pub fn decide_stored(store: &ChunkStore, now: Timestamp) -> Result<Option<Decision>> {
+    let Some(policy) = &store.contents().settings.retention else { return Ok(None) };
+    let (catalog, ledger) = (Catalog::read(store)?, Ledger::read(store)?);
+    decide(&catalog, &ledger, policy, &Selection::default(), now).map(Some)
+}
+
 /// Where a source stands in its snapshot.
 fn source_path(kind: SourceKind, name: &[u8]) -> Vec<u8> {
     let side: &[u8] = if kind == SourceKind::Attachments { b"attachments/" } else { b"database/" };

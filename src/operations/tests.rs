@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 mod databases;
 mod healing;
+mod retaining;
 
 fn new_session(disk: &SimulatedDisk) -> Session {
     let time = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
