@@ -121,7 +121,7 @@ impl Wall {
             Period::Quarter => format!("{:04}-Q{}", at.year, at.month / 3 + 1),
             Period::HalfYear => format!("{:04}-H{}", at.year, at.month / 6 + 1),
             Period::Year => format!("{:04}", at.year),
-            Period::FiscalYear => format!("fiscal year {}", self.period(every, at)),
+            Period::FiscalYear => self.period(every, at).to_string(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! **What is guaranteed.** The order of commits is a fact; the time that a snapshot claims is not: a
 //! clock may have been wrong, or somebody lied. While all times agree with the order, each rule means
 //! what it says. Where they disagree, nobody can tell whose time is false, so the snapshots are judged
-//! by several *readings* ([`readings`](self::readings)): all times as claimed, only those that agree
+//! by several *readings*: all times as claimed, only those that agree
 //! with every earlier one, only those that agree with every later one, and the most that agree among
 //! each other; all but the first without times in the future. A snapshot is dropped only if **every**
 //! reading drops it. So
