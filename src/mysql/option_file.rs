@@ -8,7 +8,7 @@ use super::sources::Layer;
 use crate::error::{Error, Kind, Result};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -185,6 +185,10 @@ fn text_of(path: &Path) -> Result<(Zeroizing<String>, u32)> {
     let failed = |cause| Error::io(Kind::Usage, format!("option file {}", path.display()), cause);
     let file = File::open(path).map_err(failed)?;
     let data = file.metadata().map_err(failed)?;
+    if data.file_type().is_char_device() {
+        // /dev/null, to say: no option file at all.
+        return Ok((Zeroizing::new(String::new()), 0));
+    }
     if !data.is_file() || data.size() > MAX_BYTES {
         return Err(wrong(path, "is no file, or far too long for one"));
     }
@@ -286,5 +290,6 @@ mod tests {
         assert!(said("[client]\n", 0o602).contains("anybody"));
         assert_eq!(read(&folder.path().join("none")).expect_err("none").kind(), Kind::Usage);
         assert!(read(folder.path()).is_err(), "a folder");
+        assert!(read(Path::new("/dev/null")).is_ok_and(|found| found.layer.user.is_none()));
     }
 }

@@ -135,7 +135,7 @@ mod tests {
         let asked = Layer { port: Some(3307), port_is_the_way: true, ..Layer::default() };
         let written = Layer { port: Some(3306), ..Layer::default() };
         assert_eq!(resolve(&[], usual).socket, usual());
-        assert_eq!(resolve(&[written.clone()], usual).socket, usual());
+        assert_eq!(resolve(std::slice::from_ref(&written), usual).socket, usual());
         let found = resolve(&[asked, written], usual);
         assert_eq!((found.socket, found.port), (None, Some(3307)));
     }

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod client_state;
 pub mod databases;
+pub mod doctor;
 pub mod dump_format;
 pub mod inspect;
 pub mod keys;

@@ -8,4 +8,6 @@ mod faithful;
 mod held;
 mod killed;
 mod program;
+#[path = "../mysql/server.rs"]
+mod server;
 mod tree;

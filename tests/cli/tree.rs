@@ -2,6 +2,7 @@
 //! exit code is that of the process.
 
 use crate::program::{COFFER, Place, bash, coffer, command, done, result};
+use crate::server::Server;
 use clap::CommandFactory;
 use coffer::cli::args::Arguments;
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ const RUNS: &[(&str, &str)] = &[
     ("pin", "c latest --reason audit"),
     ("unpin", "c latest"),
     ("prune", "c --keep practice"),
+    ("doctor", "--mysql-socket SOCKET --mysql-user root"),
     ("dump-format", "c"),
     ("key list", "c"),
     ("key add", "c --new-recovery-code"),
@@ -63,7 +65,10 @@ fn prepared() -> Place {
 #[test]
 fn every_command_ends_with_one_result() {
     let place = prepared();
+    let server = Server::start(&[]);
+    let socket = server.socket().display().to_string();
     for (name, arguments) in RUNS {
+        let arguments = arguments.replace("SOCKET", &socket);
         let key = if ["init", "demo", "completions", "man"].contains(name) { "" } else { "--key-file k" };
         // Before or behind the command: the place of a global makes no difference.
         for line in

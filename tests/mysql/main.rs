@@ -2,6 +2,7 @@
 //! fails where none is installed.
 
 mod connecting;
+mod doctor;
 mod harness;
 mod privileges;
 mod proxy;

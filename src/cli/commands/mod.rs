@@ -5,6 +5,7 @@ mod backup;
 mod completions;
 mod demo;
 mod diff;
+mod doctor;
 mod dump_format;
 mod entries;
 mod find;
@@ -58,6 +59,8 @@ pub enum Command {
     Repair(repair::Repair),
     /// Prove that the container is as it was written
     Verify(verify::Verify),
+    /// Tell what stands between a database server and a good backup
+    Doctor(doctor::Doctor),
     /// Show the file by the names of its specification
     DumpFormat(dump_format::DumpFormat),
     /// List and change what opens the container
@@ -88,6 +91,7 @@ impl Command {
             Command::Unpin(_) => "unpin",
             Command::Repair(_) => "repair",
             Command::Verify(_) => "verify",
+            Command::Doctor(_) => "doctor",
             Command::DumpFormat(_) => "dump-format",
             Command::Key(key) => key.name(),
             Command::Demo(_) => "demo",
@@ -113,6 +117,7 @@ impl Command {
             Command::Unpin(command) => command.run(context),
             Command::Repair(command) => command.run(context),
             Command::Verify(command) => command.run(context),
+            Command::Doctor(command) => command.run(context),
             Command::DumpFormat(command) => command.run(context),
             Command::Key(command) => command.run(context),
             Command::Demo(command) => command.run(context),

@@ -125,7 +125,8 @@ fn for_dump(facts: &ServerFacts, needs: DumpNeeds) -> Vec<Right> {
         required("EVENT", "to see events; without it there seem to be none", At::Database),
     ];
     rights.push(routines(facts));
-    let log_proves = facts.vendor == Vendor::MariaDb && facts.is_on("log_bin") && !needs.has_plain_tables;
+    // A filter leaves databases out of the log, and without BINLOG MONITOR it may not be seen.
+    let log_proves = facts.vendor == Vendor::MariaDb && facts.log_is_unfiltered() && !needs.has_plain_tables;
     rights.push(match log_proves {
         false => required("RELOAD", "for the short lock that makes all tables of one instant", At::Server),
         true => useful("RELOAD", "to keep definitions from changing during the dump", At::Server),
