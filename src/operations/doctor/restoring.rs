@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::mysql::connection::Connection;
 use crate::mysql::facts::{ServerFacts, Vendor};
 use crate::mysql::identifier::{literal, qualified, quote};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long all questions about rows may take.
@@ -40,47 +41,54 @@ pub fn judge(
     };
     let began = Instant::now();
     for database in databases {
-        // What is shorter than a packet as a whole has no row that is longer.
-        let tables = database.tables.iter().filter(|(_, _, bytes)| *bytes > restoring.max_allowed_packet / 2);
-        for (table, engine, _) in tables {
+        let long = long_columns(connection, &database.name)?;
+        for (table, engine, bytes) in &database.tables {
+            let Some(columns) = long.get(table) else { continue };
+            // What is shorter than a packet as a whole has no longer row; InnoDB's sizes may be old.
+            if engine != "innodb" && *bytes <= restoring.max_allowed_packet / 2 {
+                continue;
+            }
             let place = format!("{}.{table}", database.name);
-            match began.elapsed() < PATIENCE {
-                true => match longest(connection, facts, &database.name, table, engine)? {
-                    Some(bytes) if restoring.longest_row.as_ref().is_none_or(|(most, _)| bytes > *most) => {
-                        restoring.longest_row = Some((bytes, place));
-                    }
-                    Some(_) => {}
-                    None => restoring.not_measured.push(place),
-                },
-                false => restoring.not_measured.push(place),
+            let found = match began.elapsed() < PATIENCE {
+                true => longest(connection, facts, &database.name, table, engine, columns)?,
+                false => None,
+            };
+            let most = restoring.longest_row.as_ref().map_or(0, |(most, _)| *most);
+            match found {
+                Some(bytes) if bytes > most => restoring.longest_row = Some((bytes, place)),
+                Some(_) => {}
+                None => restoring.not_measured.push(place),
             }
         }
     }
     Ok(restoring)
 }
 
-/// The longest row's bytes in columns of any length; `None`: that cannot be said in time.
+/// By table, its columns that hold values of any length.
+fn long_columns(connection: &mut Connection, database: &str) -> Result<BTreeMap<String, Vec<String>>> {
+    let sql = format!(
+        "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA={} AND DATA_TYPE \
+         IN ('mediumblob','longblob','mediumtext','longtext','json','geometry')",
+        literal(database)
+    );
+    let mut long: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for cells in connection.rows(&sql)? {
+        long.entry(cells.text(0).unwrap_or_default()).or_default().extend(cells.text(1));
+    }
+    Ok(long)
+}
+
+/// The longest row's bytes in `columns`; `None`: that cannot be said in time.
 fn longest(
     connection: &mut Connection,
     facts: &ServerFacts,
     database: &str,
     table: &str,
     engine: &str,
+    columns: &[String],
 ) -> Result<Option<u64>> {
-    let columns = connection.rows(&format!(
-        "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA={} AND TABLE_NAME={} \
-         AND DATA_TYPE IN ('mediumblob','longblob','mediumtext','longtext','json','geometry')",
-        literal(database),
-        literal(table)
-    ))?;
-    let lengths: Vec<String> = columns
-        .iter()
-        .filter_map(|cells| cells.text(0))
-        .map(|name| format!("IFNULL(LENGTH({}),0)", quote(&name)))
-        .collect();
-    if lengths.is_empty() {
-        return Ok(Some(0));
-    }
+    let lengths: Vec<String> =
+        columns.iter().map(|name| format!("IFNULL(LENGTH({}),0)", quote(name))).collect();
     // A reader of MyISAM holds up its writers.
     let limit_ms = if engine == "innodb" { 5000 } else { 300 };
     let what = format!("MAX({}) FROM {}", lengths.join("+"), qualified(database, table));
