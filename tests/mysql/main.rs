@@ -3,7 +3,10 @@
 
 mod connecting;
 mod doctor;
+mod compare;
 mod harness;
 mod privileges;
 mod proxy;
+mod schemas;
 mod server;
+mod zoo;

@@ -1,0 +1,121 @@
+//! Definitions, values and SQL files of the zoo (`zoo.rs`), against live servers.
+
+use crate::compare::{assert_same, differences};
+use crate::server::{Server, program, told};
+use crate::zoo;
+use coffer::entry::database::{ServerRecord, TableRecord};
+use coffer::mysql::connection::Connection;
+use coffer::mysql::identifier::qualified;
+use coffer::mysql::schema::{Schema, SchemaOptions, read_database};
+use coffer::mysql::script::{ScriptOptions, ScriptWriter};
+use coffer::mysql::value::{CellFormat, cell, select_expression};
+use mysql::Row;
+use mysql::prelude::Queryable;
+use std::process::{Command, Stdio};
+
+/// Reads everything but rows; nothing may be lost.
+#[track_caller]
+fn read(conn: &mut Connection, database: &str) -> Schema {
+    let schema =
+        read_database(conn, database, &SchemaOptions::default()).unwrap_or_else(|e| panic!("{}", told(&e)));
+    assert_eq!(schema.losses, Vec::<String>::new());
+    schema
+}
+
+/// The rows of a table as cells.
+fn cells(conn: &mut Connection, database: &str, table: &TableRecord) -> Vec<Vec<Option<Vec<u8>>>> {
+    let expressions: Vec<String> = table.columns.iter().map(select_expression).collect();
+    let formats: Vec<CellFormat> = table.columns.iter().map(CellFormat::of).collect();
+    let all = if table.has_history { " FOR SYSTEM_TIME ALL" } else { "" };
+    let sql = format!("SELECT {} FROM {}{all}", expressions.join(","), qualified(database, &table.name));
+    conn.execute("SET SESSION character_set_results=NULL").expect("session");
+    let rows: Vec<Row> = conn.raw().exec(sql.as_str(), ()).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let to_cells = |row: Row| {
+        let values = row.unwrap().into_iter().zip(&formats);
+        let one = |(value, format)| {
+            let mut out = Vec::new();
+            cell(&value, format, &mut out)
+                .unwrap_or_else(|e| panic!("{}: {}", table.name, told(&e)))
+                .then_some(out)
+        };
+        values.map(|(value, format)| one((value, *format))).collect()
+    };
+    rows.into_iter().map(to_cells).collect()
+}
+
+/// The whole database as SQL.
+fn script(conn: &mut Connection, database: &str, options: ScriptOptions) -> Vec<u8> {
+    let version = conn.value("SELECT VERSION()").expect("version").unwrap_or_default();
+    let server = ServerRecord { vendor: "MariaDB".into(), version, ..ServerRecord::default() };
+    let schema = read(conn, database);
+    let mut writer = ScriptWriter::new(Vec::new(), &server, options).expect("head");
+    writer.database(&schema.database).expect("database");
+    writer.before_tables(&schema.objects).expect("sequences");
+    for table in &schema.tables {
+        writer.table(table).expect("table");
+        if !table.columns.is_empty() {
+            for row in cells(conn, database, table) {
+                writer.row(row.iter().map(Option::as_deref)).expect("row");
+            }
+        }
+        writer.end_table().expect("end");
+    }
+    writer.after_tables(&schema.objects).expect("objects");
+    writer.finish().expect("finish")
+}
+
+/// Loads SQL with the stock client as people run it: no option but the packet's.
+fn load(server: &Server, sql: &[u8]) -> Result<(), String> {
+    let mut child = Command::new(program("mariadb"))
+        .args(["--no-defaults", "--user=root", "--max-allowed-packet=64M"])
+        .arg(format!("--socket={}", server.socket().display()))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("mariadb starts");
+    let mut input = child.stdin.take().expect("its input");
+    let sql = sql.to_vec();
+    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut input, &sql));
+    let output = child.wait_with_output().expect("mariadb ends");
+    let _ = writer.join();
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
+#[test]
+fn the_zoo_comes_back_from_a_file_of_sql() {
+    let (first, second) = (Server::start(&[]), Server::start(&[]));
+    let mut conn = first.connect();
+    zoo::build(&mut conn, "zoo `1`");
+    let sql = script(&mut first.connect(), "zoo `1`", ScriptOptions::default());
+    if let Ok(path) = std::env::var("KEEP_SQL") {
+        std::fs::write(path, &sql).expect("kept");
+    }
+    load(&second, &sql).unwrap_or_else(|said| panic!("{said}"));
+    assert_same((&mut first.connect(), "zoo `1`"), (&mut second.connect(), "zoo `1`"));
+}
+
+#[test]
+fn the_comparer_sees_what_changed() {
+    let server = Server::start(&[]);
+    let mut conn = server.connect();
+    for database in ["one", "two"] {
+        zoo::build(&mut conn, database);
+    }
+    let compare = || differences((&mut server.connect(), "one"), (&mut server.connect(), "two"));
+    assert_eq!(compare(), Vec::<String>::new());
+    for change in [
+        "UPDATE two.floats SET f=f+1e-7*f WHERE id=102",
+        "UPDATE two.members SET e=1 WHERE id=1",
+        "UPDATE two.hidden SET secret='other' WHERE id=1",
+        "DELETE HISTORY FROM two.history",
+        "ALTER TABLE two.keyless ADD KEY (a)",
+        "DO NEXTVAL(two.restarted)",
+        "DROP TRIGGER two.t_c",
+        "ALTER VIEW two.sums AS SELECT 1 AS s",
+        "ALTER EVENT two.zoned COMMENT 'x'",
+    ] {
+        let before = compare().len();
+        conn.execute(change).unwrap_or_else(|e| panic!("{}", told(&e)));
+        assert!(compare().len() > before, "{change}: {:?}", compare());
+    }
+}
