@@ -7,7 +7,7 @@ use super::checksums::TableHash;
 use super::layout::{PART_BYTES, SegmentHeader};
 use super::rooms::Room;
 use super::root::{Location, PartRef, SegmentRecord, StreamRef};
-use super::segment::{Assembled, Placed, Plan};
+use super::segment::{Assembled, DIRECTORY_ENTRY_BYTES, Placed, Plan};
 use super::superblock::{RootPointer, Superblock};
 use super::writer::{SegmentWriter, Written};
 use super::{Base, Container, Header, State};
@@ -22,6 +22,7 @@ use std::sync::Arc;
 mod bins;
 mod closing;
 mod slots;
+pub mod trial;
 
 use bins::Bins;
 use closing::{Closing, OpenSegment};
@@ -36,6 +37,15 @@ pub enum Stream {
     Attachments,
     /// Chunks of manifests, written twice.
     Metadata,
+    /// One copy of such a chunk, whose other copy stays where it is.
+    MetadataCopy,
+}
+
+impl Stream {
+    /// Whether its chunks are metadata, which is read back before a commit is published.
+    fn is_metadata(self) -> bool {
+        matches!(self, Stream::Metadata | Stream::MetadataCopy)
+    }
 }
 
 /// Where a chunk went.
@@ -69,7 +79,7 @@ pub struct Commit {
     options: CommitOptions,
     slots: Slots,
     sequence: u32,
-    streams: [Bins; 3],
+    streams: [Bins<Placed>; 4],
     closing: Option<Closing>,
     writer: Option<SegmentWriter>,
     pool: Arc<ThreadPool>,
@@ -78,6 +88,10 @@ pub struct Commit {
     /// Slots of segments with metadata that were written before the end.
     metadata_slots: Vec<u32>,
     has_chunks: bool,
+    /// Whether it may live on the reserve and never grows the file: it gives space back.
+    gives_back: bool,
+    /// Slots that the file is cut to, as far as free ones end it.
+    cut_to: Option<u32>,
     published: bool,
 }
 
@@ -98,11 +112,7 @@ impl Container {
             prologue_hash: *blake3::hash(&self.header.prologue.encode()).as_bytes(),
             slots: Slots::new(&base, &self.state, options.max_bytes)?,
             sequence: 0,
-            streams: [
-                Bins::several(&base.geometry),
-                Bins::several(&base.geometry),
-                Bins::one(&base.geometry),
-            ],
+            streams: Bins::of_streams(&base.geometry),
             closing: None,
             writer: Some(SegmentWriter::start(base.clone(), pool.clone())?),
             pool,
@@ -110,6 +120,8 @@ impl Container {
             metadata_bytes: 0,
             metadata_slots: Vec::new(),
             has_chunks: false,
+            gives_back: false,
+            cut_to: None,
             published: false,
             parent: self.state.clone(),
             base,
@@ -137,7 +149,7 @@ impl Commit {
                 self.metadata_slots.push(slot);
             }
             let slot = self.write_full(room, objects)?;
-            if stream == Stream::Metadata {
+            if stream.is_metadata() {
                 self.metadata_slots.push(slot);
             }
         }
@@ -201,6 +213,28 @@ impl Commit {
         self.slots.retire(slot);
     }
 
+    /// Makes this a commit that gives space back: it lives on free slots alone, the reserve included,
+    /// and never grows the file.
+    pub fn give_back(&mut self) {
+        self.gives_back = true;
+        self.slots.stay_within();
+    }
+
+    /// Cuts the file to `slots` slots, as far as it ends with slots that this commit might overwrite.
+    pub fn cut_to(&mut self, slots: u32) {
+        self.cut_to = Some(slots);
+    }
+
+    /// Slots that this commit may still write, rising, without growing the file.
+    pub fn usable_slots(&self) -> usize {
+        self.slots.usable_count()
+    }
+
+    /// The oldest generation that a reader holds on to, if that keeps slots from this commit.
+    pub fn held_generation(&self) -> Option<u64> {
+        self.slots.held_generation()
+    }
+
     /// The segment table in the making.
     pub fn records(&self) -> &[SegmentRecord] {
         self.slots.records()
@@ -211,7 +245,10 @@ impl Commit {
         let hash = self.base.keyring.content_hash(kind, &payload);
         let object = Placed { kind: Some(kind), offset: 0, content: hash, payload };
         let length = object.sealed_length() as u32;
-        self.metadata_bytes += object.sealed_length();
+        // The index needs no reserve: what it says can be had from the directories.
+        if !matches!(kind, ObjectKind::IndexPage | ObjectKind::IndexFence | ObjectKind::IndexFilter) {
+            self.metadata_bytes += object.sealed_length();
+        }
         Ok(PartRef { length, hash, copies: self.put_copies(object, false)? })
     }
 
@@ -230,6 +267,9 @@ impl Commit {
         let writer = self.writer.take().ok_or_else(|| Error::new(Kind::Failed, "commit: already closing"))?;
         let written = writer.finish()?;
         self.slots.settle(&written, keeps, self.generation());
+        if let Some(slots) = self.cut_to {
+            self.slots.cut(slots as usize);
+        }
         self.reserve_closing(&contents)?;
         let (root, pointer, slot_map) = self.put_root(contents, &written)?;
         let closing = self.write_closing()?;

@@ -19,6 +19,7 @@ pub mod root;
 pub mod scrub;
 pub mod segment;
 pub mod slot_map;
+mod space;
 pub mod superblock;
 mod writer;
 

@@ -6,7 +6,8 @@ use super::checksums::TableHash;
 use super::geometry::Geometry;
 use super::layout::SegmentHeader;
 use super::root::{Location, PartRef, SegmentRecord, StreamRef};
-use super::segment::{self, Health};
+use super::segment::{self, DirectoryEntry, Health};
+use crate::codec;
 use crate::crypto::{Keyring, ObjectKind, Place};
 use crate::error::{Error, Kind, Result};
 use crate::ids::{ContainerId, SegmentId};
@@ -147,6 +148,29 @@ impl Base {
             return Ok(header);
         }
         Err(Error::damaged(format!("{}: header of the segment in slot {slot}", self.name)))
+    }
+
+    /// The directory of the live segment in `slot`, whose header is `header`; the segment is mended
+    /// if need be.
+    pub fn read_directory(&self, header: &SegmentHeader, slot: u32) -> Result<Vec<DirectoryEntry>> {
+        if let Some(entries) = self.small_directory(header, slot) {
+            return Ok(entries);
+        }
+        let (bytes, _) = self.read_mended(slot, Some(header.id))?;
+        Ok(segment::open_directory(&self.geometry, &self.keyring, header, &bytes)?.1)
+    }
+
+    /// The same from trailer and directory alone, as they lie in the file.
+    fn small_directory(&self, header: &SegmentHeader, slot: u32) -> Option<Vec<DirectoryEntry>> {
+        let g = &self.geometry;
+        let mut sealed = vec![0; g.trailer().len()];
+        self.storage.read_at(g.slot_offset(slot) + g.trailer().start as u64, &mut sealed).ok()?;
+        let trailer = segment::open_trailer(g, &self.keyring, header, &sealed).ok()?;
+        let location = Location { slot, offset: trailer.directory_offset };
+        let plain =
+            self.read_object(ObjectKind::Directory, header, location, trailer.directory_length).ok()?;
+        let entries: Vec<DirectoryEntry> = codec::decode(&plain, "segment directory").ok()?;
+        entries.iter().all(|e| segment::object_range(g, e.offset, e.length).is_some()).then_some(entries)
     }
 
     /// Reads and authenticates one sealed object; if that fails, mends the segment and tries again.

@@ -2,14 +2,14 @@
 //! promises two copies of every object, a segment table that names every segment of the commit, and
 //! the reserve of free slots; nothing is published here.
 
-use super::super::layout::{MAP_CLOSING, MAP_FREE, MAP_PART_ENTRIES, PART_BYTES};
+use super::super::layout::{MAP_CLOSING, MAP_FREE};
 use super::super::rooms::{Room, Rooms};
-use super::super::root::{self, CommitRoot, Location, PartRef, SEGMENT_RECORD_BYTES, StreamRef};
-use super::super::segment::{Assembled, DIRECTORY_ENTRY_BYTES, Placed, assemble, directory_of};
+use super::super::root::{self, CommitRoot, Location};
+use super::super::segment::{Assembled, Placed, assemble, directory_of};
 use super::super::superblock::RootPointer;
 use super::super::writer::Written;
 use super::super::{scrub, slot_map};
-use super::{Commit, PlacedChunk, Stream, bins, clone_placed};
+use super::{Commit, PlacedChunk, Stream, bins, clone_placed, trial};
 use crate::crypto::{ObjectKind, SEAL_OVERHEAD};
 use crate::error::{Error, Kind, Result};
 use crate::ids::{ChunkId, SegmentId};
@@ -33,22 +33,19 @@ impl Commit {
     /// estimates what [`Commit::put_part`] will still be given, one copy.
     pub fn close_chunks(&mut self, metadata_bytes: usize) -> Result<()> {
         let metadata = self.streams[Stream::Metadata as usize].drain();
-        let data: Vec<Placed> = [Stream::Database, Stream::Attachments]
+        let data: Vec<Placed> = [Stream::Database, Stream::Attachments, Stream::MetadataCopy]
             .into_iter()
             .flat_map(|s| self.streams[s as usize].drain())
             .collect();
-        let overhead = DIRECTORY_ENTRY_BYTES;
-        let total = |objects: &[Placed]| objects.iter().map(|o| o.sealed_length() + overhead).sum::<usize>();
-        let need = total(&data) + 2 * (total(&metadata) + metadata_bytes);
-        let mut rooms = bins::pack(&self.base.geometry, data)?;
-        let shared = rooms.len() <= 1 && need <= Room::new(&self.base.geometry).free();
-        // The emptiest rooms take the metadata; the rest are full enough.
-        rooms.sort_by_key(|(room, _)| room.free());
-        let mut pick = || rooms.pop().unwrap_or_else(|| (Room::new(&self.base.geometry), Vec::new()));
-        let chosen = if shared { vec![pick()] } else { vec![pick(), pick()] };
-        for (room, objects) in rooms {
-            self.write_full(room, objects)?;
+        let end = bins::ending(&self.base.geometry, data, bins::total_bytes(&metadata) + metadata_bytes)?;
+        for (room, objects) in end.full {
+            let is_metadata = objects.iter().any(|o| o.kind.is_some_and(is_metadata));
+            let slot = self.write_full(room, objects)?;
+            if is_metadata {
+                self.metadata_slots.push(slot);
+            }
         }
+        let chosen = end.chosen;
         self.open_closing(chosen)?;
         for object in metadata {
             self.put_copies(object, true)?;
@@ -116,7 +113,7 @@ impl Commit {
     pub(super) fn reserve_closing(&mut self, contents: &[u8]) -> Result<()> {
         loop {
             self.keep_reserve()?;
-            let sizes = self.closing_sizes(self.slots.count(), contents.len());
+            let sizes = trial::closing_sizes(&self.parent.root, self.slots.count(), contents.len());
             let mut closing =
                 self.closing.take().ok_or_else(|| Error::new(Kind::Failed, "commit: not closing"))?;
             let needed = closing.rooms.count_after(sizes.into_iter());
@@ -132,8 +129,12 @@ impl Commit {
     }
 
     /// Grows the file until the reserve is free. Where it cannot grow, a commit that adds no chunks
-    /// or leaves as much free as it found may live on the reserve: that is what it is for.
+    /// or leaves as much free as it found may live on the reserve, and one that gives space back always
+    /// does: that is what it is for.
     fn keep_reserve(&mut self) -> Result<()> {
+        if self.gives_back {
+            return Ok(());
+        }
         let spare = self.reserve_slots();
         match self.slots.keep_free(&self.base, spare) {
             Err(_) if self.generation() > 1 && (!self.has_chunks || !self.slots.has_less_free()) => Ok(()),
@@ -141,30 +142,9 @@ impl Commit {
         }
     }
 
-    /// Free slots that every commit leaves, so that pruning works on a full disk: room for three
-    /// commits' metadata in both copies, and two segments.
     fn reserve_slots(&self) -> usize {
-        let capacity = Room::new(&self.base.geometry).free();
-        let sizes = self.closing_sizes(self.slots.count(), 4096).into_iter().sum::<usize>();
-        3 * (2 * (self.metadata_bytes + sizes)).div_ceil(capacity).max(1) + 2
-    }
-
-    fn closing_sizes(&self, slots: usize, contents: usize) -> Vec<usize> {
-        let table = slots * SEGMENT_RECORD_BYTES;
-        let table_parts =
-            (0..table).step_by(PART_BYTES).map(|at| (table - at).min(PART_BYTES) + SEAL_OVERHEAD);
-        let map =
-            (0..slot_map::part_count(slots)).map(|part| slot_map::part_bytes(part * MAP_PART_ENTRIES, slots));
-        let mut sizes: Vec<usize> = table_parts.collect();
-        let root = CommitRoot {
-            segment_table: StreamRef { bytes: 0, parts: vec![dummy_part(); sizes.len()] },
-            slot_map: vec![Default::default(); slot_map::part_count(slots)],
-            contents: vec![0; contents],
-            ..self.parent.root.clone()
-        };
-        sizes.extend(map);
-        sizes.push(crate::codec::encode(&root).len() + SEAL_OVERHEAD);
-        sizes
+        let sizes = trial::closing_sizes(&self.parent.root, self.slots.count(), 4096);
+        trial::reserve_slots(&self.base.geometry, self.metadata_bytes + sizes.into_iter().sum::<usize>())
     }
 
     pub(super) fn put_root(
@@ -252,6 +232,7 @@ impl Commit {
     }
 }
 
-fn dummy_part() -> PartRef {
-    PartRef { length: 0, hash: [0; 32], copies: Default::default() }
+/// Whether objects of this kind are metadata.
+fn is_metadata(kind: ObjectKind) -> bool {
+    !matches!(kind, ObjectKind::Database | ObjectKind::Attachment)
 }

@@ -19,7 +19,8 @@ pub struct Slots {
     most: usize,
     free_before: usize,
     protected: u64,
-    pinned: bool,
+    /// The oldest generation that a reader pins, if it keeps slots from being reused.
+    held: Option<u64>,
     cursor: usize,
 }
 
@@ -31,34 +32,45 @@ impl Slots {
         let before = current.saturating_sub(1);
         let length = base.storage.len().map_err(|e| base.io("length not read", e))?;
         let allocated = base.geometry.slots_in(length) as usize;
+        let mut records = parent.table.clone();
         let needed = parent.table.iter().rposition(|r| r.live).map_or(0, |last| last + 1);
         if allocated < needed {
             return Err(Error::damaged(format!("{}: cut off within its live segments", base.name()))
                 .hint("coffer verify says what is lost; restore the file from a copy"));
         }
         if allocated < parent.table.len() {
-            // Only free slots were cut off: they are given their room again.
+            // Only free slots were cut off: they are given their room again, or given up.
             let (from, to) =
                 (base.geometry.file_bytes(needed as u32), base.geometry.file_bytes(parent.root.slot_count));
-            base.storage.allocate(from, to - from).map_err(|e| base.io("no room to grow", e))?;
+            match base.storage.allocate(from, to - from) {
+                Ok(()) => {}
+                Err(e) => match base.io("no room to grow", e) {
+                    error if error.kind() == Kind::Full => records.truncate(allocated),
+                    error => return Err(error),
+                },
+            }
         }
-        let allocated = allocated.max(parent.table.len());
+        let allocated = allocated.max(records.len());
         Ok(Slots {
             free_before: parent.table.iter().filter(|r| !r.live).count(),
-            records: parent.table.clone(),
+            records,
             allocated,
             most: max_bytes.map_or(usize::MAX, |bytes| base.geometry.slots_in(bytes) as usize),
             protected: pinned.unwrap_or(before).min(before),
-            pinned: pinned.is_some_and(|p| p < before),
+            held: pinned.filter(|p| *p < before),
             cursor: 1,
         })
     }
 
     /// Takes the lowest slot that may be written, growing the file if there is none.
     pub fn take(&mut self, base: &Base, record: SegmentRecord) -> Result<u32> {
-        let usable = |r: &SegmentRecord| !r.live && r.generation <= self.protected;
-        let slot = match self.records[self.cursor..].iter().position(usable) {
-            Some(ahead) => self.cursor + ahead,
+        let slot = match self.records[self.cursor..].iter().position(|r| self.is_usable(r)) {
+            Some(ahead) => {
+                // It may be a hole: its blocks are asked for now, so that writing cannot meet a full disk.
+                let slot = self.cursor + ahead;
+                self.give_blocks(base, slot)?;
+                slot
+            }
             None => {
                 self.grow(base)?;
                 self.records.len() - 1
@@ -69,6 +81,45 @@ impl Slots {
         Ok(slot as u32)
     }
 
+    /// Whether nothing that is protected reaches a slot: it may be overwritten, punched or cut off.
+    fn is_usable(&self, record: &SegmentRecord) -> bool {
+        !record.live && record.generation <= self.protected
+    }
+
+    /// Slots that may still be taken without growing the file.
+    pub fn usable_count(&self) -> usize {
+        self.records.iter().skip(self.cursor).filter(|r| self.is_usable(r)).count()
+    }
+
+    /// The oldest generation that a reader pins, if it keeps slots from being reused.
+    pub fn held_generation(&self) -> Option<u64> {
+        self.held
+    }
+
+    /// From now on the file does not grow.
+    pub fn stay_within(&mut self) {
+        self.most = self.records.len();
+    }
+
+    /// Gives up free slots at the end of the file, down to `count` slots, as far as they are usable.
+    /// What this commit may overwrite it may cut off as well, at any moment.
+    pub fn cut(&mut self, count: usize) {
+        let is_cut = |slots: &Slots| {
+            slots.records.len() > count.max(2) && slots.records.last().is_some_and(|r| slots.is_usable(r))
+        };
+        while is_cut(self) {
+            self.records.pop();
+        }
+        self.most = self.most.min(self.records.len());
+    }
+
+    fn give_blocks(&self, base: &Base, slot: usize) -> Result<()> {
+        let offset = base.geometry.slot_offset(slot as u32);
+        base.storage.allocate(offset, base.geometry.segment_bytes as u64).map_err(|e| {
+            base.io("no room for a segment", e).hint("free space on the disk; earlier snapshots are intact")
+        })
+    }
+
     fn grow(&mut self, base: &Base) -> Result<()> {
         if self.records.len() >= self.most {
             let message = format!(
@@ -76,16 +127,16 @@ impl Slots {
                 base.name(),
                 base.geometry.file_bytes(self.most as u32)
             );
-            let error = match self.pinned {
-                true => Error::new(
+            return Err(match self.held {
+                Some(held) => Error::new(
                     Kind::Busy,
-                    format!("{message}, and a reader keeps old segments from being reused"),
+                    format!("{message}, and a reader of commit {held} keeps old segments from being reused"),
+                )
+                .hint("wait until that reader has ended; earlier snapshots are intact"),
+                None => Error::new(Kind::Full, message).hint(
+                    "raise the limit: coffer set CONTAINER --max-size SIZE; earlier snapshots are intact",
                 ),
-                false => Error::new(Kind::Full, message),
-            };
-            return Err(error.hint(
-                "raise the limit: coffer set CONTAINER --max-size SIZE; earlier snapshots are intact",
-            ));
+            });
         }
         if self.records.len() >= self.allocated {
             let step = (GROWTH_BYTES / base.geometry.segment_bytes).clamp(1, self.most - self.records.len());
@@ -122,7 +173,8 @@ impl Slots {
         while self.free_count() < spare {
             self.grow(base)?;
         }
-        Ok(())
+        let free = (1..self.records.len()).filter(|slot| !self.records[*slot].live);
+        free.take(spare).try_for_each(|slot| self.give_blocks(base, slot))
     }
 
     /// Whether fewer slots are free than when the commit began.
