@@ -157,6 +157,11 @@ impl EntryKind {
         }
     }
 
+    /// Every content the kind has: what marking walks, so that whatever an entry names stays.
+    pub fn contents(&self) -> impl Iterator<Item = &Content> {
+        self.content().into_iter()
+    }
+
     /// The word for this kind in output.
     pub fn word(&self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@
 
 mod filter;
 mod index;
+mod marks;
 mod moving;
 mod packing;
 mod run;
@@ -11,9 +12,11 @@ mod segments;
 mod writing;
 
 pub use index::IndexEntry;
+pub use marks::{Marks, SlotUse};
+pub use moving::{Move, Moved};
 pub use packing::Packers;
 pub use segments::{ChunkFault, SegmentReport};
-pub use writing::{Committed, WriteStatistics, Writing, WritingOptions};
+pub use writing::{Committed, WriteStatistics, Writing, WritingOptions, metadata_estimate};
 
 use crate::codec::{self, Decode, Encode};
 use crate::container::Container;
@@ -28,7 +31,7 @@ use crate::retention::Policy;
 use filter::Filter;
 use index::Index;
 use run::RunRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, OnceLock};
 
 /// What the commit root keeps for this floor and those above.
@@ -112,6 +115,23 @@ impl ChunkStore {
     /// Where the chunk `id` lies: each copy once; empty if the container does not hold it.
     pub fn locate(&self, id: &ChunkId) -> Result<Vec<IndexEntry>> {
         self.index.find(self, id)
+    }
+
+    /// Whether index pages were lost, so that the directories answer in their place.
+    pub fn index_is_lost(&self) -> bool {
+        self.index.is_rebuilt()
+    }
+
+    /// Slots in which these runs of the index lie.
+    pub fn index_slots(&self, runs: std::ops::Range<usize>) -> Result<HashSet<u32>> {
+        let mut slots = HashSet::new();
+        for number in runs {
+            let run = &self.contents.runs[number];
+            slots.extend(run.fence.slots().chain(run.filter.slots()));
+            let fence = self.index.fence(self, number)?;
+            slots.extend(fence.iter().flat_map(|p| p.part.copies.iter().map(|l| l.slot)));
+        }
+        Ok(slots)
     }
 
     /// Reads the whole index; what is wrong with which run.

@@ -67,6 +67,8 @@ pub struct Writing<'a> {
     retired: HashSet<u32>,
     /// Whether the index is made from the directories instead of the old runs.
     rebuild: bool,
+    /// How many runs of the index stay as they are; `None`: as their sizes say.
+    keep_runs: Option<usize>,
     /// Whether chunks that are held already are read before they are trusted.
     prove: bool,
     statistics: WriteStatistics,
@@ -91,10 +93,17 @@ impl ChunkStore {
             new: HashSet::new(),
             retired: HashSet::new(),
             rebuild: false,
+            keep_runs: None,
             prove: false,
             statistics: WriteStatistics::default(),
         })
     }
+}
+
+/// Most bytes of metadata, one copy, that ends a writing: catalog and ledger of these lengths, a run of
+/// so many index entries, and what every commit of so many slots ends with.
+pub fn metadata_estimate(catalog: usize, ledger: usize, entries: u64, slots: usize) -> usize {
+    catalog + ledger + entries as usize * 52 + (slots + 16) * 72 + 8192
 }
 
 /// Whether a whole copy of the chunk is held.
@@ -154,14 +163,25 @@ impl Writing<'_> {
             self.statistics.new_chunk_count += 1;
             self.statistics.new_plain_bytes += plain.len() as u64;
             self.statistics.new_packed_bytes += payload.len() as u64;
-            self.put_packed(kind, *id, payload)?;
+            self.put_packed(stream_of(kind), kind, *id, payload)?;
         }
         Ok(())
     }
 
     /// Places a chunk that is packed already.
-    pub(super) fn put_packed(&mut self, kind: ObjectKind, id: ChunkId, payload: Vec<u8>) -> Result<()> {
-        self.commit.put_chunk(stream_of(kind), kind, id, payload)
+    pub(super) fn put_packed(
+        &mut self,
+        stream: Stream,
+        kind: ObjectKind,
+        id: ChunkId,
+        payload: Vec<u8>,
+    ) -> Result<()> {
+        self.commit.put_chunk(stream, kind, id, payload)
+    }
+
+    /// The threads that work for it.
+    pub(super) fn pool(&self) -> &ThreadPool {
+        &self.pool
     }
 
     /// The store below.
@@ -169,16 +189,26 @@ impl Writing<'_> {
         self.store
     }
 
+    /// The commit below.
+    pub fn commit(&mut self) -> &mut Commit {
+        &mut self.commit
+    }
+
     /// Notes a chunk that moves; false if it was put in this commit already.
     pub(super) fn note_moved(&mut self, id: ChunkId) -> bool {
         self.new.insert(id)
     }
 
-    /// Gives up a slot whose chunks were moved.
-    pub(super) fn retire(&mut self, slot: u32) {
+    /// Gives up a slot whose chunks were moved or are wanted by nobody.
+    pub fn retire(&mut self, slot: u32) {
         self.commit.retire(slot);
         self.retired.insert(slot);
-        self.rebuild = true;
+    }
+
+    /// Keeps the first `count` runs of the index as they are and merges the rest. No slot that is
+    /// retired may hold a part of a run that stays.
+    pub fn keep_runs(&mut self, count: usize) {
+        self.keep_runs = Some(count);
     }
 
     /// Makes the index anew from the directories of all live segments.
@@ -195,16 +225,16 @@ impl Writing<'_> {
     pub fn finish(mut self, catalog: &[u8], ledger: &[u8], settings: super::Settings) -> Result<Committed> {
         // Index pages were lost on the way: the directories know what they knew.
         self.rebuild |= self.store.index.is_rebuilt();
-        let merged = self.runs_to_merge();
+        let kept = self.kept_runs();
+        let merged = &self.store.contents().runs[kept..];
         let known =
             if self.rebuild { self.store.chunk_count() } else { merged.iter().map(|r| r.count).sum() };
         let entries = self.new.len() as u64 * 2 + known;
         let slots = self.store.container().state().table.len();
-        let estimate = catalog.len() + ledger.len() + entries as usize * 52 + (slots + 16) * 72 + 8192;
+        let estimate = metadata_estimate(catalog.len(), ledger.len(), entries, slots);
         self.commit.close_chunks(estimate)?;
-        let kept = self.store.contents().runs.len() - merged.len();
         let mut runs = self.store.contents().runs[..kept].to_vec();
-        let keeps = self.kept_slots(kept)?;
+        let keeps = self.store.index_slots(0..kept)?;
         runs.extend(self.write_run(kept, entries)?);
         let contents = Contents {
             runs,
@@ -216,12 +246,19 @@ impl Writing<'_> {
         Ok(Committed { state, contents })
     }
 
-    /// The last runs, as long as they are not much larger than what is added, so that sizes stay
-    /// geometric; and enough of them that [`MAX_RUNS`] is kept.
-    fn runs_to_merge(&self) -> Vec<RunRef> {
+    /// How many runs stay: all but the last, as long as those are not much larger than what is added,
+    /// so that sizes stay geometric; and so few that [`MAX_RUNS`] is kept. Where segments are given up,
+    /// none, since parts of runs may lie in them.
+    fn kept_runs(&self) -> usize {
         let runs = &self.store.contents().runs;
         if self.rebuild {
-            return runs.clone();
+            return 0;
+        }
+        if let Some(kept) = self.keep_runs {
+            return kept.min(runs.len());
+        }
+        if !self.retired.is_empty() {
+            return 0;
         }
         let mut total = self.new.len() as u64;
         let mut first = runs.len();
@@ -229,19 +266,7 @@ impl Writing<'_> {
             first -= 1;
             total += runs[first].count;
         }
-        runs[first..].to_vec()
-    }
-
-    /// Slots of the index runs that stay.
-    fn kept_slots(&self, kept: usize) -> Result<HashSet<u32>> {
-        let mut slots = HashSet::new();
-        for number in 0..kept {
-            let run = &self.store.contents().runs[number];
-            slots.extend(run.fence.slots().chain(run.filter.slots()));
-            let fence = self.store.index.fence(self.store, number)?;
-            slots.extend(fence.iter().flat_map(|p| p.part.copies.iter().map(|l| l.slot)));
-        }
-        Ok(slots)
+        first
     }
 
     /// Merges the new entries with the runs from `kept` on into one run.
@@ -249,7 +274,8 @@ impl Writing<'_> {
         let store = self.store;
         let mut new = self.new_entries();
         if self.rebuild {
-            new.extend(store.entries_without(&self.retired));
+            let listed = store.entries_of_directories().into_iter();
+            new.extend(listed.filter(|e| !self.retired.contains(&e.location.slot)));
         }
         new.sort_unstable();
         let mut new = new.into_iter().peekable();
@@ -263,23 +289,27 @@ impl Writing<'_> {
             let oldest =
                 (0..old.len()).filter(|&i| old[i].peek().is_some()).min_by_key(|&i| old[i].peek().copied());
             let from_old = oldest.and_then(|i| old[i].peek().copied().map(|entry| (i, entry)));
-            let entry = match (from_old, new.peek().copied()) {
+            match (from_old, new.peek()) {
                 (None, None) => break,
-                (Some((i, entry)), other) if other.is_none_or(|o| entry < o) => {
+                (Some((i, entry)), other) if other.is_none_or(|o| entry < *o) => {
                     old[i].advance()?;
-                    entry
+                    if self.still_counts(&entry) {
+                        writer.push(entry, self)?;
+                    }
                 }
                 _ => match new.next() {
-                    Some(entry) => entry,
+                    Some(entry) => writer.push(entry, self)?,
                     None => break,
                 },
-            };
-            if from_old.is_none_or(|(_, e)| e != entry) || entry.is_current(&store.container().state().table)
-            {
-                writer.push(entry, self)?;
             }
         }
         writer.finish(self)
+    }
+
+    /// Whether an older entry's chunk lies where it says, after this commit too.
+    fn still_counts(&self, entry: &IndexEntry) -> bool {
+        entry.is_current(&self.store.container().state().table)
+            && !self.retired.contains(&entry.location.slot)
     }
 
     fn new_entries(&mut self) -> Vec<IndexEntry> {
@@ -307,7 +337,8 @@ impl MetadataSink for Writing<'_> {
     }
 }
 
-fn stream_of(kind: ObjectKind) -> Stream {
+/// The stream that chunks of this kind go to.
+pub(super) fn stream_of(kind: ObjectKind) -> Stream {
     match kind {
         ObjectKind::Database => Stream::Database,
         ObjectKind::Attachment => Stream::Attachments,

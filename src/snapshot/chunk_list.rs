@@ -83,6 +83,8 @@ pub struct ChunkRefs<'a> {
     store: &'a ChunkStore,
     left: Option<u64>,
     levels: Vec<(u8, std::vec::IntoIter<ChunkRef>)>,
+    /// Whether list chunks are handed out, too, each before what it lists.
+    names_lists: bool,
 }
 
 impl<'a> ChunkRefs<'a> {
@@ -91,7 +93,13 @@ impl<'a> ChunkRefs<'a> {
         if list.depth > MAX_LIST_DEPTH {
             return Err(Error::damaged(format!("chunk list of depth {}", list.depth)));
         }
-        Ok(ChunkRefs { store, left: None, levels: vec![(list.depth, list.chunks.clone().into_iter())] })
+        let levels = vec![(list.depth, list.chunks.clone().into_iter())];
+        Ok(ChunkRefs { store, left: None, levels, names_lists: false })
+    }
+
+    /// Hands out list chunks, too, each before what it lists: everything that keeps the list readable.
+    pub fn naming_lists(self) -> ChunkRefs<'a> {
+        ChunkRefs { names_lists: true, ..self }
     }
 
     /// The same for a list whose chunks must hold exactly `bytes` bytes: lists that name each other
@@ -133,6 +141,9 @@ impl<'a> ChunkRefs<'a> {
                 (Some(list), depth) => {
                     let chunks = decode(&self.store.get(ObjectKind::List, &list)?)?;
                     self.levels.push((depth - 1, chunks.into_iter()));
+                    if self.names_lists {
+                        return Ok(Some(list));
+                    }
                 }
             }
         }
