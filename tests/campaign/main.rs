@@ -11,5 +11,6 @@ mod memory;
 mod model;
 mod power;
 mod smoke;
+mod space;
 mod targets;
 mod world;

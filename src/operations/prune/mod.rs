@@ -1,51 +1,94 @@
-//! Prune: removes snapshots. Planned first, which is free and writes nothing, then applied.
-//!
-//! This version takes snapshots out of the catalog in one commit; segments stay as they are.
+//! Prune: removes snapshots and gives their space back (`format-spec/container.md`, Space). It promises
+//! to tell beforehand what it frees and how long the file will be, to write only on free slots so that
+//! it works on a full disk, that it can be stopped or die at any instant, and that a manifest which
+//! cannot be read stops it before anything is written.
 
-use crate::chunk_store::{ChunkStore, WritingOptions};
+mod apply;
+mod choose;
+mod forecast;
+mod liveness;
+mod schedule;
+
+pub use apply::{PruneReport, apply};
+
+use crate::chunk_store::ChunkStore;
 use crate::clock::Timestamp;
-use crate::container::commit::CommitOptions;
-use crate::error::Result;
-use crate::ids::{ChunkId, SnapshotId};
+use crate::error::{Error, Kind, Result};
+use crate::ids::SnapshotId;
 use crate::progress::Progress;
-use crate::snapshot::{Catalog, ChunkRefs, Ledger, ManifestReader, SnapshotRecord};
-use rayon::ThreadPool;
+use crate::snapshot::{Catalog, Ledger, SnapshotRecord};
+use choose::Segments;
+use forecast::Forecast;
+use liveness::Liveness;
+use schedule::{Scheduled, Step, Wishes, schedule};
 use std::collections::HashSet;
-use std::sync::Arc;
+
+/// A file shrinks if it loses at least this part of its length.
+const LEAST_PART_CUT: u32 = 32;
+/// Fewest slots that are worth cutting off.
+const LEAST_CUT: u32 = 2;
 
 /// Wishes of one prune.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PruneOptions {
-    /// Time of its commit.
+    /// Time of its commits.
     pub time: Timestamp,
+    /// The file shall become no longer than this, in bytes.
+    pub max_bytes: Option<u64>,
+    /// So many bytes shall be free for chunks afterwards, under the container's limit and besides the
+    /// reserve.
+    pub free_bytes: u64,
+    /// Segments of which at most so many per cent are live are cleaned.
+    pub clean_below: u8,
+    /// Whether the file gives what is free at its end, and its holes, back to the file system.
+    pub shrink: bool,
 }
 
-/// What a prune would do.
+impl Default for PruneOptions {
+    fn default() -> Self {
+        let time = Timestamp::default();
+        PruneOptions { time, max_bytes: None, free_bytes: 0, clean_below: 75, shrink: true }
+    }
+}
+
+/// What a prune will do.
 #[derive(Clone, Debug)]
 pub struct PrunePlan {
-    /// The snapshots it removes.
-    pub victims: Vec<SnapshotId>,
-    /// Sealed bytes that nothing names any more.
+    /// Snapshots that are removed, in commit order.
+    pub removed: Vec<SnapshotRecord>,
+    /// Snapshots that stay.
+    pub kept_count: u64,
+    /// Bytes on disk, seals included, that nothing refers to any more.
     pub freed_bytes: u64,
+    /// Bytes on disk of all chunks that stay referenced.
+    pub live_bytes: u64,
     /// Length of the file before.
     pub file_bytes_before: u64,
-    /// Length of the file after.
+    /// Length of the file afterwards; exact unless a reader keeps old segments.
     pub file_bytes_after: u64,
-    time: Timestamp,
+    /// Bytes that will be free for chunks under the container's limit, besides the reserve; `None`:
+    /// there is no limit.
+    pub free_bytes_after: Option<u64>,
+    /// Bytes that are written, at the most.
+    pub written_bytes: u64,
+    /// The commit that this is a plan for.
+    generation: u64,
+    reserve: usize,
+    options: PruneOptions,
+    steps: Vec<Step>,
 }
 
-/// What a prune did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PruneReport {
-    /// Sealed bytes that nothing names any more.
-    pub freed_bytes: u64,
-    /// Length of the file before.
-    pub file_bytes_before: u64,
-    /// Length of the file after.
-    pub file_bytes_after: u64,
+impl PrunePlan {
+    /// Whether there is anything to do.
+    pub fn has_work(&self) -> bool {
+        !self.steps.is_empty()
+    }
 }
 
-/// Tells what removing `victims` would free.
+/// Plans the removal of `victims` and the giving back of space. Writes nothing.
+///
+/// Errors: [`Kind::NotFound`] for a victim that is not there, [`Kind::Damaged`] if not everything that
+/// stays can be read, [`Kind::Usage`] if `options` ask for less than what stays needs.
 pub fn plan(
     store: &ChunkStore,
     victims: &[SnapshotId],
@@ -53,58 +96,143 @@ pub fn plan(
     progress: &Progress,
 ) -> Result<PrunePlan> {
     let catalog = Catalog::read(store)?;
-    catalog.clone().remove(victims)?;
-    let mut freed_bytes = 0;
-    if !victims.is_empty() {
-        let (gone, stay): (Vec<_>, Vec<_>) = catalog.snapshots.iter().partition(|s| victims.contains(&s.id));
-        let live = chunks(store, &stay, progress)?;
-        for id in chunks(store, &gone, progress)?.difference(&live) {
-            freed_bytes += store.locate(id)?.first().map_or(0, |copy| u64::from(copy.length));
-        }
+    let ids: HashSet<SnapshotId> = victims.iter().copied().collect();
+    if let Some(missing) = ids.iter().find(|id| !catalog.snapshots.iter().any(|s| s.id == **id)) {
+        return Err(Error::new(Kind::NotFound, format!("snapshot {missing}: there is none")));
     }
-    let file_bytes_before = store.container().file_bytes();
-    let victims = victims.to_vec();
-    let file_bytes_after = file_bytes_before;
-    Ok(PrunePlan { victims, freed_bytes, file_bytes_before, file_bytes_after, time: options.time })
-}
-
-fn chunks(store: &ChunkStore, records: &[&SnapshotRecord], progress: &Progress) -> Result<HashSet<ChunkId>> {
-    let mut found = HashSet::new();
-    for record in records {
-        progress.check()?;
-        for entry in ManifestReader::new(store, &record.manifest)? {
-            let Some(content) = entry?.kind.content().cloned() else { continue };
-            for chunk in ChunkRefs::of_length(store, &content.chunks, content.data_bytes().unwrap_or(0))? {
-                found.insert(chunk?.id);
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Does what `plan` says. Nothing of it is visible before it is durable.
-pub fn apply(
-    store: &mut ChunkStore,
-    plan: PrunePlan,
-    pool: Arc<ThreadPool>,
-    progress: &Progress,
-) -> Result<PruneReport> {
-    let report = PruneReport {
-        freed_bytes: plan.freed_bytes,
-        file_bytes_before: plan.file_bytes_before,
-        file_bytes_after: plan.file_bytes_after,
+    let (leaving, staying): (Vec<_>, Vec<_>) = catalog.snapshots.iter().partition(|s| ids.contains(&s.id));
+    let liveness = liveness::mark(store, &staying, &leaving, progress)?;
+    let remaining = Catalog { snapshots: staying.iter().map(|s| (*s).clone()).collect() };
+    let ledger = Ledger::read(store)?.encode().len();
+    let planner = Planner {
+        store,
+        options,
+        forecast: Forecast::new(store, remaining.encode().len(), ledger)?,
+        liveness: &liveness,
+        must_commit: !leaving.is_empty(),
     };
-    if plan.victims.is_empty() {
-        return Ok(report);
+    let Scheduled { steps, forecast } = planner.plan()?;
+    let g = &store.container().base().geometry;
+    let before = store.container().file_bytes();
+    Ok(PrunePlan {
+        removed: leaving.into_iter().cloned().collect(),
+        kept_count: remaining.snapshots.len() as u64,
+        freed_bytes: liveness.freed_bytes,
+        live_bytes: liveness.marks.bytes,
+        file_bytes_before: before,
+        file_bytes_after: g.file_bytes(forecast.slot_count()),
+        free_bytes_after: planner.free_bytes(&forecast),
+        written_bytes: steps.iter().map(|s| s.segments as u64).sum::<u64>() * g.segment_bytes as u64,
+        generation: store.container().state().root.generation,
+        reserve: forecast.reserve() as usize,
+        options: options.clone(),
+        steps,
+    })
+}
+
+struct Planner<'a> {
+    store: &'a ChunkStore,
+    options: &'a PruneOptions,
+    forecast: Forecast<'a>,
+    liveness: &'a Liveness,
+    must_commit: bool,
+}
+
+impl<'a> Planner<'a> {
+    /// As little as the thresholds ask for; if that does not reach what is asked for, more and more
+    /// segments, the best first.
+    fn plan(&self) -> Result<Scheduled<'a>> {
+        let below = u64::from(self.options.clean_below.min(100));
+        let usual = self.segments().to_clean(below, usize::MAX);
+        let scheduled = self.attempt(&usual)?;
+        if self.is_enough(&scheduled.forecast) {
+            return Ok(scheduled);
+        }
+        let mut most = usual.len().max(8);
+        loop {
+            let cleaned = self.segments().to_clean(99, most);
+            let scheduled = self.attempt(&cleaned)?;
+            if self.is_enough(&scheduled.forecast) {
+                return Ok(scheduled);
+            }
+            if cleaned.len() < most {
+                return self.best_effort(scheduled);
+            }
+            most *= 2;
+        }
     }
-    progress.check()?;
-    let mut catalog = Catalog::read(store)?;
-    catalog.remove(&plan.victims)?;
-    let ledger = Ledger::read(store)?.encode();
-    let settings = store.contents().settings.clone();
-    let commit = CommitOptions { max_bytes: settings.max_bytes, time: plan.time, read_back: false };
-    let writing = store.begin(pool, WritingOptions { commit, level: 3 })?;
-    let committed = writing.finish(&catalog.encode(), &ledger, settings)?;
-    store.install(committed);
-    Ok(PruneReport { file_bytes_after: store.container().file_bytes(), ..report })
+
+    fn segments(&self) -> Segments<'_> {
+        let state = self.store.container().state();
+        Segments {
+            geometry: &self.store.container().base().geometry,
+            table: &state.table,
+            uses: &self.liveness.marks.slots,
+            generation: state.root.generation,
+        }
+    }
+
+    /// The steps that empty `cleaned` and, if the file can shrink by enough, move what lies high.
+    fn attempt(&self, cleaned: &[u32]) -> Result<Scheduled<'a>> {
+        let length = self.forecast.slot_count();
+        let least_cut = match self.options.max_bytes {
+            Some(_) => 1,
+            None => LEAST_CUT.max(length / LEAST_PART_CUT),
+        };
+        let mut wishes = Wishes {
+            victims: cleaned.to_vec(),
+            dead: self.segments().dead(),
+            least_cut: if self.options.shrink { least_cut } else { u32::MAX / 2 },
+            must_commit: self.must_commit,
+            ..Wishes::default()
+        };
+        let cleaned: HashSet<u32> = cleaned.iter().copied().collect();
+        let below = self.segments().least_slots(&cleaned, self.others()?);
+        if self.options.shrink && below + least_cut <= length {
+            wishes.below = Some(below);
+            wishes.victims.extend(self.segments().above(below, &cleaned));
+        }
+        let slots: HashSet<u32> = wishes.victims.iter().copied().collect();
+        wishes.live = self.liveness.marks.offsets_in(self.store, &slots)?;
+        schedule(self.store, self.forecast.clone(), wishes)
+    }
+
+    /// Slots for what is not chunks: the index, a commit's metadata, the reserve.
+    fn others(&self) -> Result<u32> {
+        let mut forecast = self.forecast.clone();
+        let index = forecast.try_commit(&[], 0)?.chunks.len();
+        Ok(index as u32 + 1 + forecast.reserve())
+    }
+
+    /// Bytes free for chunks under the container's limit once `forecast` has come.
+    fn free_bytes(&self, forecast: &Forecast) -> Option<u64> {
+        let g = &self.store.container().base().geometry;
+        let most = g.slots_in(self.store.contents().settings.max_bytes?);
+        let free = most.saturating_sub(forecast.live().0 + forecast.reserve());
+        Some(u64::from(free) * crate::container::commit::trial::capacity(g))
+    }
+
+    fn is_enough(&self, forecast: &Forecast) -> bool {
+        let g = &self.store.container().base().geometry;
+        let is_short = self.options.max_bytes.is_none_or(|max| g.file_bytes(forecast.slot_count()) <= max);
+        is_short && self.free_bytes(forecast).is_none_or(|free| free >= self.options.free_bytes)
+    }
+
+    /// Space that was wished for and does not come is no error; a length that cannot be had is.
+    fn best_effort(&self, scheduled: Scheduled<'a>) -> Result<Scheduled<'a>> {
+        let g = &self.store.container().base().geometry;
+        let least = g.file_bytes(scheduled.forecast.slot_count());
+        match self.options.max_bytes {
+            Some(max) if least > max => Err(Error::new(
+                Kind::Usage,
+                format!(
+                    "{}: cannot become as short as {max} bytes: what stays needs {least} bytes, its reserve \
+                     included",
+                    self.store.container().base().name()
+                ),
+            )
+            .hint("remove snapshots first (coffer prune), or choose a larger size")),
+            _ => Ok(scheduled),
+        }
+    }
 }
