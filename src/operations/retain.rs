@@ -124,32 +124,32 @@ pub fn fit(
     progress: &Progress,
 ) -> Result<(Decision, PrunePlan)> {
     let candidates = decision.unprotected();
+    let options = PruneOptions { max_bytes: Some(max_bytes), ..options.clone() };
+    // `None`: what would stay does not fit.
     let attempt = |count: usize| {
         let smaller = decision.without(&candidates[..count]);
-        let plan = prune::plan(store, &smaller.victims(), options, progress)?;
-        Ok::<_, Error>((smaller, plan))
+        match prune::plan(store, &smaller.victims(), &options, progress) {
+            Ok(plan) => Ok((plan.file_bytes_after <= max_bytes).then_some((smaller, plan))),
+            Err(error) if error.kind() == Kind::Usage => Ok(None),
+            Err(error) => Err(error),
+        }
     };
-    let fits = |plan: &PrunePlan| plan.file_bytes_after <= max_bytes;
-    let none = attempt(0)?;
-    if fits(&none.1) {
+    if let Some(none) = attempt(0)? {
         return Ok(none);
     }
-    let mut best = attempt(candidates.len())?;
-    if !fits(&best.1) {
-        return Err(Error::new(Kind::Usage, format!("maximum size of {max_bytes} bytes")).hint(format!(
-            "with everything gone that is not protected the file would still have {} bytes: \
-             unpin snapshots, lower --protect-verified or --min-age, or allow more",
-            best.1.file_bytes_after
-        )));
-    }
+    let Some(mut best) = attempt(candidates.len())? else {
+        return Err(Error::new(Kind::Usage, format!("maximum size of {max_bytes} bytes")).hint(
+            "even with everything gone that is not protected the file would be longer: unpin snapshots, \
+             lower --protect-verified or --min-age, or allow more",
+        ));
+    };
     // Dropping `low` does not suffice, dropping `high` does.
     let (mut low, mut high) = (0, candidates.len());
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        let (smaller, plan) = attempt(middle)?;
-        match fits(&plan) {
-            true => (high, best) = (middle, (smaller, plan)),
-            false => low = middle,
+        match attempt(middle)? {
+            Some(found) => (high, best) = (middle, found),
+            None => low = middle,
         }
     }
     Ok(best)

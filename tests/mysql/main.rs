@@ -1,9 +1,9 @@
 //! Tests against a live server: each starts a private MariaDB in a temporary folder (`server.rs`) and
 //! fails where none is installed.
 
+mod compare;
 mod connecting;
 mod doctor;
-mod compare;
 mod harness;
 mod privileges;
 mod proxy;

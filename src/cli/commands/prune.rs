@@ -57,7 +57,7 @@ impl Prune {
         }
         let dry = context.globals.dry_run;
         let mut session = context.open(&path, if dry { Access::Read } else { Access::Write })?;
-        let options = PruneOptions { time: context.time(None) };
+        let options = PruneOptions { time: context.time(None), ..PruneOptions::default() };
         let (decision, plan) = {
             let _meter = context.output.progress("planning", "snapshot", Arc::clone(&context.progress));
             self.plan(context, &session, &named, &options)?

@@ -65,9 +65,9 @@ pub fn apply(
         file_bytes_before: plan.file_bytes_before,
         ..PruneReport::default()
     };
-    let gone: HashSet<SnapshotId> = plan.removed.iter().map(|s| s.id).collect();
+    let gone: Vec<SnapshotId> = plan.removed.iter().map(|s| s.id).collect();
     let mut catalog = Catalog::read(store)?;
-    catalog.snapshots.retain(|s| !gone.contains(&s.id));
+    catalog.remove(&gone)?;
     let catalog = catalog.encode();
     progress.expect(plan.steps.len() as u64, plan.written_bytes);
     for (number, step) in plan.steps.iter().enumerate() {

@@ -87,7 +87,7 @@ impl PrunePlan {
 
 /// Plans the removal of `victims` and the giving back of space. Writes nothing.
 ///
-/// Errors: [`Kind::NotFound`] for a victim that is not there, [`Kind::Damaged`] if not everything that
+/// Errors: [`Kind::NotFound`] for a victim that is not there, [`Kind::Usage`] for one that is pinned, [`Kind::Damaged`] if not everything that
 /// stays can be read, [`Kind::Usage`] if `options` ask for less than what stays needs.
 pub fn plan(
     store: &ChunkStore,
@@ -97,12 +97,10 @@ pub fn plan(
 ) -> Result<PrunePlan> {
     let catalog = Catalog::read(store)?;
     let ids: HashSet<SnapshotId> = victims.iter().copied().collect();
-    if let Some(missing) = ids.iter().find(|id| !catalog.snapshots.iter().any(|s| s.id == **id)) {
-        return Err(Error::new(Kind::NotFound, format!("snapshot {missing}: there is none")));
-    }
     let (leaving, staying): (Vec<_>, Vec<_>) = catalog.snapshots.iter().partition(|s| ids.contains(&s.id));
     let liveness = liveness::mark(store, &staying, &leaving, progress)?;
-    let remaining = Catalog { snapshots: staying.iter().map(|s| (*s).clone()).collect() };
+    let mut remaining = catalog.clone();
+    remaining.remove(victims)?;
     let ledger = Ledger::read(store)?.encode().len();
     let planner = Planner {
         store,
