@@ -60,7 +60,8 @@ fn prune_of(
 fn set_limit(store: &mut ChunkStore, before: &Expected, max_bytes: Option<u64>) -> Expected {
     let catalog = Catalog::read(store).expect("catalog");
     let writing = store.begin(pool(), options()).expect("begin");
-    let committed = writing.finish(&catalog.encode(), b"", Settings { max_bytes }).expect("set");
+    let committed =
+        writing.finish(&catalog.encode(), b"", Settings { max_bytes, ..Settings::default() }).expect("set");
     store.install(committed);
     Expected { generation: before.generation + 1, ..before.clone() }
 }

@@ -56,8 +56,6 @@ fn daily(count: u32) -> Policy {
     policy
 }
 
-
-
 #[test]
 fn pins_and_policy_outlive_backups_and_other_changes() {
     let mut nights = Nights::new(2);
@@ -88,7 +86,8 @@ fn what_is_pinned_or_missing_is_not_removed() {
     pins::pin(&mut catalog, &ids[..1], "", time).expect("pinned");
     pins::commit(&mut nights.session, &catalog, time, pool(1).expect("a pool")).expect("committed");
     let progress = Progress::default();
-    let refused = prune::plan(&nights.session.store, &ids[..2], &prune::PruneOptions::default(), &progress).expect_err("pinned");
+    let refused = prune::plan(&nights.session.store, &ids[..2], &prune::PruneOptions::default(), &progress)
+        .expect_err("pinned");
     assert_eq!(refused.kind(), Kind::Usage);
     assert_eq!(retain::drop_named(&catalog, &ids[..1]).expect_err("pinned").kind(), Kind::Usage);
     let unknown = SnapshotId([7; 16]);
@@ -109,7 +108,8 @@ fn the_containers_own_policy_decides_and_prune_does_what_it_planned() {
     let decision = retain::decide_stored(&nights.session.store, time).expect("decided").expect("a policy");
     assert_eq!(decision.victims(), ids[..4]);
     let progress = Progress::default();
-    let plan = prune::plan(&nights.session.store, &ids[..4], &prune::PruneOptions::default(), &progress).expect("planned");
+    let plan = prune::plan(&nights.session.store, &ids[..4], &prune::PruneOptions::default(), &progress)
+        .expect("planned");
     assert!(plan.freed_bytes >= 400_000, "{plan:?}");
     let expected = (plan.freed_bytes, plan.file_bytes_before, plan.file_bytes_after);
     let pool = pool(1).expect("a pool");
@@ -163,9 +163,11 @@ fn for_a_size_the_oldest_that_nothing_protects_give_way() {
     };
     assert_eq!(decide().victims(), []);
     let enough = store.container().file_bytes();
-    let (decision, _) = retain::fit(store, decide(), enough, &prune::PruneOptions::default(), &progress).expect("fits");
+    let (decision, _) =
+        retain::fit(store, decide(), enough, &prune::PruneOptions::default(), &progress).expect("fits");
     assert_eq!(decision.victims(), [], "no more than needed");
-    let error = retain::fit(store, decide(), 1, &prune::PruneOptions::default(), &progress).expect_err("never fits");
+    let error =
+        retain::fit(store, decide(), 1, &prune::PruneOptions::default(), &progress).expect_err("never fits");
     assert_eq!(error.kind(), Kind::Usage);
     assert!(error.remedy().is_some_and(|hint| hint.contains("bytes")));
 }
