@@ -171,6 +171,9 @@ pub struct ObjectRecord {
     pub environment: Vec<Setting>,
     /// The definer as `user@host`; empty if it has none.
     pub definer: String,
+    /// What the server said against it where it lived: a view that stands on what is gone. Empty for
+    /// an object that worked.
+    pub problem: String,
 }
 
 /// The kinds of [`ObjectRecord`].

@@ -22,8 +22,7 @@ pub struct StoredColumns {
     pub unknown: Vec<(String, String)>,
     /// Where a versioned table keeps its rows' times.
     pub history: History,
-    /// Columns that have a default and need a closer look: name, its text, and whether it is a
-    /// constant.
+    /// Names of the columns with a default, and its text.
     defaults: Vec<(String, String)>,
 }
 

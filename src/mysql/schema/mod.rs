@@ -12,6 +12,7 @@
 
 mod columns;
 mod fingerprint;
+mod making;
 mod names;
 mod objects;
 mod order;
@@ -21,6 +22,7 @@ mod users;
 mod views;
 
 pub use fingerprint::{Fingerprint, definitions_fingerprint, table_fingerprint};
+pub use making::{make_dead_views, make_object};
 pub use names::names_database;
 pub use users::read_users;
 

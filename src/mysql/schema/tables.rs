@@ -150,6 +150,8 @@ fn describe(
     if record.has_history && !record.key.is_empty() {
         // Rows of the past share the key of the living one.
         let end = u16::try_from(record.columns.len().saturating_sub(1)).unwrap_or(0);
-        record.key.push(end);
+        if !record.key.contains(&end) {
+            record.key.push(end);
+        }
     }
 }

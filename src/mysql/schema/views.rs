@@ -17,10 +17,11 @@ pub fn read(conn: &mut Connection, listed: &[Listed], schema: &mut Schema) -> Re
         let what = format!("view `{}`.`{}`", schema.database.name, view.name);
         match read_one(conn, &view.name) {
             Ok(record) => {
-                if let Some(why) = why_dead(conn, &view.name)? {
-                    schema.notes.push(format!("{what} is dead ({why}); its definition is carried"));
+                let problem = why_dead(conn, &view.name)?.unwrap_or_default();
+                if !problem.is_empty() {
+                    schema.notes.push(format!("{what} is dead ({problem}); its definition is carried"));
                 }
-                views.push(record);
+                views.push(ObjectRecord { problem, ..record });
             }
             Err(error) => loss(what, error, schema)?,
         }
@@ -71,28 +72,29 @@ fn why_dead(conn: &mut Connection, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// `user@host` from ``DEFINER=`user`@`host` ``.
+/// `user@host` from ``DEFINER=`user`@`host` ``; double quotes do as well.
 pub fn definer(statement: &[u8]) -> String {
     let text = String::from_utf8_lossy(statement);
     let Some(at) = text.find("DEFINER=") else { return String::new() };
     let mut rest = &text[at + "DEFINER=".len()..];
     let mut parts = Vec::new();
-    while let Some(inner) = rest.strip_prefix('`') {
-        let Some((part, after)) = quoted(inner) else { break };
+    while let Some(mark) = rest.chars().next().filter(|c| matches!(c, '`' | '"')) {
+        let Some((part, after)) = quoted(&rest[1..], mark) else { break };
         parts.push(part);
         rest = after.strip_prefix('@').unwrap_or("");
     }
     parts.join("@")
 }
 
-/// A name up to its closing back-quote, and what follows.
-fn quoted(inner: &str) -> Option<(String, &str)> {
+/// A name up to its closing quote, and what follows.
+fn quoted(inner: &str, mark: char) -> Option<(String, &str)> {
     let mut from = 0;
     loop {
-        let at = from + inner.get(from..)?.find('`')?;
+        let at = from + inner.get(from..)?.find(mark)?;
         let after = &inner[at + 1..];
-        if !after.starts_with('`') {
-            return Some((inner[..at].replace("``", "`"), after));
+        if !after.starts_with(mark) {
+            let twice: String = [mark, mark].iter().collect();
+            return Some((inner[..at].replace(&twice, &mark.to_string()), after));
         }
         from = at + 2;
     }
@@ -105,6 +107,7 @@ mod tests {
     #[test]
     fn definers_are_found() {
         assert_eq!(definer(b"CREATE DEFINER=`a``b`@`%` VIEW `x`"), "a`b@%");
+        assert_eq!(definer(b"CREATE DEFINER=\"a\"@\"%\" PACKAGE \"x\""), "a@%");
         assert_eq!(definer(b"CREATE ALGORITHM=MERGE DEFINER=`role` VIEW"), "role");
         assert_eq!(definer(b"CREATE VIEW DEFINER=`a"), "");
     }

@@ -46,6 +46,9 @@ pub fn write(
 ) -> Result<()> {
     let setting = |name: &str| object.environment.iter().find(|s| s.name == name).map(|s| s.value.as_str());
     put(out, b"\n")?;
+    if !object.problem.is_empty() {
+        return dead(out, object);
+    }
     // The server notes the database's collation beside the object.
     let collation = setting("collation_database").filter(|c| *c != database.collation && is_word(c));
     if let Some(collation) = collation {
@@ -68,6 +71,21 @@ pub fn write(
             out,
             format!("ALTER DATABASE {} COLLATE {};\n", quote(&database.name), database.collation).as_bytes(),
         )?;
+    }
+    Ok(())
+}
+
+/// A view that the server could not open where it lived, and can make nowhere: it is named, and kept
+/// as a comment.
+fn dead(out: &mut impl Write, object: &ObjectRecord) -> Result<()> {
+    let mut text =
+        format!("{} {} is dead: {}\n", object.kind.word(), quote(&object.name), object.problem).into_bytes();
+    for statement in &object.statements {
+        text.extend_from_slice(statement);
+        text.push(b'\n');
+    }
+    for line in text.split(|b| matches!(b, b'\n' | b'\r')).filter(|line| !line.is_empty()) {
+        put(out, &[b"-- ", line, b"\n"].concat())?;
     }
     Ok(())
 }

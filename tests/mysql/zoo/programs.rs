@@ -51,10 +51,10 @@ pub const CAGE: &[&str] = &[
     "SET sql_mode=''",
     // Events: zone, state, times.
     "SET time_zone='+05:30'",
-    "CREATE EVENT zoned ON SCHEDULE EVERY '1:30' HOUR_MINUTE STARTS '2040-01-01 00:00:00' ENDS '2050-01-01 12:00:00' \
+    "CREATE EVENT zoned ON SCHEDULE EVERY '1:30' HOUR_MINUTE STARTS '2036-01-01 00:00:00' ENDS '2037-01-01 12:00:00' \
      ON COMPLETION PRESERVE DISABLE COMMENT 'it''s DO ' DO BEGIN SELECT 1; /* kept */ END",
     "SET time_zone='SYSTEM'",
-    "CREATE EVENT `odd `` once` ON SCHEDULE AT '2040-06-06 06:06:06' DO SELECT 2",
+    "CREATE EVENT `odd `` once` ON SCHEDULE AT '2036-06-06 06:06:06' DO SELECT 2",
     "SET time_zone='+00:00'",
 ];
 
@@ -68,7 +68,7 @@ pub fn in_other_character_sets(conn: &mut Connection) {
     run_sjis(conn, b"CREATE PROCEDURE sjis_p () BEGIN /* ~ */ SELECT '~', \"~\", '\x85\x40'; -- ~\r\nEND");
     run_sjis(conn, b"CREATE PROCEDURE `~ named` (`~` INT) SELECT '~'");
     run_sjis(conn, b"CREATE TRIGGER `sjis_t` BEFORE INSERT ON log FOR EACH ROW SET NEW.what='~'");
-    run_sjis(conn, b"CREATE EVENT sjis_e ON SCHEDULE EVERY 1 DAY STARTS '2040-01-01' DISABLE COMMENT '~ DO ' DO SELECT '~'");
+    run_sjis(conn, b"CREATE EVENT sjis_e ON SCHEDULE EVERY 1 DAY STARTS '2036-01-01' DISABLE COMMENT '~ DO ' DO SELECT '~'");
     run_sjis(conn, b"CREATE VIEW sjis_v AS SELECT '~' AS `~`, _latin1'\xe9' AS l");
     run_raw(
         conn,

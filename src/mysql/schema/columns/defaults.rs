@@ -1,23 +1,133 @@
-//! Defaults as they are. `SHOW CREATE TABLE` speaks three-byte UTF-8 and shortens FLOAT: this module
-//! promises that what it mangles is put right where the server tells it elsewhere, and named where
-//! not.
+//! Defaults as they are. `SHOW CREATE TABLE` of MariaDB speaks three-byte UTF-8 and shortens FLOAT:
+//! this module promises that a default it mangles is put right from `DEFAULT(column)`, and that what
+//! cannot be asked for (members of ENUM and SET) is named.
 
 use super::StoredColumns;
-use crate::error::Result;
+use crate::entry::database::{ColumnForm, ColumnRecord};
+use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
+use crate::mysql::identifier::quote;
 
 /// The statement of `table` as text, from the bytes of `SHOW CREATE TABLE`.
+///
+/// Errors: [`Kind::Database`] for a statement that is no text even so.
 pub fn exact_create(
-    _conn: &mut Connection,
+    conn: &mut Connection,
     table: &str,
-    create: Vec<u8>,
+    mut create: Vec<u8>,
     stored: &StoredColumns,
     notes: &mut Vec<String>,
 ) -> Result<String> {
-    let _ = &stored.defaults;
-    Ok(String::from_utf8(create).unwrap_or_else(|error| {
-        notes
-            .push(format!("table `{table}`: its definition holds bytes that are no text; they are replaced"));
-        String::from_utf8_lossy(error.as_bytes()).into_owned()
+    for column in &stored.columns {
+        let is_member = column.form == ColumnForm::Member && column.column_type.contains('?');
+        if is_member && !matches!(column.character_set.as_str(), "" | "latin1" | "ascii" | "utf8mb3" | "utf8")
+        {
+            notes.push(format!(
+                "table `{table}`: column `{}` has a member that the server shows with a question mark; if it is another \
+                 character in truth, it is lost",
+                column.name
+            ));
+        }
+        let default = stored.defaults.iter().find(|(name, _)| *name == column.name).map(|(_, text)| text);
+        if conn.is_mariadb() && default.is_some_and(|text| is_mangled(column, text)) {
+            if let Some(exact) = exact_default(conn, table, column)? {
+                create = replace_default(&create, &column.name, &exact);
+            }
+        }
+    }
+    String::from_utf8(create).map_err(|_| {
+        Error::new(Kind::Database, format!("table `{table}`: its definition holds bytes that are no text"))
+    })
+}
+
+/// Whether `text`, a constant default as `information_schema` tells it, may not be what it was.
+fn is_mangled(column: &ColumnRecord, text: &str) -> bool {
+    let is_string = text.starts_with('\'');
+    match column.form {
+        ColumnForm::Float => text.bytes().next().is_some_and(|b| b.is_ascii_digit() || b == b'-'),
+        ColumnForm::Text => is_string && (text.contains('?') || !text.is_ascii()),
+        ColumnForm::Bytes => is_string,
+        _ => false,
+    }
+}
+
+/// The default as a literal, asked for without a row of the table.
+fn exact_default(conn: &mut Connection, table: &str, column: &ColumnRecord) -> Result<Option<Vec<u8>>> {
+    let default = format!("DEFAULT(t.{})", quote(&column.name));
+    let expression = match column.form {
+        ColumnForm::Float => format!("CAST({default} AS DOUBLE)"),
+        _ => format!("HEX({default})"),
+    };
+    let sql = format!("SELECT {expression} FROM (SELECT 1) AS one LEFT JOIN {} AS t ON FALSE", quote(table));
+    let rows = conn.rows(&sql)?;
+    let exact = rows.first().and_then(|row| row.bytes(0));
+    Ok(exact.map(|exact| match column.form {
+        ColumnForm::Float => exact.to_vec(),
+        _ => [b"x'", exact, b"'"].concat(),
     }))
+}
+
+/// `create` with another default in the line of `column`.
+fn replace_default(create: &[u8], column: &str, exact: &[u8]) -> Vec<u8> {
+    let start = format!("\n  {} ", quote(column)).into_bytes();
+    let Some(line) = create.windows(start.len()).position(|w| w == start) else { return create.to_vec() };
+    let Some((from, to)) = default_in(&create[line + start.len()..]) else { return create.to_vec() };
+    let offset = line + start.len();
+    [&create[..offset + from], exact, &create[offset + to..]].concat()
+}
+
+/// Where the value after DEFAULT begins and ends, in the rest of a column's line.
+fn default_in(line: &[u8]) -> Option<(usize, usize)> {
+    const WORD: &[u8] = b" DEFAULT ";
+    let mut at = 0;
+    while at < line.len() && line[at] != b'\n' {
+        if line[at..].starts_with(WORD) {
+            let from = at + WORD.len();
+            return Some((from, value_end(line, from)));
+        }
+        at = if line[at] == b'\'' { string_end(line, at) } else { at + 1 };
+    }
+    None
+}
+
+fn value_end(line: &[u8], from: usize) -> usize {
+    match line.get(from) {
+        Some(b'\'') => string_end(line, from),
+        _ => line[from..]
+            .iter()
+            .position(|b| matches!(b, b' ' | b',' | b'\n'))
+            .map_or(line.len(), |n| from + n),
+    }
+}
+
+/// Behind the string that opens at `at`.
+fn string_end(line: &[u8], at: usize) -> usize {
+    let mut at = at + 1;
+    while let Some(&byte) = line.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'\'' if line.get(at + 1) == Some(&b'\'') => at += 2,
+            b'\'' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    line.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_of_the_right_column_is_replaced() {
+        let create = b"CREATE TABLE `t` (\n  `a` enum(' DEFAULT ','it''s') DEFAULT '?''x\\'' COMMENT 'c',\n  `b` float DEFAULT 1,\n";
+        let changed = replace_default(create, "a", b"x'41'");
+        assert_eq!(
+            String::from_utf8_lossy(&changed),
+            "CREATE TABLE `t` (\n  `a` enum(' DEFAULT ','it''s') DEFAULT x'41' COMMENT 'c',\n  `b` float DEFAULT 1,\n"
+        );
+        let changed = replace_default(&changed, "b", b"16777216");
+        assert!(changed.ends_with(b"`b` float DEFAULT 16777216,\n"));
+        assert_eq!(replace_default(create, "c", b"x"), create);
+    }
 }

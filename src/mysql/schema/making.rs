@@ -1,0 +1,211 @@
+//! Making objects again. It promises the statement's own bytes under its own settings, past a client
+//! library that sends text only, and a connection with the settings of [`Connection::open`]
+//! afterwards, also after a failure.
+
+use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject};
+use crate::error::{Error, Kind, Result};
+use crate::mysql::connection::{Connection, code_of};
+use crate::mysql::identifier::{literal, quote};
+
+/// How often a dead view's wants are served before it is given up.
+const WANTS: usize = 200;
+
+/// Makes `object` in the connection's current database, whose record (the name it has here, and the
+/// collation it shall have) is `database`.
+///
+/// Errors: what the server says, naming the object; [`Kind::Database`] for bytes that are no UTF-8 on
+/// a MySQL, whose statements can only be sent as text.
+pub fn make_object(conn: &mut Connection, database: &DatabaseRecord, object: &ObjectRecord) -> Result<()> {
+    let remembered = setting(object, "collation_database")
+        .filter(|c| *c != database.collation && !database.collation.is_empty());
+    let alter =
+        |collation: &str| format!("ALTER DATABASE {} COLLATE {}", quote(&database.name), quote(collation));
+    if let Some(collation) = remembered {
+        conn.execute(&alter(collation))?;
+    }
+    let made = object.statements.iter().try_for_each(|statement| run(conn, object, statement));
+    let back = conn.execute(
+        "SET SESSION sql_mode='', time_zone='+00:00', character_set_client=utf8mb4, character_set_connection=utf8mb4",
+    );
+    if remembered.is_some() {
+        conn.execute(&alter(&database.collation))?;
+    }
+    made.map_err(|error| error.at(format!("{} {}", object.kind.word(), quote(&object.name))))?;
+    back.map(drop)
+}
+
+fn run(conn: &mut Connection, object: &ObjectRecord, statement: &[u8]) -> Result<()> {
+    const KNOWN: [&str; 4] = ["character_set_client", "collation_connection", "sql_mode", "time_zone"];
+    let known = object.environment.iter().filter(|s| KNOWN.contains(&s.name.as_str()));
+    let mut pairs: Vec<String> = known.map(|s| format!("{}={}", s.name, literal(&s.value))).collect();
+    if object.kind == SchemaObject::Sequence {
+        pairs.push("sql_mode=''".into());
+    }
+    let set = format!("SET SESSION {}", pairs.join(", "));
+    match std::str::from_utf8(statement) {
+        Ok(text) => {
+            conn.execute(&set)?;
+            conn.execute(text)?;
+        }
+        Err(_) if conn.is_mariadb() => {
+            let digits: String = statement.iter().map(|b| format!("{b:02x}")).collect();
+            conn.execute(&format!("SET @coffer_statement=x'{digits}'"))?;
+            conn.execute(&set)?;
+            conn.execute("EXECUTE IMMEDIATE @coffer_statement")?;
+        }
+        Err(_) => {
+            return Err(Error::new(Kind::Database, "its text is no UTF-8 and cannot be sent to a MySQL"));
+        }
+    }
+    Ok(())
+}
+
+fn setting<'a>(object: &'a ObjectRecord, name: &str) -> Option<&'a str> {
+    object.environment.iter().find(|s| s.name == name).map(|s| s.value.as_str())
+}
+
+/// Makes those of `objects` that are dead views where they come from ([`ObjectRecord::problem`]);
+/// live views and functions exist already. What is missing stands in for a moment. Tables and views
+/// that exist are not touched, so a view that wants another column of one of them stays unmade: one
+/// sentence for each, naming it.
+///
+/// Errors: [`Kind::Database`] if a stand-in cannot be dropped again.
+pub fn make_dead_views(
+    conn: &mut Connection,
+    database: &DatabaseRecord,
+    objects: &[ObjectRecord],
+) -> Result<Vec<String>> {
+    let mut dead: Vec<&ObjectRecord> =
+        objects.iter().filter(|o| o.kind == SchemaObject::View && !o.problem.is_empty()).collect();
+    // The ones that stand on others first: once a dead view exists, nothing can stand in for it.
+    dead.sort_by_key(|view| std::cmp::Reverse(view.order));
+    let mut unmade = Vec::new();
+    for view in dead {
+        if let Err(error) = make_dead_view(conn, database, view)? {
+            let cause =
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            unmade.push(format!(
+                "view {} was dead already and cannot be made here: {cause}",
+                quote(&view.name)
+            ));
+        }
+    }
+    Ok(unmade)
+}
+
+/// The inner result is the view's, the outer the stand-ins'.
+fn make_dead_view(
+    conn: &mut Connection,
+    database: &DatabaseRecord,
+    view: &ObjectRecord,
+) -> Result<Result<()>> {
+    let mut stand_ins: Vec<StandIn> = Vec::new();
+    let mut made = make_object(conn, database, view);
+    for _ in 0..WANTS {
+        let Err(error) = &made else { break };
+        match serve(conn, database, error, &mut stand_ins) {
+            Ok(true) => made = make_object(conn, database, view),
+            Ok(false) => break,
+            Err(error) => made = Err(error),
+        }
+    }
+
+    for stand_in in stand_ins.iter().rev() {
+        conn.execute(&stand_in.drop_statement())?;
+    }
+    Ok(made)
+}
+
+/// What stands in for something that is gone.
+enum StandIn {
+    Table(String),
+    Function(String),
+}
+
+impl StandIn {
+    fn drop_statement(&self) -> String {
+        match self {
+            StandIn::Table(name) => format!("DROP TABLE {}", quote(name)),
+            StandIn::Function(name) => format!("DROP FUNCTION {}", quote(name)),
+        }
+    }
+}
+
+/// Makes what `error` says is missing; `false`: it cannot be made here.
+fn serve(
+    conn: &mut Connection,
+    database: &DatabaseRecord,
+    error: &Error,
+    stand_ins: &mut Vec<StandIn>,
+) -> Result<bool> {
+    let said = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
+    let Some(object) = said.split('\'').nth(1) else {
+        return serve_function(conn, database, error, &said, stand_ins);
+    };
+    let own = |name: &str| name.strip_prefix(&format!("{}.", database.name)).map(str::to_owned);
+    match code_of(error) {
+        // Table 'db.t' doesn't exist
+        Some(1146) => {
+            let Some(name) = own(object) else { return Ok(false) };
+            conn.execute(&format!("CREATE TABLE {} (coffer_stand_in INT)", quote(&name)))?;
+            stand_ins.push(StandIn::Table(name));
+            Ok(true)
+        }
+        // Unknown column 'db.t.c' in 'SELECT'
+        Some(1054) => {
+            let name = own(object).unwrap_or_else(|| object.to_owned());
+            let fits = |table: &&String| name.strip_prefix(&format!("{table}.")).is_some();
+            let tables =
+                stand_ins.iter().filter_map(|s| if let StandIn::Table(name) = s { Some(name) } else { None });
+            let mut tables: Vec<&String> = tables.collect();
+            if name.contains('.') && tables.iter().any(|t| fits(t)) {
+                tables.retain(fits);
+            }
+            let Some(table) = tables.last() else { return Ok(false) };
+            let column = name.strip_prefix(&format!("{table}.")).or(name.rsplit('.').next()).unwrap_or(&name);
+            Ok(conn
+                .execute(&format!("ALTER TABLE {} ADD COLUMN {} INT", quote(table), quote(column)))
+                .is_ok())
+        }
+        _ => serve_function(conn, database, error, &said, stand_ins),
+    }
+}
+
+/// `FUNCTION db.f does not exist`, or one with another number of arguments.
+fn serve_function(
+    conn: &mut Connection,
+    database: &DatabaseRecord,
+    error: &Error,
+    said: &str,
+    stand_ins: &mut Vec<StandIn>,
+) -> Result<bool> {
+    let own = format!("FUNCTION {}.", database.name);
+    let Some(rest) = said.split_once(own.as_str()).map(|(_, rest)| rest) else { return Ok(false) };
+    let (name, arguments) = match code_of(error) {
+        Some(1305) => {
+            (rest.strip_suffix(" }").unwrap_or(rest).split(" does not exist").next().unwrap_or(""), 0)
+        }
+        Some(1318) => {
+            let got: String =
+                said.rsplit("got ").next().unwrap_or("").chars().take_while(char::is_ascii_digit).collect();
+            (rest.split("; expected").next().unwrap_or(""), got.parse().unwrap_or(0_usize))
+        }
+        _ => return Ok(false),
+    };
+    let is_ours = stand_ins.iter().any(|s| matches!(s, StandIn::Function(known) if known == name));
+    if name.is_empty() || arguments > 100 || (arguments > 0 && !is_ours) {
+        return Ok(false);
+    }
+    if is_ours {
+        conn.execute(&StandIn::Function(name.into()).drop_statement())?;
+    } else {
+        stand_ins.push(StandIn::Function(name.into()));
+    }
+    let arguments: Vec<String> = (0..arguments).map(|n| format!("a{n} INT")).collect();
+    conn.execute(&format!(
+        "CREATE FUNCTION {} ({}) RETURNS INT RETURN 1",
+        quote(name),
+        arguments.join(", ")
+    ))?;
+    Ok(true)
+}
