@@ -22,6 +22,7 @@ pub struct Connection {
     conn: Conn,
     name: String,
     is_mariadb: bool,
+    is_local: bool,
 }
 
 impl Connection {
@@ -34,7 +35,7 @@ impl Connection {
         let conn = catch_unwind(AssertUnwindSafe(|| Conn::new(opts(options))))
             .map_err(|_| reach::not_understood(options))?
             .map_err(|cause| reach::refused(options, cause))?;
-        let mut connection = Connection { conn, name, is_mariadb: false };
+        let mut connection = Connection { conn, name, is_mariadb: false, is_local: is_local(options) };
         let version = connection.value("SELECT VERSION()")?.unwrap_or_default();
         connection.is_mariadb = version.contains("MariaDB");
         connection.execute(
@@ -62,6 +63,11 @@ impl Connection {
     /// Whether the server is a MariaDB.
     pub fn is_mariadb(&self) -> bool {
         self.is_mariadb
+    }
+
+    /// Whether the server is one of this machine, as far as its name tells.
+    pub fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// Runs a statement; the rows it changed.
@@ -136,10 +142,15 @@ pub fn code_of(error: &Error) -> Option<u16> {
     }
 }
 
+fn is_local(options: &ServerOptions) -> bool {
+    let host = options.host.as_deref().unwrap_or("localhost");
+    options.socket.is_some() || matches!(host, "localhost" | "127.0.0.1" | "::1")
+}
+
 fn opts(options: &ServerOptions) -> Opts {
     let socket = options.socket.as_ref().map(|path| path.display().to_string());
     let host = options.host.clone().unwrap_or_else(|| "localhost".into());
-    let is_local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
+    let is_local = is_local(options);
     let tls = match &options.tls {
         Tls::Off => None,
         // What goes through a socket leaves the machine nowhere.

@@ -9,6 +9,7 @@ pub mod identifier;
 pub mod identity;
 pub mod opener;
 pub mod option_file;
+pub mod load;
 pub mod options;
 pub mod privileges;
 mod reach;

@@ -32,5 +32,13 @@ fn hash_of(canonical: &[u8]) -> u128 {
     xxhash_rust::xxh3::xxh3_128(canonical)
 }
 
+/// The hash of a row of these cells, as its table's checksum sums it up; `scratch` is memory to work
+/// in.
+pub fn row_hash<'a>(cells: impl Iterator<Item = Option<&'a [u8]>>, scratch: &mut Vec<u8>) -> u128 {
+    scratch.clear();
+    reader::canonical_bytes(cells, scratch);
+    hash_of(scratch)
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,264 @@
+//! The restore, database by database. It promises the order that keeps the live database whole: load
+//! beside it, prove, write the journal, switch.
+
+use super::choose::Part;
+use super::journal::{self, Found, Step, Switch};
+use super::session::{self, said};
+use super::stage::{self, Staged};
+use super::{DatabaseReport, LoadPlan, LoadReport, names, statement, switch, users};
+use crate::codec::encode;
+use crate::entry::database::{ObjectRecord, SchemaObject};
+use crate::error::{Error, Kind, Result};
+use crate::mysql::connection::Connection;
+use crate::mysql::identifier::{literal, qualified, quote};
+use crate::mysql::schema::{SchemaOptions, read_database};
+use crate::mysql::stream::RowSource;
+use crate::progress::Progress;
+use std::collections::HashSet;
+use std::time::Instant;
+
+/// Does what the plan says.
+pub fn run(plan: &LoadPlan, source: &dyn RowSource, progress: &Progress) -> Result<LoadReport> {
+    let mut report = LoadReport::default();
+    let tables: usize = plan.parts.iter().map(|part| part.tables.len()).sum();
+    let bytes: u64 = plan.parts.iter().flat_map(|part| &part.tables).map(|t| t.content.size).sum();
+    progress.expect(tables as u64, bytes);
+    if plan.options.users {
+        let mut conn = session::open(&plan.target)?;
+        users::make(&mut conn, &plan.source.users, &mut report)?;
+    }
+    for part in &plan.parts {
+        let began = Instant::now();
+        let mut one = database(plan, part, source, progress, &mut report)?;
+        one.took = began.elapsed();
+        report.databases.push(one);
+    }
+    Ok(report)
+}
+
+fn database(
+    plan: &LoadPlan,
+    part: &Part,
+    source: &dyn RowSource,
+    progress: &Progress,
+    report: &mut LoadReport,
+) -> Result<DatabaseReport> {
+    let mut conn = session::open(&plan.target)?;
+    session::lock(&mut conn, &part.target)?;
+    let fingerprint = fingerprint(plan, part);
+    let staging = names::staging(&part.target);
+    match journal::look(&mut conn, &staging)? {
+        Found::Nothing => {}
+        Found::Leftover => journal::drop_staging(&mut conn, &staging)?,
+        Found::Foreign => return Err(super::preflight::foreign(&staging)),
+        Found::Switching(begun) => {
+            let outcome = switch::run(&mut conn, &begun)?;
+            let resumed = DatabaseReport { is_resumed: true, tables: begun.reports(), ..described(part, &outcome) };
+            let is_same = begun.fingerprint == fingerprint;
+            add(outcome, report);
+            if is_same {
+                return Ok(resumed);
+            }
+            report.notes.push(format!("database `{}`: an earlier restore was finished first", part.target));
+        }
+    }
+    let mut staged = prepare(&mut conn, plan, part, &staging)?;
+    let result = load(&mut conn, plan, part, &mut staged, &staging, fingerprint, source, progress);
+    let (begun, tables) = match result {
+        Ok(done) => done,
+        Err(error) => return Err(abandon(plan, &staging, error)),
+    };
+    report.not_made.append(&mut staged.not_made);
+    report.notes.append(&mut staged.notes);
+    let outcome = match switch::run(&mut conn, &begun) {
+        Ok(outcome) => outcome,
+        Err(error) => return Err(abandon(plan, &staging, error)),
+    };
+    let made = DatabaseReport { tables, ..described(part, &outcome) };
+    add(outcome, report);
+    Ok(made)
+}
+
+fn described(part: &Part, outcome: &switch::Outcome) -> DatabaseReport {
+    DatabaseReport {
+        database: part.database.name.clone(),
+        target: part.target.clone(),
+        objects: outcome.objects,
+        ..DatabaseReport::default()
+    }
+}
+
+fn add(outcome: switch::Outcome, report: &mut LoadReport) {
+    report.not_made.extend(outcome.not_made);
+    report.notes.extend(outcome.notes);
+}
+
+/// The staging database with its tables, or nothing.
+fn prepare(conn: &mut Connection, plan: &LoadPlan, part: &Part, staging: &str) -> Result<Staged> {
+    let is_there = journal::exists(conn, &part.target)?;
+    if is_there && !plan.options.replace {
+        return Err(super::preflight::target_exists(&part.target));
+    }
+    stage::make(conn, part, staging).map_err(|error| abandon(plan, staging, error))
+}
+
+/// Loads, proves, and writes the journal.
+#[allow(clippy::too_many_arguments)]
+fn load(
+    conn: &mut Connection,
+    plan: &LoadPlan,
+    part: &Part,
+    staged: &mut Staged,
+    staging: &str,
+    fingerprint: [u8; 32],
+    source: &dyn RowSource,
+    progress: &Progress,
+) -> Result<(Switch, Vec<super::TableReport>)> {
+    let reports = stage::fill(plan, part, staging, source, progress)?;
+    let mut begun = Switch::new(fingerprint);
+    begun.source = part.database.name.clone();
+    begun.target = part.target.clone();
+    begun.database = part.database.clone();
+    begun.is_whole = part.is_whole;
+    begun.proven = reports.iter().map(|r| (r.table.clone(), r.rows, r.checksum)).collect();
+    begun.new_tables = staged.made.clone();
+    begun.is_replaced = journal::exists(conn, &part.target)?;
+    if begun.is_replaced {
+        what_goes(conn, part, &mut begun)?;
+    }
+    begun.objects = made_objects(plan, part, staged);
+    let mut steps = own_steps(part, staged);
+    steps.append(&mut begun.steps);
+    begun.steps = steps;
+    progress.check()?;
+    conn.execute(&format!("USE {}", quote(staging)))?;
+    journal::begin(conn, staging, &begun)?;
+    Ok((begun, reports))
+}
+
+/// What stands in the live database and goes, and foreign keys from elsewhere that point to it.
+fn what_goes(conn: &mut Connection, part: &Part, begun: &mut Switch) -> Result<()> {
+    let target = &part.target;
+    let fold = |name: &String| name.to_lowercase();
+    let coming: HashSet<String> = begun.new_tables.iter().map(fold).collect();
+    let standing = journal::tables(conn, target)?;
+    begun.old_tables = standing.into_iter().filter(|t| part.is_whole || coming.contains(&fold(t))).collect();
+    let going: HashSet<String> = begun.old_tables.iter().map(fold).collect();
+    let schema = read_database(conn, target, &SchemaOptions::default())?;
+    if let Some(loss) = schema.losses.first() {
+        return Err(super::unexpected(format!("database `{target}` could not be put back if the switch failed: {loss}"))
+            .hint("the user of a restore that replaces must be able to read everything it replaces"));
+    }
+    let goes = |object: &ObjectRecord| match object.kind {
+        SchemaObject::Trigger => going.contains(&fold(&object.parent)),
+        SchemaObject::Sequence => false,
+        _ => part.is_whole,
+    };
+    begun.old_objects = schema.objects.into_iter().filter(goes).collect();
+    begun.steps = keys_from_elsewhere(conn, target, &going)?;
+    Ok(())
+}
+
+/// Foreign keys of tables that stay to tables that go would follow them: they are set anew.
+fn keys_from_elsewhere(conn: &mut Connection, target: &str, going: &HashSet<String>) -> Result<Vec<Step>> {
+    let rows = conn.rows(&format!(
+        "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, REFERENCED_TABLE_NAME \
+         FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA={}",
+        literal(target)
+    ))?;
+    let mut steps = Vec::new();
+    for row in rows {
+        let text = |at| row.text(at).unwrap_or_default();
+        let (database, table, key, referenced) = (text(0), text(1), text(2), text(3));
+        let is_inside = database == target && going.contains(&table.to_lowercase());
+        if is_inside || !going.contains(&referenced.to_lowercase()) {
+            continue;
+        }
+        let place = qualified(&database, &table);
+        let shown = conn.rows(&format!("SHOW CREATE TABLE {place}"))?;
+        let create = shown.first().and_then(|row| row.text(1)).unwrap_or_default();
+        let definition = super::definition::take_apart(&create, &database, &database, &database);
+        let begins = format!("CONSTRAINT {} FOREIGN KEY", quote(&key));
+        let Some(words) = definition.foreign_keys.iter().find(|words| words.starts_with(&begins)) else { continue };
+        let what = format!("foreign key `{key}` of table `{database}`.`{table}`");
+        let dropping = format!("ALTER TABLE {place} DROP FOREIGN KEY {}", quote(&key));
+        steps.push(Step { what: what.clone(), sql: dropping, may_fail: true });
+        steps.push(Step { what, sql: format!("ALTER TABLE {place} ADD {words}"), may_fail: false });
+    }
+    Ok(steps)
+}
+
+/// Foreign keys and defaults of the new tables.
+fn own_steps(part: &Part, staged: &Staged) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (table, definition) in &staged.definitions {
+        let place = qualified(&part.target, table);
+        let name = format!("`{}`.`{table}`", part.target);
+        for default in &definition.defaults {
+            let what = format!("a default of table {name}");
+            steps.push(Step { what, sql: format!("ALTER TABLE {place} ALTER COLUMN {default}"), may_fail: false });
+        }
+        for key in &definition.foreign_keys {
+            let what = format!("a foreign key of table {name} ({key})");
+            steps.push(Step { what, sql: format!("ALTER TABLE {place} ADD {key}"), may_fail: false });
+        }
+    }
+    steps
+}
+
+/// The objects to make, with their statements as they shall be.
+fn made_objects(plan: &LoadPlan, part: &Part, staged: &Staged) -> Vec<ObjectRecord> {
+    let options = &plan.options;
+    let stands = |table: &String| staged.made.contains(table);
+    let of_part = part.objects.iter().filter(|object| match object.kind {
+        SchemaObject::Sequence | SchemaObject::User => false,
+        SchemaObject::Trigger => stands(&object.parent),
+        _ => true,
+    });
+    of_part
+        .map(|object| {
+            let mut made = (*object).clone();
+            let mut statements = vec![statement::prepared(object, &options.definers, options.events)];
+            statements.extend(object.statements.iter().skip(1).cloned());
+            statements.extend(statement::invoker(object, &options.definers).map(String::into_bytes));
+            made.statements = statements;
+            made
+        })
+        .collect()
+}
+
+/// What identifies a restore: the same snapshot, options and target give the same.
+fn fingerprint(plan: &LoadPlan, part: &Part) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    add(part.target.as_bytes());
+    add(&encode(part.database));
+    add(format!("{:?} {} {}", plan.options.definers, plan.options.events, part.is_whole).as_bytes());
+    add(&[u8::from(plan.options.filter.is_some())]);
+    for table in &part.tables {
+        add(table.name.as_bytes());
+        add(table.create.as_bytes());
+        add(&table.checksum);
+    }
+    part.objects.iter().for_each(|object| add(&encode(*object)));
+    *hasher.finalize().as_bytes()
+}
+
+/// After an error: what was staged goes, unless the switch has begun.
+fn abandon(plan: &LoadPlan, staging: &str, error: Error) -> Error {
+    // The connection that failed may be in the middle of something.
+    let cleaned = session::open(&plan.target).and_then(|mut conn| match journal::look(&mut conn, staging)? {
+        Found::Leftover => journal::drop_staging(&mut conn, staging),
+        _ => Ok(()),
+    });
+    match cleaned {
+        Err(cause) if error.kind() != Kind::Interrupted && error.remedy().is_none() => error.hint(format!(
+            "what was loaded so far still stands in `{staging}` ({}); the next restore removes it",
+            said(&cause)
+        )),
+        _ => error,
+    }
+}

@@ -1,0 +1,257 @@
+//! What has to change in a table's statement on its way into the staging database. It promises to
+//! touch nothing between quotes, and to keep every word that it does not understand.
+//!
+//! A foreign key follows the table it points to when that is renamed, and one to a table that is not
+//! there names the staging database for ever: so keys are taken out and set once the tables stand in
+//! their place. A column's default that draws from a sequence names the sequence's database.
+
+use crate::mysql::identifier::quote;
+
+/// A table's statement, taken apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Definition {
+    /// The statement without foreign keys.
+    pub create: String,
+    /// The foreign keys, each as the words behind `ADD`.
+    pub foreign_keys: Vec<String>,
+    /// Columns whose default draws from a sequence of the table's own database, as the words behind
+    /// `ALTER TABLE … ALTER COLUMN`; [`Definition::create`] names the staging database instead.
+    pub defaults: Vec<String>,
+    /// What was left out, in words.
+    pub left_out: Vec<String>,
+}
+
+/// Takes `create` apart: a table of `database` that shall stand in `staging` first, then in `target`.
+pub fn take_apart(create: &str, database: &str, staging: &str, target: &str) -> Definition {
+    let mut definition = Definition::default();
+    let Some((head, items, tail)) = parts(create) else {
+        definition.create = create.to_owned();
+        return definition;
+    };
+    let mut kept = Vec::new();
+    for item in items {
+        let words = item.trim();
+        if is_foreign_key(words) {
+            definition.foreign_keys.push(words.to_owned());
+            continue;
+        }
+        let moved = requalify(item, database, staging);
+        if moved != item
+            && let Some(set) = default_of(words)
+        {
+            definition.defaults.push(requalify(&set, database, target));
+        }
+        kept.push(moved);
+    }
+    let tail = without_directories(tail, &mut definition.left_out);
+    definition.create = format!("{head}{}{tail}", kept.join(","));
+    definition
+}
+
+/// The words before the list of columns, the list's items, and the words behind; commas, brackets and
+/// line feeds stay where they are. `None`: there is no such list.
+fn parts(create: &str) -> Option<(&str, Vec<&str>, &str)> {
+    let mut scan = Scan::new(create);
+    let (mut depth, mut start, mut items) = (0usize, None, Vec::new());
+    while let Some((at, byte)) = scan.next_plain() {
+        match (byte, depth) {
+            (b'(', _) => {
+                depth += 1;
+                start = start.or(Some(at + 1));
+            }
+            (b')', 1) => {
+                items.push(create.get(start?..at)?);
+                let first = items.first()?.as_ptr() as usize - create.as_ptr() as usize;
+                let mut last = create.get(at..)?;
+                // The line feed before the bracket belongs to no item.
+                if let Some(item) = items.last_mut() {
+                    let trimmed = item.trim_end();
+                    last = create.get(at - (item.len() - trimmed.len())..)?;
+                    *item = trimmed;
+                }
+                return Some((create.get(..first)?, items, last));
+            }
+            (b')', _) => depth = depth.checked_sub(1)?,
+            (b',', 1) => {
+                items.push(create.get(start?..at)?);
+                start = Some(at + 1);
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn is_foreign_key(words: &str) -> bool {
+    let rest = match words.strip_prefix("CONSTRAINT ") {
+        Some(rest) => after_name(rest).trim_start(),
+        None => words,
+    };
+    rest.starts_with("FOREIGN KEY")
+}
+
+/// What follows a quoted name.
+fn after_name(words: &str) -> &str {
+    let mut scan = Scan::new(words);
+    scan.skip_quoted();
+    words.get(scan.at..).unwrap_or_default()
+}
+
+/// `ALTER COLUMN` words that set the column's default again.
+fn default_of(words: &str) -> Option<String> {
+    let rest = after_name(words);
+    let name = words.get(..words.len() - rest.len())?.trim();
+    let start = find_plain(rest, " DEFAULT ")? + " DEFAULT ".len();
+    let expression = rest.get(start..)?;
+    let end = expression_end(expression);
+    Some(format!("{name} SET DEFAULT ({})", expression.get(..end)?))
+}
+
+/// The end of an expression that stands unbracketed in a column's words: the first space outside of
+/// brackets and quotes behind which a word of the column's begins.
+fn expression_end(words: &str) -> usize {
+    const NEXT: [&str; 5] = [" COMMENT ", " CHECK ", " ON UPDATE ", " INVISIBLE", " REF_"];
+    NEXT.iter().filter_map(|next| find_plain(words, next)).min().unwrap_or(words.len())
+}
+
+/// The first place of `needle` that begins outside of brackets and quotes.
+fn find_plain(words: &str, needle: &str) -> Option<usize> {
+    let (mut scan, mut depth) = (Scan::new(words), 0usize);
+    while let Some((at, byte)) = scan.next_plain() {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            b' ' if depth == 0 && words.get(at..).is_some_and(|rest| rest.starts_with(needle)) => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Sequences of `from` that a default draws from become those of `to`.
+fn requalify(words: &str, from: &str, to: &str) -> String {
+    let mut out = words.to_owned();
+    for function in ["nextval(", "lastval("] {
+        let named = format!("{function}{}.", quote(from));
+        let mut begin = 0;
+        while let Some(at) = out.get(begin..).and_then(|rest| rest.find(&named)).map(|at| at + begin) {
+            begin = at + 1;
+            if is_plain(&out, at) {
+                out.replace_range(at..at + named.len(), &format!("{function}{}.", quote(to)));
+            }
+        }
+    }
+    out
+}
+
+/// Whether the byte at `at` stands outside of quotes.
+fn is_plain(words: &str, at: usize) -> bool {
+    let mut scan = Scan::new(words);
+    while let Some((plain, _)) = scan.next_plain() {
+        if plain >= at {
+            return plain == at;
+        }
+    }
+    false
+}
+
+/// Folders of the old server: they would lie outside the new one's, or meet files of the live table.
+fn without_directories(tail: &str, left_out: &mut Vec<String>) -> String {
+    let mut out = tail.to_owned();
+    for option in [" DATA DIRECTORY", " INDEX DIRECTORY"] {
+        let mut begin = 0;
+        while let Some(at) = out.get(begin..).and_then(|rest| rest.find(option)).map(|at| at + begin) {
+            begin = at + 1;
+            let rest = out.get(at + option.len()..).unwrap_or_default();
+            let sign = rest.len() - rest.trim_start_matches([' ', '=']).len();
+            let mut scan = Scan::new(rest);
+            scan.at = sign;
+            if !is_plain(&out, at) || !scan.skip_quoted() {
+                continue;
+            }
+            let end = at + option.len() + scan.at;
+            left_out.push(out.get(at + 1..end).unwrap_or_default().to_owned());
+            out.replace_range(at..end, "");
+        }
+    }
+    out
+}
+
+/// The statement without everything between quotes.
+pub fn without_quoted(statement: &str) -> String {
+    let mut scan = Scan::new(statement);
+    let mut out = Vec::with_capacity(statement.len());
+    while let Some((_, byte)) = scan.next_plain() {
+        out.push(byte);
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Walks over a statement's bytes and passes by what stands between quotes.
+struct Scan<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn new(words: &'a str) -> Scan<'a> {
+        Scan { bytes: words.as_bytes(), at: 0 }
+    }
+
+    /// The next byte outside of quotes, and where it stands.
+    fn next_plain(&mut self) -> Option<(usize, u8)> {
+        while self.skip_quoted() {}
+        let found = (self.at, *self.bytes.get(self.at)?);
+        self.at += 1;
+        Some(found)
+    }
+
+    /// Passes a quoted name or string that begins here; false if none does.
+    fn skip_quoted(&mut self) -> bool {
+        let Some(&mark @ (b'`' | b'\'' | b'"')) = self.bytes.get(self.at) else { return false };
+        self.at += 1;
+        while let Some(&byte) = self.bytes.get(self.at) {
+            self.at += 1;
+            match byte {
+                b'\\' if mark != b'`' => self.at += 1,
+                _ if byte != mark => {}
+                _ if self.bytes.get(self.at) == Some(&mark) => self.at += 1,
+                _ => break,
+            }
+        }
+        self.at = self.at.min(self.bytes.len());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CREATE: &str = "CREATE TABLE `a``(` (\n  `id` int(11) NOT NULL DEFAULT nextval(`db`.`s`) COMMENT 'nextval(`db`.`s`), (''',\n  \
+         `note` varchar(9) DEFAULT ' CONSTRAINT `x` FOREIGN KEY \\' (',\n  PRIMARY KEY (`id`,`note`),\n  \
+         CONSTRAINT `k,1` FOREIGN KEY (`id`) REFERENCES `b` (`id`) ON DELETE CASCADE,\n  \
+         CONSTRAINT `c` CHECK (`note` <> 'FOREIGN KEY')\n) ENGINE=InnoDB DATA DIRECTORY='/a b/' COMMENT=' DATA DIRECTORY=''x'''";
+
+    #[test]
+    fn keys_and_sequences_are_found_and_texts_left_alone() {
+        let it = take_apart(CREATE, "db", "st", "new`");
+        assert_eq!(it.foreign_keys, ["CONSTRAINT `k,1` FOREIGN KEY (`id`) REFERENCES `b` (`id`) ON DELETE CASCADE"]);
+        assert_eq!(it.defaults, ["`id` SET DEFAULT (nextval(`new```.`s`))"]);
+        assert_eq!(it.left_out, ["DATA DIRECTORY='/a b/'"]);
+        let expected = CREATE
+            .replace("DEFAULT nextval(`db`", "DEFAULT nextval(`st`")
+            .replace(&format!("\n  {},", it.foreign_keys[0]), "")
+            .replace(" DATA DIRECTORY='/a b/'", "");
+        assert_eq!(it.create, expected);
+    }
+
+    #[test]
+    fn a_statement_without_a_list_stays() {
+        for create in ["CREATE TABLE t LIKE u", "CREATE TABLE `(", "x (((", ")"] {
+            assert_eq!(take_apart(create, "a", "b", "c").create, create);
+        }
+        let last = "CREATE TABLE `t` (\n  `a` int,\n  FOREIGN KEY (`a`) REFERENCES `t` (`a`)\n) ENGINE=InnoDB";
+        assert_eq!(take_apart(last, "a", "b", "c").create, "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB");
+    }
+}

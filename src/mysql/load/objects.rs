@@ -1,0 +1,95 @@
+//! Objects other than tables. It promises that each is made under the settings it was made under
+//! before, from the bytes that the server gave, in the current database; that one that cannot be made
+//! costs no other; and that it is named.
+
+use super::session::{said, tolerate};
+use crate::entry::database::{ObjectRecord, SchemaObject};
+use crate::error::{Error, Kind, Result};
+use crate::mysql::connection::{Connection, code_of};
+use crate::mysql::identifier::{literal, quote};
+use std::fmt::Write;
+
+/// Settings that are set for each object, in this order: the character set of the client sets others.
+const SETTINGS: [&str; 4] = ["character_set_client", "collation_connection", "sql_mode", "time_zone"];
+
+/// Makes an object with `statement` in place of its first, replacing one of its name.
+///
+/// Errors: that of the server. The session's settings are those of the object afterwards.
+pub fn make(conn: &mut Connection, object: &ObjectRecord, statement: &[u8], more: Option<String>) -> Result<()> {
+    tolerate(conn.execute(&drop_statement(object.kind, &object.name)))?;
+    for name in SETTINGS {
+        if let Some(setting) = object.environment.iter().find(|s| s.name == name) {
+            conn.execute(&format!("SET SESSION {name}={}", literal(&setting.value)))?;
+        }
+    }
+    send(conn, statement, &client_of(object))?;
+    for follow in object.statements.iter().skip(1) {
+        send(conn, follow, "utf8mb4")?;
+    }
+    match more {
+        Some(sql) => conn.execute(&sql).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The collation that the database must have when the object is made, if it matters.
+pub fn database_collation(object: &ObjectRecord) -> Option<&str> {
+    object.environment.iter().find(|s| s.name == "collation_database").map(|s| s.value.as_str())
+}
+
+/// The session as it was before objects were made.
+pub fn reset(conn: &mut Connection) -> Result<()> {
+    conn.execute(&format!(
+        "SET SESSION sql_mode='{}', time_zone='+00:00', character_set_client=utf8mb4, \
+         character_set_connection=utf8mb4, character_set_results=utf8mb4",
+        crate::mysql::value::LOAD_SQL_MODE
+    ))
+    .map(drop)
+}
+
+fn client_of(object: &ObjectRecord) -> String {
+    let setting = object.environment.iter().find(|s| s.name == "character_set_client");
+    setting.map_or_else(|| "utf8mb4".into(), |s| s.value.clone())
+}
+
+/// Runs a statement of any bytes in the character set `client`, which is the session's.
+fn send(conn: &mut Connection, statement: &[u8], client: &str) -> Result<()> {
+    if let Ok(text) = std::str::from_utf8(statement) {
+        return conn.execute(text).map(drop);
+    }
+    if !client.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err(Error::new(Kind::Damaged, format!("`{client}` is no character set")));
+    }
+    let mut digits = String::with_capacity(statement.len() * 2);
+    for byte in statement {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    conn.execute(&format!("SET @coffer_statement = _{client} x'{digits}'"))?;
+    let answer = conn.execute("EXECUTE IMMEDIATE @coffer_statement");
+    conn.execute("SET @coffer_statement = NULL")?;
+    answer.map(drop)
+}
+
+/// What drops an object of the current database.
+pub fn drop_statement(kind: SchemaObject, name: &str) -> String {
+    let word = match kind {
+        SchemaObject::Sequence => "SEQUENCE",
+        SchemaObject::View => "VIEW",
+        SchemaObject::Trigger => "TRIGGER",
+        SchemaObject::Procedure => "PROCEDURE",
+        SchemaObject::Function => "FUNCTION",
+        SchemaObject::Package => "PACKAGE",
+        SchemaObject::PackageBody => "PACKAGE BODY",
+        SchemaObject::Event => "EVENT",
+        SchemaObject::User => "USER",
+    };
+    format!("DROP {word} IF EXISTS {}", quote(name))
+}
+
+/// Why an object could not be made, naming it; an error that is not the object's goes on as one.
+pub fn not_made(database: &str, object: &ObjectRecord, error: Error) -> Result<String> {
+    match code_of(&error) {
+        None => Err(error),
+        Some(_) => Ok(format!("{} `{database}`.`{}` could not be made: {}", object.kind.word(), object.name, said(&error))),
+    }
+}

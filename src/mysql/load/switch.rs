@@ -1,0 +1,277 @@
+//! The switch: from a proven staging database to the live one. It promises that every step may be
+//! repeated, so that whoever runs it again after a kill ends where an unbroken run would; that until
+//! the one RENAME statement an error puts back what was taken away; and that the tables that stood
+//! there before are dropped last.
+
+use super::journal::{self, Step, Switch};
+use super::names;
+use super::objects;
+use super::session::{said, tolerate};
+use super::stage::character_set;
+use crate::entry::database::{ObjectRecord, SchemaObject};
+use crate::error::{Error, Result};
+use crate::mysql::connection::{Connection, code_of};
+use crate::mysql::identifier::{qualified, quote};
+use std::collections::HashSet;
+
+/// The mark that the old routines and views are gone, so that objects of their names are new ones.
+const OLD_GONE: &str = "old objects";
+
+/// What a switch made.
+#[derive(Default)]
+pub struct Outcome {
+    /// Objects that were made.
+    pub objects: u64,
+    /// What could not be made, one sentence each.
+    pub not_made: Vec<String>,
+    /// What else should be known.
+    pub notes: Vec<String>,
+}
+
+/// Runs or goes on with the switch whose journal stands in the staging database.
+///
+/// Errors: until the tables are renamed, the live database is as it was before; afterwards the hint
+/// says that running the restore again goes on.
+pub fn run(conn: &mut Connection, switch: &Switch) -> Result<Outcome> {
+    let staging = names::staging(&switch.target);
+    if is_ahead(conn, switch, &staging)?
+        && let Err(error) = rename(conn, switch, &staging)
+    {
+        return Err(put_back(conn, switch, &staging, error));
+    }
+    finish(conn, switch, &staging).map_err(|error| {
+        error.hint("the new tables stand in their place; run the restore again to finish what follows")
+    })
+}
+
+/// Whether tables still wait in the staging database.
+fn is_ahead(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<bool> {
+    if switch.new_tables.is_empty() && !journal::exists(conn, &switch.target)? {
+        return Ok(true);
+    }
+    let waiting = journal::tables(conn, staging)?;
+    let old = names_of(switch, &switch.old_tables);
+    let stands: HashSet<String> = match switch.new_tables.is_empty() {
+        // Nothing comes: the old ones have to go all the same.
+        true => journal::tables(conn, &switch.target)?.iter().map(|name| fold(name)).collect(),
+        false => HashSet::new(),
+    };
+    let new = names_of(switch, &switch.new_tables);
+    Ok(waiting.iter().any(|table| new.contains(&fold(table))) || old.iter().any(|table| stands.contains(table)))
+}
+
+/// Names are compared in lower case: two that differ in case alone stand in one database only where
+/// both are moved anyway.
+fn fold(name: &str) -> String {
+    name.to_lowercase()
+}
+
+fn names_of(_switch: &Switch, tables: &[String]) -> HashSet<String> {
+    tables.iter().map(|table| fold(table)).collect()
+}
+
+/// Takes the old triggers and events away and moves all tables in one statement.
+fn rename(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<()> {
+    let target = &switch.target;
+    if !journal::exists(conn, target)? {
+        let set = character_set(&switch.database.character_set, &switch.database.collation);
+        conn.execute(&format!("CREATE DATABASE {}{set}", quote(target)))?;
+    }
+    conn.execute(&format!("USE {}", quote(target)))?;
+    for object in &switch.old_objects {
+        if matches!(object.kind, SchemaObject::Trigger | SchemaObject::Event) {
+            conn.execute(&objects::drop_statement(object.kind, &object.name))?;
+        }
+    }
+    let pairs = pairs(conn, switch, staging)?;
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    conn.execute(&format!("RENAME TABLE {}", pairs.join(", "))).map(drop)
+}
+
+/// What is still to be renamed: nothing, unless the server can be killed in the middle of the
+/// statement.
+fn pairs(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<Vec<String>> {
+    let (target, old) = (&switch.target, names::old(&switch.target));
+    let waiting: HashSet<String> = journal::tables(conn, staging)?.iter().map(|name| fold(name)).collect();
+    let standing: HashSet<String> = journal::tables(conn, target)?.iter().map(|name| fold(name)).collect();
+    let new = names_of(switch, &switch.new_tables);
+    let has_come = |table: &String| new.contains(&fold(table)) && !waiting.contains(&fold(table));
+    let mut pairs = Vec::new();
+    for table in switch.old_tables.iter().filter(|t| standing.contains(&fold(t)) && !has_come(t)) {
+        pairs.push(format!("{} TO {}", qualified(target, table), qualified(&old, table)));
+    }
+    if !pairs.is_empty() {
+        tolerate(conn.execute(&format!("CREATE DATABASE IF NOT EXISTS {}", quote(&old))))?;
+    }
+    for table in switch.new_tables.iter().filter(|t| waiting.contains(&fold(t))) {
+        pairs.push(format!("{} TO {}", qualified(staging, table), qualified(target, table)));
+    }
+    Ok(pairs)
+}
+
+/// After an error before the tables were moved: the old triggers and events again, and no journal.
+fn put_back(conn: &mut Connection, switch: &Switch, staging: &str, error: Error) -> Error {
+    let target = switch.target.clone();
+    let result = (|| -> Result<bool> {
+        let waiting: HashSet<String> = journal::tables(conn, staging)?.iter().map(|name| fold(name)).collect();
+        if !switch.new_tables.iter().all(|table| waiting.contains(&fold(table))) {
+            return Ok(false);
+        }
+        match switch.is_replaced {
+            true => {
+                conn.execute(&format!("USE {}", quote(&target)))?;
+                for object in &switch.old_objects {
+                    if matches!(object.kind, SchemaObject::Trigger | SchemaObject::Event) {
+                        make_one(conn, object)?;
+                    }
+                }
+                objects::reset(conn)?;
+            }
+            false => drop(conn.execute(&format!("DROP DATABASE IF EXISTS {}", quote(&target)))?),
+        }
+        let old = names::old(&target);
+        if journal::exists(conn, &old)? && journal::tables(conn, &old)?.is_empty() {
+            conn.execute(&format!("DROP DATABASE {}", quote(&old)))?;
+        }
+        conn.execute(&format!("USE {}", quote(staging)))?;
+        journal::undo(conn, staging)?;
+        Ok(true)
+    })();
+    match result {
+        Ok(true) => error.at(format!("database `{target}` is as it was")),
+        _ => error.hint("the switch has begun; run the restore again to finish it"),
+    }
+}
+
+fn make_one(conn: &mut Connection, object: &ObjectRecord) -> Result<()> {
+    let statement = object.statements.first().map(Vec::as_slice).unwrap_or_default();
+    objects::make(conn, object, statement, None)
+}
+
+/// Everything behind the rename.
+fn finish(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let done = journal::marks(conn, staging)?;
+    conn.execute(&format!("USE {}", quote(&switch.target)))?;
+    if !done.contains(OLD_GONE) {
+        for object in &switch.old_objects {
+            tolerate(conn.execute(&objects::drop_statement(object.kind, &object.name)))?;
+        }
+        journal::mark(conn, staging, OLD_GONE)?;
+    }
+    if switch.is_whole {
+        let set = character_set(&switch.database.character_set, &switch.database.collation);
+        if !set.is_empty() {
+            conn.execute(&format!("ALTER DATABASE {}{set}", quote(&switch.target)))?;
+        }
+    }
+    steps(conn, switch, staging, &done, &mut outcome)?;
+    make_objects(conn, switch, staging, &done, &mut outcome)?;
+    drop_old(conn, switch, &mut outcome)?;
+    conn.execute(&format!("USE {}", quote(&switch.target)))?;
+    journal::drop_staging(conn, staging)?;
+    Ok(outcome)
+}
+
+fn steps(
+    conn: &mut Connection,
+    switch: &Switch,
+    staging: &str,
+    done: &HashSet<String>,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    for (number, step) in switch.steps.iter().enumerate() {
+        let mark = format!("step {number}");
+        if done.contains(&mark) {
+            continue;
+        }
+        match run_step(conn, step) {
+            Ok(()) => {}
+            Err(error) if code_of(&error).is_none() => return Err(error),
+            Err(_) if step.may_fail => {}
+            Err(error) => outcome.not_made.push(format!("{} could not be made: {}", step.what, said(&error))),
+        }
+        journal::mark(conn, staging, &mark)?;
+    }
+    Ok(())
+}
+
+/// Names that a table already has: a step that ran before its mark was written.
+const ALREADY_THERE: [u16; 3] = [1826, 1022, 1061];
+
+fn run_step(conn: &mut Connection, step: &Step) -> Result<()> {
+    match conn.execute(&step.sql) {
+        Err(error) if code_of(&error).is_some_and(|code| ALREADY_THERE.contains(&code)) => Ok(()),
+        // InnoDB's word for a foreign key of that name.
+        Err(error) if code_of(&error) == Some(1005) && said(&error).contains("errno: 121") => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Makes objects in their order, and those that failed again for as long as one of them succeeds: views
+/// may stand on views, and functions may be called by them.
+fn make_objects(
+    conn: &mut Connection,
+    switch: &Switch,
+    staging: &str,
+    done: &HashSet<String>,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let mut waiting: Vec<(usize, &ObjectRecord)> = switch.objects.iter().enumerate().collect();
+    let before = waiting.len();
+    waiting.retain(|(number, _)| !done.contains(&format!("object {number}")));
+    outcome.objects += (before - waiting.len()) as u64;
+    loop {
+        let mut failed = Vec::new();
+        let round = waiting.len();
+        for (number, object) in waiting {
+            match in_its_database(conn, switch, object) {
+                Ok(()) => {
+                    outcome.objects += 1;
+                    objects::reset(conn)?;
+                    journal::mark(conn, staging, &format!("object {number}"))?;
+                }
+                Err(error) => failed.push((number, object, objects::not_made(&switch.target, object, error)?)),
+            }
+            objects::reset(conn)?;
+        }
+        if failed.is_empty() || failed.len() == round {
+            outcome.not_made.extend(failed.into_iter().map(|(_, _, sentence)| sentence));
+            return Ok(());
+        }
+        waiting = failed.into_iter().map(|(number, object, _)| (number, object)).collect();
+    }
+}
+
+/// Makes an object while the database has the collation that it had when the object was made.
+fn in_its_database(conn: &mut Connection, switch: &Switch, object: &ObjectRecord) -> Result<()> {
+    let is_word = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let other = objects::database_collation(object)
+        .filter(|collation| *collation != switch.database.collation && !collation.is_empty())
+        .filter(is_word);
+    let (Some(other), false) = (other, switch.database.collation.is_empty()) else { return make_one(conn, object) };
+    let target = quote(&switch.target);
+    conn.execute(&format!("ALTER DATABASE {target} COLLATE {other}"))?;
+    let made = make_one(conn, object);
+    let set = character_set(&switch.database.character_set, &switch.database.collation);
+    conn.execute(&format!("ALTER DATABASE {target}{set}"))?;
+    made
+}
+
+/// Drops the tables that stood there before, and their database if nothing else is in it.
+fn drop_old(conn: &mut Connection, switch: &Switch, outcome: &mut Outcome) -> Result<()> {
+    let old = names::old(&switch.target);
+    if switch.old_tables.is_empty() || !journal::exists(conn, &old)? {
+        return Ok(());
+    }
+    for table in &switch.old_tables {
+        journal::drop_table(conn, &old, table)?;
+    }
+    match journal::tables(conn, &old)?.is_empty() {
+        true => conn.execute(&format!("DROP DATABASE {}", quote(&old))).map(drop)?,
+        false => outcome.notes.push(format!("database `{old}` stays: it holds tables that are not of the old `{}`", switch.target)),
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! One table: its rows into the staging database. It promises that what it says was sent was sent
+//! whole, in one transaction, and that a load that failed on the way is an error.
+
+use super::session::said;
+use super::{RowChange, infile, insert, unexpected};
+use crate::entry::database::TableRecord;
+use crate::error::{Error, Result};
+use crate::mysql::connection::Connection;
+use crate::mysql::identifier::{qualified, quote};
+use crate::mysql::stream::Chunks;
+use crate::mysql::value::load_column;
+use crate::progress::Progress;
+use crate::rows::RowReader;
+
+/// What was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Rows.
+    pub rows: u64,
+    /// The sum of their hashes, where rows were changed on the way.
+    pub checksum: Option<u128>,
+}
+
+/// A table to load.
+pub struct Task<'a> {
+    /// The table.
+    pub table: &'a TableRecord,
+    /// The database that it is loaded into.
+    pub staging: &'a str,
+    /// Whether the server takes LOAD DATA LOCAL.
+    pub has_infile: bool,
+    /// Longest statement the server takes.
+    pub max_packet_bytes: u64,
+}
+
+impl Task<'_> {
+    /// The table's name in messages.
+    pub fn name(&self) -> String {
+        format!("table `{}`", self.table.name)
+    }
+
+    /// The table inside statements.
+    pub fn place(&self) -> String {
+        qualified(self.staging, &self.table.name)
+    }
+
+    /// The columns' places in a statement, and the assignments that some need.
+    pub fn columns(&self) -> (String, String) {
+        let columns: Vec<_> = self.table.columns.iter().enumerate().map(|(n, c)| load_column(c, n)).collect();
+        let targets: Vec<&str> = columns.iter().map(|c| c.target.as_str()).collect();
+        let sets: Vec<&str> = columns.iter().filter_map(|c| c.set.as_deref()).collect();
+        (targets.join(","), sets.join(","))
+    }
+}
+
+/// Rows on their way: those of a table, changed if somebody asked for it.
+pub struct Rows<'a> {
+    reader: RowReader<Chunks<'a>>,
+    change: Option<RowChange<'a>>,
+    changed: Vec<Option<Vec<u8>>>,
+    scratch: Vec<u8>,
+    sent: Sent,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of `chunks`.
+    pub fn new(chunks: Chunks<'a>, columns: usize, change: Option<RowChange<'a>>) -> Rows<'a> {
+        let sent = Sent { rows: 0, checksum: change.as_ref().map(|_| 0) };
+        Rows { reader: RowReader::new(chunks, columns), change, changed: Vec::new(), scratch: Vec::new(), sent }
+    }
+
+    /// Gives the cells of the next row to `take`; false at the end.
+    pub fn next<'s>(&'s mut self, take: &mut dyn FnMut(&mut dyn Iterator<Item = Option<&'s [u8]>>)) -> Result<bool> {
+        let Some(change) = &mut self.change else {
+            let Some(row) = self.reader.next_row()? else { return Ok(false) };
+            self.sent.rows += 1;
+            take(&mut row.cells());
+            return Ok(true);
+        };
+        loop {
+            let Some(row) = self.reader.next_row()? else { return Ok(false) };
+            self.changed.clear();
+            self.changed.extend(row.cells().map(|cell| cell.map(<[u8]>::to_vec)));
+            if change(&mut self.changed)? {
+                break;
+            }
+        }
+        let hash = crate::rows::row_hash(self.changed.iter().map(Option::as_deref), &mut self.scratch);
+        self.sent.rows += 1;
+        self.sent.checksum = self.sent.checksum.map(|sum| sum.wrapping_add(hash));
+        take(&mut self.changed.iter().map(Option::as_deref));
+        Ok(true)
+    }
+
+    /// What was given so far.
+    pub fn sent(&self) -> Sent {
+        self.sent
+    }
+}
+
+/// Loads the rows. After an error the connection may be in the middle of something: drop it.
+pub fn load(connection: &mut Connection, task: &Task, rows: Rows, progress: &Progress) -> Result<Sent> {
+    let is_myisam = ["MyISAM", "Aria"].iter().any(|engine| engine.eq_ignore_ascii_case(&task.table.engine));
+    if is_myisam {
+        connection.execute(&format!("ALTER TABLE {} DISABLE KEYS", task.place()))?;
+    }
+    // An empty InnoDB table, one transaction and no checks: the server sorts and builds the indexes in
+    // bulk.
+    connection.execute("START TRANSACTION")?;
+    let sent = match task.has_infile {
+        true => infile::load(connection, task, rows, progress)?,
+        false => insert::load(connection, task, rows, progress)?,
+    };
+    connection.execute("COMMIT")?;
+    if is_myisam {
+        connection.execute(&format!("ALTER TABLE {} ENABLE KEYS", task.place()))?;
+    }
+    Ok(sent)
+}
+
+/// The error of a statement for this table that failed.
+pub fn failed(connection: &Connection, task: &Task, cause: mysql::Error) -> Error {
+    let error = connection.failed(&format!("loading {}", quote(&task.table.name)), cause);
+    unexpected(format!("{}: {} could not be loaded: {}", connection.name(), task.name(), said(&error)))
+        .hint("the live database was not touched; is there enough space on the server?")
+}
