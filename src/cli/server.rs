@@ -196,6 +196,7 @@ fn parse_tls(text: &str) -> Result<Tls> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::events::Outcome;
     use crate::cli::output::Settings;
     use crate::clock::SystemClock;
     use std::collections::BTreeMap;
@@ -218,7 +219,10 @@ mod tests {
         let mut all = BTreeMap::from([("COFFER_MYSQL_DEFAULTS_FILE", OsString::from("/dev/null/none"))]);
         all.extend(variables.iter().map(|(name, value)| (*name, OsString::from(value))));
         let settings = Settings { quiet: true, ..Settings::default() };
-        args.options_in(&Fake(all), &Output::new(settings, "doctor", Arc::new(SystemClock)))
+        let output = Output::new(settings, "doctor", Arc::new(SystemClock));
+        let found = args.options_in(&Fake(all), &output);
+        output.conclude(Ok(Outcome::done()));
+        found
     }
 
     #[test]

@@ -68,8 +68,7 @@ impl Found {
             return Err(wrong(path, "can be written by anybody")
                 .hint(format!("chmod o-w {}; the servers' own clients ignore it, too", path.display())));
         }
-        let had_password = self.layer.password.take();
-        let mut counts = false;
+        let (mut counts, mut has_password) = (false, false);
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with(['#', ';']) {
@@ -84,15 +83,13 @@ impl Found {
                 let group = group.ok_or_else(|| wrong(path, &format!("line {}: no ]", number + 1)))?;
                 counts = GROUPS.contains(&group);
             } else if counts {
+                has_password |= line.starts_with("password");
                 self.setting(line).map_err(|what| wrong(path, &format!("line {}: {what}", number + 1)))?;
             }
         }
-        if self.layer.password.is_some() && mode & 0o044 != 0 {
+        if has_password && mode & 0o044 != 0 {
             self.warnings
                 .push(format!("{} holds a password and others can read it: chmod 600 {0}", path.display()));
-        }
-        if self.layer.password.is_none() {
-            self.layer.password = had_password;
         }
         Ok(())
     }
