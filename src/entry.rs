@@ -148,13 +148,14 @@ impl EntryKind {
         }
     }
 
-    /// The content, to be changed.
-    pub fn content_mut(&mut self) -> Option<&mut Content> {
+    /// Every content it has, to be changed, in the order of [`EntryKind::contents`].
+    pub fn contents_mut(&mut self) -> impl Iterator<Item = &mut Content> {
         match self {
             EntryKind::Dump(content) | EntryKind::File(content) => Some(content),
             EntryKind::Table(table) => Some(&mut table.content),
             _ => None,
         }
+        .into_iter()
     }
 
     /// Every content the kind has: what marking walks, so that whatever an entry names stays.

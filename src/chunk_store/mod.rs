@@ -9,6 +9,7 @@ mod moving;
 mod packing;
 mod run;
 mod segments;
+mod taking;
 mod writing;
 
 pub use index::IndexEntry;
@@ -16,6 +17,7 @@ pub use marks::{Marks, SlotUse};
 pub use moving::{Move, Moved};
 pub use packing::Packers;
 pub use segments::{ChunkFault, SegmentReport};
+pub use taking::TakenChunk;
 pub use writing::{Committed, WriteStatistics, Writing, WritingOptions, metadata_estimate};
 
 use crate::codec::{self, Decode, Encode};

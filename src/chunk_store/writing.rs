@@ -115,6 +115,20 @@ fn is_readable(store: &ChunkStore, kind: ObjectKind, chunk: &ChunkRef) -> Result
     }
 }
 
+fn is_held(
+    store: &ChunkStore,
+    new: &HashSet<ChunkId>,
+    prove: bool,
+    kind: ObjectKind,
+    chunk: &ChunkRef,
+) -> Result<bool> {
+    match (new.contains(&chunk.id), prove) {
+        (true, _) => Ok(true),
+        (false, true) => is_readable(store, kind, chunk),
+        (false, false) => Ok(!store.locate(&chunk.id)?.is_empty()),
+    }
+}
+
 impl Writing<'_> {
     /// Puts chunks of one kind and names them, in order.
     pub fn put_batch(&mut self, kind: ObjectKind, plain: &[&[u8]]) -> Result<Vec<ChunkRef>> {
@@ -192,6 +206,35 @@ impl Writing<'_> {
     /// The commit below.
     pub fn commit(&mut self) -> &mut Commit {
         &mut self.commit
+    }
+
+    /// The threads that do the work.
+    pub(super) fn pool(&self) -> &Arc<ThreadPool> {
+        &self.pool
+    }
+
+    /// For each chunk, whether it need not be stored: put in this commit, or held (and readable, where
+    /// that is to be proven).
+    pub fn held(&self, chunks: &[(ObjectKind, ChunkRef)]) -> Result<Vec<bool>> {
+        let (store, prove, new) = (self.store, self.prove, &self.new);
+        let is_held = |(kind, chunk): &(ObjectKind, ChunkRef)| is_held(store, new, prove, *kind, chunk);
+        self.pool.install(|| chunks.par_iter().with_max_len(64).map(is_held).collect())
+    }
+
+    /// The same of one.
+    pub(super) fn is_held(&self, kind: ObjectKind, chunk: &ChunkRef) -> Result<bool> {
+        is_held(self.store, &self.new, self.prove, kind, chunk)
+    }
+
+    /// Counts a chunk that comes packed; `None`: it was held already.
+    pub(super) fn count_taken(&mut self, plain_bytes: u64, packed_bytes: Option<u64>) {
+        self.statistics.chunk_count += 1;
+        self.statistics.plain_bytes += plain_bytes;
+        if let Some(packed_bytes) = packed_bytes {
+            self.statistics.new_chunk_count += 1;
+            self.statistics.new_plain_bytes += plain_bytes;
+            self.statistics.new_packed_bytes += packed_bytes;
+        }
     }
 
     /// Notes a chunk that moves; false if it was put in this commit already.

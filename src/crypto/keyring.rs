@@ -111,6 +111,11 @@ impl Keyring {
         ChunkId(hash_kind(&self.chunk_id, kind, plaintext))
     }
 
+    /// Whether both name chunks alike: containers of one family that share its secret.
+    pub fn is_of_family(&self, other: &Keyring) -> bool {
+        *self.chunk_id == *other.chunk_id
+    }
+
     /// The key from which the cutter draws its table; equal in all containers of the family.
     pub fn cutter_key(&self) -> [u8; 32] {
         *self.cutter

@@ -6,7 +6,7 @@ use crate::codec::{self, Decode, Encode};
 use crate::crypto::{Keyring, ObjectKind};
 use crate::entry::ChunkList;
 use crate::error::{Error, Kind, Result};
-use crate::ids::SnapshotId;
+use crate::ids::{ContainerId, SnapshotId};
 use std::collections::HashSet;
 
 /// Longest catalog that is read: 64 MiB, some hundred thousand snapshots.
@@ -79,9 +79,9 @@ pub struct Counts {
 /// One snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct SnapshotRecord {
-    /// Its name.
+    /// Its name, the same in every copy.
     pub id: SnapshotId,
-    /// The commit that made it.
+    /// The commit that made it or brought it here.
     pub generation: u64,
     /// When the backup began.
     pub time: Timestamp,
@@ -97,10 +97,12 @@ pub struct SnapshotRecord {
     pub manifest: ChunkList,
     /// Length of the manifest in bytes.
     pub manifest_bytes: u64,
+    /// The container it was made in, if that is another: then it is a copy.
+    pub origin: Option<ContainerId>,
 }
 
 impl SnapshotRecord {
-    /// Computes the id from everything else.
+    /// Computes the id from everything else; for a snapshot that is made here.
     pub fn seal_id(&mut self, keyring: &Keyring) {
         self.id = SnapshotId::ZERO;
         let hash = keyring.content_hash(ObjectKind::Catalog, &codec::encode(self));
@@ -174,6 +176,11 @@ impl Catalog {
         let victims: HashSet<&SnapshotId> = victims.iter().collect();
         self.snapshots.retain(|s| !victims.contains(&s.id));
         Ok(())
+    }
+
+    /// The snapshot called `id`.
+    pub fn find(&self, id: &SnapshotId) -> Option<&SnapshotRecord> {
+        self.snapshots.iter().find(|s| s.id == *id)
     }
 
     /// The newest snapshot that has exactly these sources by kind and name, else the newest of all:

@@ -85,6 +85,8 @@ pub struct ChunkRefs<'a> {
     levels: Vec<(u8, std::vec::IntoIter<ChunkRef>)>,
     /// Whether list chunks are handed out, too, each before what it lists.
     names_lists: bool,
+    /// The list chunks read since they were last asked for, if anybody asks.
+    lists: Option<Vec<ChunkRef>>,
 }
 
 impl<'a> ChunkRefs<'a> {
@@ -94,7 +96,7 @@ impl<'a> ChunkRefs<'a> {
             return Err(Error::damaged(format!("chunk list of depth {}", list.depth)));
         }
         let levels = vec![(list.depth, list.chunks.clone().into_iter())];
-        Ok(ChunkRefs { store, left: None, levels, names_lists: false })
+        Ok(ChunkRefs { store, left: None, levels, names_lists: false, lists: None })
     }
 
     /// Hands out list chunks, too, each before what it lists: everything that keeps the list readable.
@@ -106,6 +108,17 @@ impl<'a> ChunkRefs<'a> {
     /// over and over stand for any number of chunks.
     pub fn of_length(store: &'a ChunkStore, list: &ChunkList, bytes: u64) -> Result<ChunkRefs<'a>> {
         Ok(ChunkRefs { left: Some(bytes), ..ChunkRefs::new(store, list)? })
+    }
+
+    /// Begins to remember the list chunks that are read, for [`ChunkRefs::take_lists`].
+    pub fn remember_lists(mut self) -> ChunkRefs<'a> {
+        self.lists = Some(Vec::new());
+        self
+    }
+
+    /// The list chunks read since the last call.
+    pub fn take_lists(&mut self) -> Vec<ChunkRef> {
+        self.lists.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Counts a chunk; an empty one is never written, and without bytes a list would never end.
@@ -140,6 +153,7 @@ impl<'a> ChunkRefs<'a> {
                 (Some(chunk), 0) => return self.count(chunk),
                 (Some(list), depth) => {
                     let chunks = decode(&self.store.get(ObjectKind::List, &list)?)?;
+                    self.lists.iter_mut().for_each(|lists| lists.push(list));
                     self.levels.push((depth - 1, chunks.into_iter()));
                     if self.names_lists {
                         return Ok(Some(list));

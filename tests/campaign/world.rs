@@ -213,6 +213,7 @@ pub fn put_snapshot(
         counts: Counts::default(),
         manifest,
         manifest_bytes,
+        origin: None,
     };
     record.seal_id(keyring);
     Ok(record)

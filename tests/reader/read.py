@@ -334,8 +334,11 @@ class Container:
             s = dict(id=f.take(16), generation=f.u64(), time=f.time(), host=f.bytes(), tags=f.list(f.bytes),
                      sources=f.list(lambda: (f.u32(), f.bytes(), f.bytes())),
                      counts=[f.u64() for _ in range(10)], manifest=f.refs(), bytes=f.u64())
+            kind = f.take(1)[0]
+            need(kind < 2, "snapshot origin")
+            s["origin"] = f.take(16) if kind else None
             name = self.content_hash(8, bytes(16) + f.data[start + 16:f.at])[:16]
-            need(name == s["id"], "snapshot id")
+            need(kind or name == s["id"], "snapshot id")
             return s
 
         found = f.list(snapshot)

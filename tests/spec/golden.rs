@@ -217,6 +217,7 @@ fn backup(store: &mut ChunkStore, number: u32) -> Result<()> {
         counts,
         manifest,
         manifest_bytes,
+        origin: None,
     };
     snapshot.seal_id(keyring);
     catalog.snapshots.push(snapshot);

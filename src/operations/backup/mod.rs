@@ -365,6 +365,7 @@ impl Storing {
             counts: self.counts,
             manifest,
             manifest_bytes,
+            origin: None,
         };
         record.seal_id(store.container().base().keyring());
         Ok(record)
