@@ -80,6 +80,11 @@ impl ClientState {
         folder.map(ClientState::at)
     }
 
+    /// Where it lies; other things that this machine remembers may stand beside it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn file(&self, container: &ContainerId) -> PathBuf {
         self.folder.join(format!("{container}.json"))
     }

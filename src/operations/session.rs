@@ -146,16 +146,21 @@ impl Init {
 
 /// Makes a container; it appears under its name when it is whole.
 pub fn init(plan: &Init, pool: Arc<ThreadPool>, entropy: &mut dyn Entropy) -> Result<Session> {
-    if plan.path.symlink_metadata().is_ok() {
-        return Err(Error::new(Kind::Usage, format!("{}: exists already", plan.path.display()))
+    make_whole(&plan.path, |storage| init_storage(plan, storage, pool, entropy))
+}
+
+/// Makes a file by `make`, under its name only when that has come to its end.
+pub fn make_whole<T>(path: &Path, make: impl FnOnce(Arc<dyn Storage>) -> Result<T>) -> Result<T> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::new(Kind::Usage, format!("{}: exists already", path.display()))
             .hint("choose another name; coffer never overwrites a container"));
     }
-    let unfinished = unfinished_name(&plan.path)?;
+    let unfinished = unfinished_name(path)?;
     let _ = std::fs::remove_file(&unfinished);
     let made = FileStorage::create(&unfinished).and_then(|file| {
-        let session = init_storage(plan, Arc::new(file), pool, entropy)?;
-        publish(&unfinished, &plan.path)?;
-        Ok(session)
+        let made = make(Arc::new(file))?;
+        publish(&unfinished, path)?;
+        Ok(made)
     });
     if made.is_err() {
         let _ = std::fs::remove_file(&unfinished);
@@ -170,8 +175,25 @@ pub fn init_storage(
     pool: Arc<ThreadPool>,
     entropy: &mut dyn Entropy,
 ) -> Result<Session> {
-    let prologue = plan.prologue(entropy)?;
-    let secrets = Secrets::generate(entropy)?;
+    init_related(plan, None, storage, pool, entropy)
+}
+
+/// The same; with `relative` in its family, so that copies between both move only what is missing.
+pub fn init_related(
+    plan: &Init,
+    relative: Option<&Session>,
+    storage: Arc<dyn Storage>,
+    pool: Arc<ThreadPool>,
+    entropy: &mut dyn Entropy,
+) -> Result<Session> {
+    let mut prologue = plan.prologue(entropy)?;
+    let secrets = match relative {
+        None => Secrets::generate(entropy)?,
+        Some(relative) => {
+            prologue.family = relative.store.container().header().prologue.family;
+            relative.secrets.generate_copy(entropy)?
+        }
+    };
     let table = KeyTable::create(&secrets, prologue.container, &plan.slot, entropy)?;
     let keyring = Keyring::derive(&secrets, prologue.container, prologue.family);
     if let Some(policy) = &plan.retention {

@@ -4,6 +4,7 @@
 //! - `COFFER_CAMPAIGN=full` runs the full counts (hours); without it a share that takes minutes.
 //! - `COFFER_SEED=N` chooses the seed (printed by what fails); without it always the same.
 
+mod copies;
 mod damage;
 mod faults;
 mod hostile;

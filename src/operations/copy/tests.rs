@@ -1,0 +1,425 @@
+//! Copies between containers in memory: what arrives, what is moved, and what a failure leaves.
+
+use super::*;
+use crate::attachments::exclude::Excludes;
+use crate::container::Access;
+use crate::crypto::{KdfCost, NewSlot, SeededEntropy};
+use crate::operations::backup::{BackupPlan, Source, backup};
+use crate::operations::restore::chunk_kind;
+use crate::operations::session::{Init, Parity, Session, init_related, open_storage, pool};
+use crate::snapshot::{ChunkRefs, ManifestReader};
+use crate::storage::{Fault, FaultError, Operation, SimulatedDisk};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };
+
+fn init(path: &str) -> Init {
+    let slot = NewSlot { credential: None, label: String::new(), cost: KdfCost::TEST, created: TIME };
+    Init {
+        path: path.into(),
+        segment_bytes: Some(1 << 20),
+        parity: Parity::Normal,
+        max_bytes: None,
+        slot,
+        time: TIME,
+    }
+}
+
+fn made(disk: &SimulatedDisk, seed: u64, relative: Option<&Session>) -> Session {
+    let entropy = &mut SeededEntropy::new(seed);
+    init_related(&init("test"), relative, Arc::new(disk.reopen()), threads(), entropy).expect("made")
+}
+
+fn opened(disk: &SimulatedDisk) -> Session {
+    open_storage(Arc::new(disk.reopen()), &[], Access::Write, "test").expect("opens")
+}
+
+fn threads() -> Arc<ThreadPool> {
+    pool(2).expect("a pool")
+}
+
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut out = vec![0; length];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
+    out
+}
+
+fn night(session: &mut Session, folder: &Path, number: i64) -> SnapshotRecord {
+    let plan = BackupPlan {
+        sources: vec![
+            Source::DumpFile { name: b"d.sql".to_vec(), path: folder.join("d.sql") },
+            Source::Attachments { label: b"img".to_vec(), root: folder.join("img") },
+        ],
+        excludes: Excludes::new(&[]).expect("none"),
+        tags: vec!["night".into()],
+        host: "server".into(),
+        time: TIME.plus_seconds(number * 86_400),
+        level: 3,
+        read_all: true,
+        read_back: false,
+        verifications: Vec::new(),
+    };
+    backup(&mut session.store, plan, threads(), &Progress::default()).expect("backed up").record
+}
+
+/// Three nights: a large dump that changes a little, files that stay, one that is new each night.
+fn practice(disk: &SimulatedDisk) -> (tempfile::TempDir, Session) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("img")).expect("a folder");
+    for seed in 0..5 {
+        std::fs::write(folder.path().join(format!("img/{seed}")), noise(seed, 300_000)).expect("a file");
+    }
+    std::fs::write(folder.path().join("img/empty"), b"").expect("a file");
+    let mut session = made(disk, 1, None);
+    for number in 0..3 {
+        let mut dump = noise(77, 6_000_000);
+        dump[number * 1000..number * 1000 + 8].copy_from_slice(b"changed!");
+        std::fs::write(folder.path().join("d.sql"), dump).expect("a dump");
+        let new = noise(900 + number as u64, 1_500_000);
+        std::fs::write(folder.path().join(format!("img/new{number}")), new).expect("a file");
+        night(&mut session, folder.path(), number as i64);
+    }
+    (folder, session)
+}
+
+type Contents = Vec<BTreeMap<String, (u64, [u8; 32])>>;
+
+/// Every content of every snapshot, read whole.
+fn contents(store: &ChunkStore) -> Contents {
+    let mut all = Vec::new();
+    for record in Catalog::read(store).expect("a catalog").snapshots {
+        let mut found = BTreeMap::new();
+        for entry in ManifestReader::new(store, &record.manifest).expect("a manifest") {
+            let entry = entry.expect("an entry");
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&crate::codec::encode(&entry.metadata));
+            for content in entry.kind.contents() {
+                let bytes = content.data_bytes().expect("fits");
+                for chunk in ChunkRefs::of_length(store, &content.chunks, bytes).expect("a list") {
+                    let chunk = chunk.expect("a chunk");
+                    hasher.update(&store.get(chunk_kind(&entry), &chunk).expect("whole"));
+                }
+            }
+            let size = entry.kind.contents().map(|c| c.size).sum();
+            found.insert(entry.path.to_string(), (size, *hasher.finalize().as_bytes()));
+        }
+        all.push(found);
+    }
+    all
+}
+
+fn plan() -> CopyPlan {
+    CopyPlan {
+        snapshots: None,
+        time: TIME,
+        verify: Some(Level::Full),
+        verifications: Vec::new(),
+        commit_bytes: COMMIT_BYTES,
+    }
+}
+
+fn copied(source: &Session, destination: &mut Session, plan: &CopyPlan) -> Result<CopyReport> {
+    let mut report = CopyReport::default();
+    let (store, progress) = (&mut destination.store, Progress::default());
+    copy(&source.store, store, plan, &threads(), &progress, &mut report).map(|()| report)
+}
+
+fn is_sound(report: &CopyReport) -> bool {
+    report.verified.as_ref().is_some_and(|found| found.damaged.is_empty() && found.affected.is_empty())
+}
+
+/// Destroys the segment in `slot` beyond what parity mends.
+fn destroy(disk: &SimulatedDisk, session: &Session, slot: u32) {
+    let g = session.store.container().base().geometry;
+    disk.corrupt(g.slot_offset(slot) + 16384, g.segment_bytes as u64 - 32768, |b| b.fill(0x5a));
+}
+
+/// The slots of the chunks of one entry.
+fn slots_of(session: &Session, record: &SnapshotRecord, path: &str) -> Vec<u32> {
+    let store = &session.store;
+    let entries = ManifestReader::new(store, &record.manifest).expect("a manifest");
+    let entry = entries.map(|e| e.expect("an entry")).find(|e| e.path.to_string() == path).expect("there");
+    let mut slots = Vec::new();
+    for content in entry.kind.contents() {
+        for chunk in ChunkRefs::new(store, &content.chunks).expect("a list") {
+            let found = store.locate(&chunk.expect("a chunk").id).expect("found");
+            slots.extend(found.iter().map(|e| e.location.slot));
+        }
+    }
+    slots
+}
+
+#[test]
+fn copies_restore_the_same_within_a_family_and_into_another() {
+    let disk = SimulatedDisk::new();
+    let (folder, mut source) = practice(&disk);
+    let before = disk.bytes();
+    let theirs = Catalog::read(&source.store).expect("a catalog");
+    for relative in [true, false] {
+        let place = SimulatedDisk::new();
+        let mut destination = made(&place, 2, relative.then_some(&source));
+        let expected = missing(&source.store, &destination.store, &plan(), &Progress::default());
+        let report = copied(&source, &mut destination, &plan()).expect("copied");
+        assert!(is_sound(&report) && report.left_out.is_empty(), "{report:?}");
+        assert_eq!((report.is_family, report.copied.len()), (relative, 3));
+        assert_eq!(contents(&destination.store), contents(&source.store));
+        let here = Catalog::read(&destination.store).expect("a catalog");
+        for (there, own) in here.snapshots.iter().zip(&theirs.snapshots) {
+            assert_eq!(there.origin, Some(source.store.container().base().container));
+            let same = SnapshotRecord { origin: None, generation: own.generation, ..there.clone() };
+            let same = match relative {
+                true => same,
+                false => {
+                    let manifest = own.manifest.clone();
+                    SnapshotRecord { manifest, manifest_bytes: own.manifest_bytes, ..same }
+                }
+            };
+            assert_eq!(same, *own, "nothing of the snapshot itself changes");
+        }
+        if relative {
+            let expected = expected.expect("reckoned");
+            let moved = (report.statistics.new_chunk_count, report.statistics.new_plain_bytes);
+            assert_eq!((expected.chunks, expected.plain_bytes), moved);
+        }
+        // What is there already is skipped, and the verification is in the ledger.
+        drop(destination);
+        let mut destination = opened(&place);
+        assert_eq!(Ledger::read(&destination.store).expect("a ledger").entries.len(), 1);
+        let again = copied(&source, &mut destination, &plan()).expect("copied");
+        assert_eq!((again.copied.len(), again.present.len()), (0, 3));
+        assert_eq!(again.statistics, WriteStatistics::default());
+    }
+    assert!(disk.bytes() == before, "the source is not touched");
+    // The next night moves what is new, and little else.
+    let place = SimulatedDisk::new();
+    for relative in [true, false] {
+        let mut destination = made(&place, 3, relative.then_some(&source));
+        copied(&source, &mut destination, &plan()).expect("copied");
+        std::fs::write(folder.path().join("img/late"), noise(5000 + u64::from(relative), 700_000))
+            .expect("a file");
+        night(&mut source, folder.path(), 3 + i64::from(relative));
+        let report = copied(&source, &mut destination, &plan()).expect("copied");
+        assert!((700_000..760_000).contains(&report.statistics.new_plain_bytes), "{:?}", report.statistics);
+        assert_eq!(contents(&destination.store), contents(&source.store));
+    }
+}
+
+#[test]
+fn a_copy_of_a_copy_comes_home_as_it_was() {
+    let disk = SimulatedDisk::new();
+    let (_folder, source) = practice(&disk);
+    let mut other = made(&SimulatedDisk::new(), 2, None);
+    copied(&source, &mut other, &plan()).expect("copied");
+    let mut home = made(&SimulatedDisk::new(), 3, Some(&source));
+    let report = copied(&other, &mut home, &plan()).expect("copied");
+    assert!(is_sound(&report) && !report.is_family);
+    let records = |store: &ChunkStore| Catalog::read(store).expect("a catalog").snapshots;
+    for (back, own) in records(&home.store).iter().zip(records(&source.store)) {
+        assert_eq!((back.id, &back.manifest), (own.id, &own.manifest), "names follow from bytes alone");
+        assert_eq!(back.origin, Some(source.store.container().base().container), "the first home");
+    }
+    let direct = copied(&source, &mut home, &plan()).expect("copied");
+    assert_eq!((direct.copied.len(), direct.present.len()), (0, 3));
+}
+
+#[test]
+fn the_latest_is_the_latest_in_whatever_order_snapshots_come() {
+    let (_folder, source) = practice(&SimulatedDisk::new());
+    let ids = |store: &ChunkStore| -> Vec<SnapshotId> {
+        Catalog::read(store).expect("a catalog").snapshots.iter().map(|s| s.id).collect()
+    };
+    let all = ids(&source.store);
+    let mut destination = made(&SimulatedDisk::new(), 2, Some(&source));
+    for chosen in [vec![all[2]], vec![all[0]], all.clone()] {
+        let one = CopyPlan { snapshots: Some(chosen), verify: None, ..plan() };
+        copied(&source, &mut destination, &one).expect("copied");
+    }
+    assert_eq!(ids(&destination.store), all);
+    assert_eq!(contents(&destination.store), contents(&source.store));
+}
+
+#[test]
+fn unchanged_files_are_not_read_again_whatever_the_family() {
+    for relative in [true, false] {
+        let disk = SimulatedDisk::new();
+        let (folder, mut source) = practice(&disk);
+        let mut destination = made(&SimulatedDisk::new(), 2, relative.then_some(&source));
+        let first = copied(&source, &mut destination, &plan()).expect("copied").copied[0].clone();
+        std::fs::write(folder.path().join("img/late"), noise(4000, 300_000)).expect("a file");
+        night(&mut source, folder.path(), 9);
+        // The dump's first night is lost in the source, but the destination has it.
+        let theirs = Catalog::read(&source.store).expect("a catalog").snapshots;
+        assert_eq!(theirs[0].id, first.id);
+        let mut slots = slots_of(&source, &theirs[3], "attachments/img/new0");
+        slots.sort_unstable();
+        slots.dedup();
+        let late = slots_of(&source, &theirs[3], "attachments/img/late");
+        slots.iter().filter(|slot| !late.contains(slot)).for_each(|slot| destroy(&disk, &source, *slot));
+        let report = copied(&source, &mut destination, &plan()).expect("copied");
+        assert!(is_sound(&report) && report.left_out.is_empty(), "family {relative}: {:?}", report.left_out);
+        assert_eq!(report.copied.len(), 1);
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_damaged_is_named_and_left_out() {
+    for relative in [true, false] {
+        let disk = SimulatedDisk::new();
+        let (_folder, source) = practice(&disk);
+        let theirs = Catalog::read(&source.store).expect("a catalog").snapshots;
+        // A file that is new with the third night, in segments that hold nothing older.
+        let older: Vec<u32> =
+            (0..3).flat_map(|n| slots_of(&source, &theirs[1], &format!("attachments/img/{n}"))).collect();
+        let new = slots_of(&source, &theirs[2], "attachments/img/new2");
+        let slot = *new.iter().find(|slot| !older.contains(slot)).expect("a segment of its own");
+        destroy(&disk, &source, slot);
+        let mut destination = made(&SimulatedDisk::new(), 2, relative.then_some(&source));
+        let report = copied(&source, &mut destination, &plan()).expect("goes on");
+        assert_eq!(report.left_out.len(), 1, "{report:?}");
+        assert_eq!(report.left_out[0].snapshot, theirs[2].id);
+        let path = report.left_out[0].path.as_ref().expect("a path").to_string();
+        assert_eq!(path, "attachments/img/new2");
+        assert!(is_sound(&report) && report.copied.len() == 2);
+        assert_eq!(contents(&destination.store).len(), 2);
+    }
+}
+
+#[test]
+fn an_interrupted_copy_goes_on_where_it_stopped() {
+    let disk = SimulatedDisk::new();
+    let (_folder, source) = practice(&disk);
+    let all = contents(&source.store);
+    for relative in [true, false] {
+        let whole = {
+            let mut destination = made(&SimulatedDisk::new(), 2, relative.then_some(&source));
+            copied(&source, &mut destination, &plan()).expect("copied").statistics
+        };
+        let small = CopyPlan { commit_bytes: 1, verify: None, ..plan() };
+        let mut interrupted = 0;
+        for nth in [2, 14, 20, 26, 32, 40] {
+            let place = SimulatedDisk::new();
+            let mut destination = made(&place, 2, relative.then_some(&source));
+            place.fail_at(nth, Operation::Write, Fault { error: FaultError::Io, sticky: true });
+            let result = copied(&source, &mut destination, &small);
+            drop(destination);
+            place.clear_faults();
+            let mut destination = opened(&place);
+            match result {
+                Ok(_) => continue,
+                Err(error) => assert_eq!(error.kind(), Kind::Destination, "{error}"),
+            }
+            interrupted += 1;
+            let kept = contents(&destination.store);
+            assert_eq!(kept, all[..kept.len()], "whole snapshots, oldest first");
+            let report = copied(&source, &mut destination, &plan()).expect("goes on");
+            assert!(is_sound(&report), "write {nth}: {:?}", report.verified);
+            assert_eq!(contents(&destination.store), all);
+            if nth > 20 {
+                let (now, whole) = (report.statistics.new_plain_bytes, whole.new_plain_bytes);
+                assert!(now < whole * 3 / 4, "write {nth}: {now} of {whole} again");
+            }
+        }
+        assert!(interrupted >= 3);
+    }
+}
+
+#[test]
+fn a_full_destination_keeps_what_it_has() {
+    let disk = SimulatedDisk::new();
+    let (_folder, source) = practice(&disk);
+    let (all, before) = (contents(&source.store), disk.bytes());
+    let mut seen = std::collections::BTreeSet::new();
+    for room in [1, 9, 11, 13, 15, 17, 40] {
+        let place = SimulatedDisk::new();
+        let mut destination = made(&place, 2, Some(&source));
+        place.set_capacity(Some(place.allocated_bytes() + (room << 20)));
+        let progress = Progress::default();
+        let mut report = CopyReport::default();
+        let one = CopyPlan { verify: None, ..plan() };
+        let result = copy(&source.store, &mut destination.store, &one, &threads(), &progress, &mut report);
+        if let Err(error) = &result {
+            assert_eq!(error.kind(), Kind::Full, "{error}");
+        }
+        place.set_capacity(None);
+        let kept = contents(&opened_after(destination, &place).store);
+        assert_eq!(kept, all[..report.copied.len()], "what is reported is there");
+        seen.insert((result.is_ok(), kept.len()));
+    }
+    assert!(seen.contains(&(true, 3)) && seen.contains(&(false, 0)) && seen.len() > 2, "{seen:?}");
+    assert!(disk.bytes() == before, "the source is not touched");
+}
+
+fn opened_after(session: Session, disk: &SimulatedDisk) -> Session {
+    drop(session);
+    opened(disk)
+}
+
+#[test]
+fn a_container_is_not_copied_into_itself_or_its_bytes() {
+    let disk = SimulatedDisk::new();
+    let (_folder, source) = practice(&disk);
+    let twin = SimulatedDisk::from_bytes(disk.bytes());
+    let mut destination = opened(&twin);
+    let error = copied(&source, &mut destination, &plan()).expect_err("refused");
+    assert_eq!(error.kind(), Kind::Usage);
+    let unknown = CopyPlan { snapshots: Some(vec![SnapshotId([9; 16])]), ..plan() };
+    let mut other = made(&SimulatedDisk::new(), 2, None);
+    assert_eq!(copied(&source, &mut other, &unknown).expect_err("refused").kind(), Kind::NotFound);
+}
+
+#[test]
+fn what_a_damaged_destination_lost_comes_again_with_the_next_snapshot() {
+    for relative in [true, false] {
+        let disk = SimulatedDisk::new();
+        let (folder, mut source) = practice(&disk);
+        let place = SimulatedDisk::new();
+        let mut destination = made(&place, 2, relative.then_some(&source));
+        let report = copied(&source, &mut destination, &CopyPlan { verify: None, ..plan() }).expect("copied");
+        let slot = slots_of(&destination, &report.copied[2], "attachments/img/3")[0];
+        destroy(&place, &destination, slot);
+        night(&mut source, folder.path(), 20);
+        let full = copied(&source, &mut destination, &CopyPlan { snapshots: Some(vec![]), ..plan() });
+        assert!(!is_sound(&full.expect("verified")), "the damage is found");
+        let report = copied(&source, &mut destination, &plan()).expect("copied");
+        let found = report.verified.as_ref().expect("verified");
+        let last = report.copied.last().expect("one").id;
+        let lost = found.affected.iter().filter(|a| a.snapshot == last).count();
+        assert_eq!(lost, 0, "family {relative}: the new snapshot is whole");
+        if relative {
+            assert!(found.affected.is_empty(), "one family: the old snapshots are whole again, too");
+        }
+    }
+}
+
+#[test]
+fn an_export_is_one_whole_snapshot_or_nothing() {
+    let disk = SimulatedDisk::new();
+    let (folder, source) = practice(&disk);
+    let theirs = Catalog::read(&source.store).expect("a catalog").snapshots;
+    let progress = Progress::default();
+    for new_family in [false, true] {
+        let path = folder.path().join(format!("out-{new_family}.coffer"));
+        let mut init = init(path.to_str().expect("text"));
+        init.segment_bytes = None;
+        let plan = ExportPlan { init, new_family, snapshot: theirs[1].clone() };
+        let (session, report) =
+            export(&source, plan, &threads(), &mut SeededEntropy::new(5), &progress).expect("exported");
+        assert!(is_sound(&report) && report.is_family != new_family);
+        assert_eq!(contents(&session.store), contents(&source.store)[1..2]);
+        let length = std::fs::metadata(&path).expect("a file").len();
+        assert_eq!(length, session.store.container().file_bytes());
+        assert!(length < 21 << 20, "{length} bytes for 9 MB of data");
+    }
+    let slot = slots_of(&source, &theirs[2], "attachments/img/new2")[0];
+    destroy(&disk, &source, slot);
+    let path = folder.path().join("lost.coffer");
+    let init = init(path.to_str().expect("text"));
+    let plan = ExportPlan { init, new_family: false, snapshot: theirs[2].clone() };
+    let error =
+        export(&source, plan, &threads(), &mut SeededEntropy::new(6), &progress).err().expect("refused");
+    assert_eq!(error.kind(), Kind::Damaged);
+    let left = std::fs::read_dir(folder.path()).expect("listed");
+    let names: Vec<_> = left.map(|e| e.expect("an entry").file_name().into_string().expect("text")).collect();
+    assert!(!names.iter().any(|name| name.contains("lost")), "{names:?}");
+}
