@@ -82,14 +82,20 @@ impl Context {
 
     /// Opens the container at `path` with the secret that is given or, on a terminal, asked for.
     pub fn open(&self, path: &Path, access: Access) -> Result<Session> {
-        let name = path.display().to_string();
-        let storage = FileStorage::open(path, false)?;
-        let header = Header::read(&storage).map_err(|e| e.at(&name))?;
-        let encrypted = KeyTable::decode(&header.keys.table).map_err(|e| e.at(&name))?.is_encrypted();
-        let ask = if encrypted { Ask::Once } else { Ask::Never };
-        let credential = self.credential(&self.globals.secret.sources(), true, ask, &name)?;
+        let credential = self.own_credential(path)?;
+        self.open_with(path, access, credential.as_ref())
+    }
+
+    /// The secret for the container at `path` that is given or, on a terminal, asked for.
+    pub fn own_credential(&self, path: &Path) -> Result<Option<Credential>> {
+        let ask = if is_encrypted(path)? { Ask::Once } else { Ask::Never };
+        self.credential(&self.globals.secret.sources(), true, ask, &path.display().to_string())
+    }
+
+    /// Opens the container at `path` with `credential`, or as one that needs none.
+    pub fn open_with(&self, path: &Path, access: Access, credential: Option<&Credential>) -> Result<Session> {
         self.watch()?;
-        let credentials: Vec<Credential> = credential.into_iter().collect();
+        let credentials: Vec<Credential> = credential.into_iter().cloned().collect();
         let session = session::open(path, &credentials, access, self.globals.lock_wait)?;
         for note in session.store.container().notes() {
             self.output.warning("container", note);
@@ -121,6 +127,13 @@ impl Context {
         let at = find(&catalog, selector)?;
         Ok(catalog.snapshots.swap_remove(at))
     }
+}
+
+/// Whether the container at `path` needs a secret.
+pub fn is_encrypted(path: &Path) -> Result<bool> {
+    let name = path.display().to_string();
+    let header = Header::read(&FileStorage::open(path, false)?).map_err(|e| e.at(&name))?;
+    Ok(KeyTable::decode(&header.keys.table).map_err(|e| e.at(&name))?.is_encrypted())
 }
 
 /// The position of the snapshot that `selector` names.

@@ -6,6 +6,7 @@ pub mod commands;
 pub mod context;
 pub mod events;
 pub mod interrupt;
+mod other;
 pub mod output;
 mod run;
 pub mod secrets;

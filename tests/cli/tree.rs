@@ -40,6 +40,13 @@ const RUNS: &[(&str, &str)] = &[
     ("key add", "c --new-recovery-code"),
     ("key change", "c 2 --new-recovery-code"),
     ("key remove", "c 2"),
+    ("init", "c2 --key-file k --copy-of c --no-snapshots"),
+    ("copy", "c --to c2"),
+    ("export", "c latest --to c3"),
+    ("rotation add", "tree --member monday=c2"),
+    ("rotation list", ""),
+    ("rotation due", "tree"),
+    ("rotation remove", "tree"),
     ("set", "c --max-size 100M"),
     ("demo", "--nights 1"),
     ("completions", "bash"),
@@ -118,6 +125,7 @@ fn a_dry_run_writes_nothing() {
     done(place.path(), "man pages --dry-run");
     assert_eq!(list(), before);
     done(place.path(), "init c --new-key-file k --recovery-code");
+    done(place.path(), "init c2 --key-file k --copy-of c");
     done(place.path(), "backup c --key-file k --dump d.sql");
     let before = list();
     for line in [
@@ -130,6 +138,10 @@ fn a_dry_run_writes_nothing() {
         "repair c",
         "pin c latest",
         "prune c --keep-last 1",
+        "copy c --to c2",
+        "export c latest --to c3",
+        "init c3 --copy-of c",
+        "rotation add tree-dry --member monday=c2",
     ] {
         done(place.path(), &format!("{line} --key-file k --dry-run"));
         assert_eq!(list(), before, "coffer {line} --dry-run");
@@ -141,7 +153,7 @@ fn help_manual_and_completions_are_made() {
     let place = Place::new();
     let mut known = Vec::new();
     leaves(&Arguments::command(), "", &mut known);
-    for name in known.iter().map(String::as_str).chain(["", "key"]) {
+    for name in known.iter().map(String::as_str).chain(["", "key", "rotation"]) {
         let help = done(place.path(), &format!("{name} --help"));
         assert!(help.contains("Usage: coffer") && help.contains("--json"), "{name}: {help}");
     }
@@ -150,7 +162,11 @@ fn help_manual_and_completions_are_made() {
     }
     done(place.path(), "man pages");
     let pages = std::fs::read_dir(place.join("pages")).expect("pages").count();
-    assert_eq!(pages, known.len() + 2, "one for each command, for `coffer` and for `coffer key`");
+    assert_eq!(
+        pages,
+        known.len() + 3,
+        "one for each command, for `coffer`, `coffer key` and `coffer rotation`"
+    );
     assert!(done(place.path(), "--version").starts_with("coffer "));
 }
 

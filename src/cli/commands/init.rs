@@ -1,6 +1,9 @@
 //! `coffer init`: makes a container. It promises that an unencrypted one is made only when that is
 //! asked for by name, and that a new key file never takes the place of another.
 
+mod relative;
+
+use super::copy;
 use super::new_secret::NewSecret;
 use super::policy::{self, PolicyOptions, Wish};
 use crate::cli::args::{places, usage};
@@ -15,6 +18,7 @@ use crate::operations::keys;
 use crate::operations::session::{self, Session};
 use clap::{Args, ValueEnum};
 use rayon::ThreadPool;
+use relative::Relative;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,6 +59,7 @@ pub struct Init {
     at: Option<Timestamp>,
     #[command(flatten)]
     policy: PolicyOptions,
+    relative: Relative,
 }
 
 /// A [`session::Parity`] as an argument.
@@ -90,6 +95,7 @@ impl Init {
             Wish::Policy(policy) => Some(policy),
             Wish::Unsaid | Wish::NoPolicy => None,
         };
+        self.relative.check(context)?;
         if context.globals.dry_run {
             let summary = format!("{} would be made", path.display());
             return Ok(Outcome::done().with("container", path.display().to_string()).summary(summary));
@@ -100,8 +106,9 @@ impl Init {
             Some(new) => Some(new.credential.clone()),
             None => self.credential(context, &path)?,
         };
-        context.watch()?;
         let time = context.time(self.at);
+        let source = self.relative.open(context, credential.as_ref(), time)?;
+        context.watch()?;
         let cost = if self.strong_kdf { KdfCost::STRONG } else { KdfCost::DEFAULT };
         let label = self.label.clone().unwrap_or_default();
         let slot = NewSlot { credential, label, cost, created: time };
@@ -115,14 +122,19 @@ impl Init {
             time,
         };
         let pool = context.pool()?;
-        let mut session = session::init(&plan, Arc::clone(&pool), &mut entropy)?;
+        let related = source.as_ref().filter(|_| !self.relative.new_family).map(|source| &source.session);
+        let make = |storage| session::init_related(&plan, related, storage, Arc::clone(&pool), &mut entropy);
+        let mut session = session::make_whole(&path, make)?;
         if let Some(new) = new_key {
             new.keep();
         }
         if self.recovery_code {
             self.recovery_code(context, &mut session, time, pool)?;
         }
-        Ok(outcome(&path, &session))
+        match source.filter(|_| !self.relative.no_snapshots) {
+            None => Ok(outcome(&path, &session)),
+            Some(source) => filled(context, &source, &path, &mut session),
+        }
     }
 
     fn credential(&self, context: &Context, path: &Path) -> Result<Option<Credential>> {
@@ -162,6 +174,22 @@ impl Init {
         new.show(context);
         Ok(())
     }
+}
+
+/// Copies everything into the new container, which stays whatever happens: copying can go on later.
+fn filled(context: &Context, source: &copy::Source, path: &Path, session: &mut Session) -> Result<Outcome> {
+    let copying = copy::Copying { snapshots: None, verify: None, expected: None };
+    let report = source.copy_into(context, session, path, &copying).inspect_err(|_| {
+        context
+            .output
+            .note(format_args!("{} is made; coffer copy CONTAINER --to {0} goes on with it", path.display()));
+    })?;
+    let made = outcome(path, session);
+    let mut whole = Outcome::new(copy::status(&report));
+    whole.fields = made.fields;
+    whole.fields.extend(copy::fields(&report));
+    let summary = copy::summary(path, &report);
+    Ok(whole.summary(format!("{}; {summary}", made.summary.unwrap_or_default())))
 }
 
 fn outcome(path: &Path, session: &Session) -> Outcome {

@@ -3,11 +3,13 @@
 
 mod backup;
 mod completions;
+mod copy;
 mod demo;
 mod diff;
 mod doctor;
 mod dump_format;
 mod entries;
+mod export;
 mod find;
 mod init;
 mod key;
@@ -18,6 +20,7 @@ mod policy;
 mod prune;
 mod repair;
 mod restore;
+mod rotation;
 mod set;
 mod snapshots;
 mod stats;
@@ -57,6 +60,12 @@ pub enum Command {
     Unpin(pin::Unpin),
     /// Write anew what parity or a second copy makes good for
     Repair(repair::Repair),
+    /// Copy snapshots into another container: only what is missing there
+    Copy(copy::Copy),
+    /// Write one snapshot into a small container of its own
+    Export(export::Export),
+    /// Keep the media that copies go to in turn
+    Rotation(rotation::Rotation),
     /// Prove that the container is as it was written
     Verify(verify::Verify),
     /// Tell what stands between a database server and a good backup
@@ -90,6 +99,9 @@ impl Command {
             Command::Pin(_) => "pin",
             Command::Unpin(_) => "unpin",
             Command::Repair(_) => "repair",
+            Command::Copy(_) => "copy",
+            Command::Export(_) => "export",
+            Command::Rotation(rotation) => rotation.name(),
             Command::Verify(_) => "verify",
             Command::Doctor(_) => "doctor",
             Command::DumpFormat(_) => "dump-format",
@@ -116,6 +128,9 @@ impl Command {
             Command::Pin(command) => command.run(context),
             Command::Unpin(command) => command.run(context),
             Command::Repair(command) => command.run(context),
+            Command::Copy(command) => command.run(context),
+            Command::Export(command) => command.run(context),
+            Command::Rotation(command) => command.run(context),
             Command::Verify(command) => command.run(context),
             Command::Doctor(command) => command.run(context),
             Command::DumpFormat(command) => command.run(context),

@@ -100,6 +100,7 @@ pub fn item(record: &SnapshotRecord) -> Value {
         "host": record.host,
         "tags": record.tags,
         "sources": record.sources.iter().map(source).collect::<Vec<_>>(),
+        "origin": record.origin.map(|origin| origin.to_string()),
         "complete": record.is_complete(),
         "problems": counts.problems,
         "dumps": counts.dumps,

@@ -3,6 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::time::Duration;
 
@@ -41,6 +42,11 @@ fn format_time_in(time: Timestamp, zone: TimeZone) -> String {
         Some(t) => t.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         None => format!("@{}", time.seconds),
     }
+}
+
+/// The day on which `time` falls in the machine's time zone; `None` beyond the years 1 to 9999.
+pub fn local_day(time: Timestamp) -> Option<Date> {
+    calendar(time).map(|time| time.to_zoned(TimeZone::system()).date())
 }
 
 /// The duration that `text` means: `90` or `90s`, `5m` or `5min`, `2h`, `1d`.

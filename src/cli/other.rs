@@ -1,0 +1,139 @@
+//! The second container of a command: the one that is copied to. It promises never to make one by
+//! surprise, to say which of both a secret does not open, and that an unencrypted one is written to
+//! only when that is asked for by name.
+
+use super::context::{Context, is_encrypted};
+use super::secrets::{self, Ask};
+use crate::container::Access;
+use crate::crypto::Credential;
+use crate::error::{Error, Kind, Result};
+use crate::operations::session::Session;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Where the secret of the other container comes from: without any of these it is the same secret.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Secret of the other container, unless it is the same")]
+pub struct OtherSecret {
+    /// This file holds the other container's password; - is standard input
+    #[arg(long, value_name = "FILE", group = "other secret")]
+    pub to_password_file: Option<PathBuf>,
+    /// The output of this command is the other container's password
+    #[arg(long, value_name = "CMD", group = "other secret")]
+    pub to_password_command: Option<String>,
+    /// This file is the other container's key
+    #[arg(long, value_name = "FILE", group = "other secret")]
+    pub to_key_file: Option<PathBuf>,
+    /// The other container is one that everybody can read
+    #[arg(long, group = "other secret")]
+    pub to_no_encryption: bool,
+}
+
+impl OtherSecret {
+    fn sources(&self) -> secrets::Options {
+        secrets::Options {
+            password_file: self.to_password_file.clone(),
+            password_command: self.to_password_command.clone(),
+            key_file: self.to_key_file.clone(),
+            recovery_code_file: None,
+        }
+    }
+
+    fn is_given(&self) -> bool {
+        self.to_no_encryption
+            || self.to_password_file.is_some()
+            || self.to_password_command.is_some()
+            || self.to_key_file.is_some()
+    }
+
+    fn check_standard_input(&self, context: &Context) -> Result<()> {
+        let dash = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
+        let own = &context.globals.secret;
+        let own = dash(&own.password_file) || dash(&own.key_file) || dash(&own.recovery_code_file);
+        match own && (dash(&self.to_password_file) || dash(&self.to_key_file)) {
+            true => Err(Error::new(Kind::Usage, "standard input cannot give two secrets")),
+            false => Ok(()),
+        }
+    }
+
+    /// The secret for a container that is to be made; `own` is that of the first container.
+    pub fn for_new(
+        &self,
+        context: &Context,
+        path: &Path,
+        own: Option<&Credential>,
+    ) -> Result<Option<Credential>> {
+        self.check_standard_input(context)?;
+        match (self.to_no_encryption, self.is_given()) {
+            (true, _) => Ok(None),
+            (false, true) => {
+                context.credential(&self.sources(), false, Ask::Never, &path.display().to_string())
+            }
+            (false, false) => Ok(own.cloned()),
+        }
+    }
+
+    /// Opens the container at `path`, which must exist; `own` is the secret of the first container.
+    pub fn open(
+        &self,
+        context: &Context,
+        path: &Path,
+        access: Access,
+        own: Option<&Credential>,
+    ) -> Result<Session> {
+        self.check_standard_input(context)?;
+        must_exist(path)?;
+        let name = path.display().to_string();
+        let encrypted = is_encrypted(path)?;
+        if self.to_no_encryption {
+            return match encrypted {
+                false => context.open_with(path, access, None),
+                true => Err(Error::new(Kind::WrongKey, format!("{name}: needs a password or key")).hint(
+                    "give --to-password-file FILE or --to-key-file FILE instead of --to-no-encryption",
+                )),
+            };
+        }
+        if !encrypted && (own.is_some() || self.is_given()) {
+            return Err(Error::new(Kind::NotEncrypted, format!("{name}: is not encrypted"))
+                .hint("everybody could read the copy; if that is wanted, say --to-no-encryption"));
+        }
+        let hint = "give its own secret with --to-password-file FILE or --to-key-file FILE";
+        let with_hint = |error: Error| match error.kind() {
+            Kind::WrongKey => error.hint(hint),
+            _ => error,
+        };
+        let given = context.credential(&self.sources(), false, Ask::Never, &name)?;
+        if given.is_some() {
+            return context.open_with(path, access, given.as_ref());
+        }
+        match context.open_with(path, access, own) {
+            // Another secret than the first container's: whoever sits there knows it.
+            Err(error) if error.kind() == Kind::WrongKey => {
+                match context.credential(&self.sources(), false, Ask::Once, &name)? {
+                    Some(asked) => context.open_with(path, access, Some(&asked)),
+                    None => Err(with_hint(error)),
+                }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Refuses a target that is not there: a copy never makes a container.
+pub fn must_exist(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        _ => return Ok(()),
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let name = path.display();
+    match folder.is_none_or(Path::exists) {
+        true => Err(Error::new(Kind::NotFound, format!("{name}: no such container"))
+            .hint("connect the medium, or make it: coffer init FILE --copy-of CONTAINER")),
+        false => Err(Error::new(
+            Kind::Destination,
+            format!("{name}: medium not present: the folder it lies in does not exist"),
+        )
+        .hint("connect the medium and run this again")),
+    }
+}
