@@ -46,7 +46,8 @@ impl OtherSecret {
             || self.to_key_file.is_some()
     }
 
-    fn check_standard_input(&self, context: &Context) -> Result<()> {
+    /// Refuses to read two secrets from standard input; before either is read.
+    pub fn check_standard_input(&self, context: &Context) -> Result<()> {
         let dash = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
         let own = &context.globals.secret;
         let own = dash(&own.password_file) || dash(&own.key_file) || dash(&own.recovery_code_file);
@@ -63,7 +64,6 @@ impl OtherSecret {
         path: &Path,
         own: Option<&Credential>,
     ) -> Result<Option<Credential>> {
-        self.check_standard_input(context)?;
         match (self.to_no_encryption, self.is_given()) {
             (true, _) => Ok(None),
             (false, true) => {
@@ -81,7 +81,6 @@ impl OtherSecret {
         access: Access,
         own: Option<&Credential>,
     ) -> Result<Session> {
-        self.check_standard_input(context)?;
         must_exist(path)?;
         let name = path.display().to_string();
         let encrypted = is_encrypted(path)?;

@@ -86,6 +86,7 @@ impl Copy {
         if let Some(to) = &self.to {
             must_exist(to)?;
         }
+        self.secret.check_standard_input(context)?;
         let own = context.own_credential(&path)?;
         let session = context.open_with(&path, Access::Read, own.as_ref())?;
         let source = Source { session, own, time: context.time(self.at) };
@@ -145,6 +146,7 @@ impl Source {
             snapshots: copying.snapshots.clone(),
             time: self.time,
             verify: copying.verify.unwrap_or(VerifyName::Quick).level(),
+            verify_anyway: copying.verify.is_some(),
             verifications: Vec::new(),
             commit_bytes: copy::COMMIT_BYTES,
         }

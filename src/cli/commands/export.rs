@@ -59,6 +59,7 @@ impl Export {
             return Err(Error::new(Kind::Usage, format!("{}: exists already", self.to.display()))
                 .hint("choose another name; coffer never overwrites a container"));
         }
+        self.secret.check_standard_input(context)?;
         let own = context.own_credential(&path)?;
         let source = context.open_with(&path, Access::Read, own.as_ref())?;
         let snapshot = context.snapshot(&source.store, &selector)?;

@@ -42,6 +42,7 @@ pub fn export(
         snapshots: Some(vec![plan.snapshot.id]),
         time: plan.init.time,
         verify: Some(Level::Full),
+        verify_anyway: false,
         verifications: Vec::new(),
         commit_bytes: COMMIT_BYTES,
     };

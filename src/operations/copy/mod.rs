@@ -45,6 +45,8 @@ pub struct CopyPlan {
     pub time: Timestamp,
     /// How to verify the destination afterwards; `None`: only what was written is read back.
     pub verify: Option<Level>,
+    /// Whether to verify even if nothing came since the last verification.
+    pub verify_anyway: bool,
     /// Verifications of the destination that its ledger does not know yet.
     pub verifications: Vec<LedgerEntry>,
     /// Packed bytes in a commit before the snapshot is whole: [`COMMIT_BYTES`].
@@ -234,6 +236,12 @@ impl<'p> Place<'p> {
         writing.finish(&catalog.encode(), &self.ledger.encode(), self.store.contents().settings.clone())
     }
 
+    /// Whether copies came since the last verification, by this run or by one that was interrupted.
+    fn has_unverified(&self) -> bool {
+        let verified = self.ledger.entries.iter().map(|entry| entry.generation).max().unwrap_or(0);
+        self.catalog.snapshots.iter().any(|s| s.origin.is_some() && s.generation > verified)
+    }
+
     /// A commit that changes nothing but the ledger.
     fn commit_nothing(&mut self) -> Result<()> {
         let writing = self.store.begin(self.pool.clone(), self.options())?;
@@ -256,7 +264,10 @@ impl<'p> Place<'p> {
 
     /// Verifies the whole destination and enters the outcome in its ledger.
     fn verify(&mut self, progress: &Progress, report: &mut CopyReport) -> Result<()> {
-        let Some(level) = self.plan.verify else { return Ok(()) };
+        let Some(level) = self.plan.verify.filter(|_| self.plan.verify_anyway || self.has_unverified())
+        else {
+            return Ok(());
+        };
         self.renew_superblocks()?;
         let base = self.store.container().base();
         let found = match level {

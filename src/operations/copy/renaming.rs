@@ -5,14 +5,14 @@
 
 use super::walk::{Piece, Seeker};
 use crate::chunk_store::{ChunkStore, Writing};
-use crate::entry::{ChunkList, ChunkRef, Entry};
+use crate::entry::{ChunkList, ChunkRef, Content, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::ids::ChunkId;
 use crate::snapshot::{ChunkRefs, ListWriter, ManifestWriter, SnapshotRecord};
 use std::collections::HashMap;
 
-/// Most names that are kept: about 100 MB.
-const MAX_KNOWN: usize = 1 << 20;
+/// Most names that are kept, about 50 MB: those of a dump of 30 GB.
+const MAX_KNOWN: usize = 1 << 19;
 
 /// Names there, by the names here.
 pub type Known = HashMap<ChunkId, ChunkRef>;
@@ -115,15 +115,19 @@ impl Twin<'_, '_> {
         &mut self,
         entry: &Entry,
         number: usize,
-        now: &ChunkList,
-        before: &ChunkList,
+        now: &Content,
+        before: &Content,
     ) -> Option<ChunkList> {
-        let there = self.pairs.there.content(entry, number)?.chunks.clone();
+        let there = self.pairs.there.content(entry, number)?;
+        if there.size != before.size || there.holes != before.holes {
+            return None;
+        }
+        let there = there.chunks.clone();
         if now == before {
             return Some(there);
         }
         // What cannot be read is not learned: that costs time and nothing else.
-        let _ = self.learn(before, &there);
+        let _ = self.learn(&before.chunks, &there);
         None
     }
 

@@ -3,11 +3,12 @@
 use super::*;
 use crate::attachments::exclude::Excludes;
 use crate::container::Access;
-use crate::crypto::{KdfCost, NewSlot, SeededEntropy};
+use crate::crypto::{KdfCost, NewSlot, ObjectKind, SeededEntropy};
+use crate::entry::{Content, Entry, EntryKind, Metadata};
 use crate::operations::backup::{BackupPlan, Source, backup};
 use crate::operations::restore::chunk_kind;
 use crate::operations::session::{Init, Parity, Session, init_related, open_storage, pool};
-use crate::snapshot::{ChunkRefs, ManifestReader};
+use crate::snapshot::{ChunkRefs, Counts, ListWriter, ManifestReader, ManifestWriter};
 use crate::storage::{Fault, FaultError, Operation, SimulatedDisk};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -114,6 +115,7 @@ fn plan() -> CopyPlan {
         snapshots: None,
         time: TIME,
         verify: Some(Level::Full),
+        verify_anyway: true,
         verifications: Vec::new(),
         commit_bytes: COMMIT_BYTES,
     }
@@ -182,6 +184,11 @@ fn copies_restore_the_same_within_a_family_and_into_another() {
             let moved = (report.statistics.new_chunk_count, report.statistics.new_plain_bytes);
             assert_eq!((expected.chunks, expected.plain_bytes), moved);
         }
+        // Nothing came since: nothing is verified, and nothing is written.
+        let generation = destination.store.container().state().root.generation;
+        let idle = CopyPlan { verify_anyway: false, ..plan() };
+        assert!(copied(&source, &mut destination, &idle).expect("copied").verified.is_none());
+        assert_eq!(destination.store.container().state().root.generation, generation);
         // What is there already is skipped, and the verification is in the ledger.
         drop(destination);
         let mut destination = opened(&place);
@@ -201,6 +208,70 @@ fn copies_restore_the_same_within_a_family_and_into_another() {
         night(&mut source, folder.path(), 3 + i64::from(relative));
         let report = copied(&source, &mut destination, &plan()).expect("copied");
         assert!((700_000..760_000).contains(&report.statistics.new_plain_bytes), "{:?}", report.statistics);
+        assert_eq!(contents(&destination.store), contents(&source.store));
+    }
+}
+
+/// A snapshot of one file of `count` small chunks, whose list is lists of lists.
+fn long_file(session: &mut Session, count: u32) -> SnapshotRecord {
+    let store = &session.store;
+    let commit = CommitOptions { max_bytes: None, time: TIME, read_back: false };
+    let mut writing = store.begin(threads(), WritingOptions { commit, level: 1 }).expect("begun");
+    let pieces: Vec<[u8; 32]> = (0..count).map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes()).collect();
+    let slices: Vec<&[u8]> = pieces.iter().map(|piece| &piece[..]).collect();
+    let mut list = ListWriter::default();
+    for chunk in writing.put_batch(ObjectKind::Attachment, &slices).expect("put") {
+        list.push(chunk, &mut writing).expect("listed");
+    }
+    let chunks = list.finish(&mut writing).expect("listed");
+    assert!(chunks.depth > 0);
+    let content = Content { size: u64::from(count) * 32, holes: Vec::new(), chunks };
+    let path = EntryPath(b"attachments/long".to_vec());
+    let entry = Entry { path, kind: EntryKind::File(content), metadata: Metadata::default() };
+    let mut manifest = ManifestWriter::new(&store.container().base().keyring().cutter_key());
+    manifest.push(&entry, &mut writing).expect("written");
+    let (manifest, manifest_bytes) = manifest.finish(&mut writing).expect("written");
+    let mut catalog = Catalog::read(store).expect("a catalog");
+    let mut record = SnapshotRecord {
+        id: SnapshotId::ZERO,
+        generation: writing.generation(),
+        time: TIME,
+        host: "server".into(),
+        tags: Vec::new(),
+        sources: Vec::new(),
+        counts: Counts::default(),
+        manifest,
+        manifest_bytes,
+        origin: None,
+    };
+    record.seal_id(store.container().base().keyring());
+    catalog.snapshots.push(record.clone());
+    let settings = store.contents().settings.clone();
+    let committed = writing.finish(&catalog.encode(), b"", settings).expect("committed");
+    session.store.install(committed);
+    record
+}
+
+#[test]
+fn a_long_file_goes_over_in_several_commits() {
+    let mut source = made(&SimulatedDisk::new(), 1, None);
+    long_file(&mut source, 20_000);
+    for relative in [true, false] {
+        for commit_bytes in [COMMIT_BYTES, 1, 300_000] {
+            let mut destination = made(&SimulatedDisk::new(), 2, relative.then_some(&source));
+            let plan = CopyPlan { commit_bytes, ..plan() };
+            let report = copied(&source, &mut destination, &plan).expect("copied");
+            assert!(is_sound(&report));
+            assert_eq!(contents(&destination.store), contents(&source.store));
+            let commits = destination.store.container().state().root.generation - 2;
+            assert_eq!(commits > 2, commit_bytes < COMMIT_BYTES, "{commits} commits");
+        }
+        // A file that grew: what it had is known by name, and its end is new.
+        let mut destination = made(&SimulatedDisk::new(), 3, relative.then_some(&source));
+        copied(&source, &mut destination, &plan()).expect("copied");
+        long_file(&mut source, 20_100 + 100 * u32::from(relative));
+        let report = copied(&source, &mut destination, &plan()).expect("copied");
+        assert!(report.statistics.new_chunk_count < 300, "{:?}", report.statistics);
         assert_eq!(contents(&destination.store), contents(&source.store));
     }
 }

@@ -15,6 +15,8 @@ use std::collections::HashSet;
 
 /// Bytes that the pieces of a full batch stand for.
 const BATCH_BYTES: u64 = 16 << 20;
+/// Packed bytes that a chunk counts for at the least.
+const CHUNK_BYTES: u64 = 1024;
 /// Pieces in a full batch.
 const BATCH_PIECES: usize = 8192;
 
@@ -88,7 +90,9 @@ impl<'a> Transfer<'a> {
                 false => self.send(&pieces, writing)?,
             };
             progress.advance(0, bytes);
-            if writing.statistics().new_packed_bytes >= most_bytes {
+            // Small chunks take memory for their names until they are committed.
+            let written = writing.statistics();
+            if written.new_packed_bytes >= most_bytes || written.new_chunk_count > most_bytes / CHUNK_BYTES {
                 return Ok(false);
             }
         }

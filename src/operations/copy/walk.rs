@@ -145,9 +145,7 @@ impl<'a> Walk<'a> {
         for (number, content) in entry.kind.contents().enumerate() {
             let before = self.before.content(&entry, number);
             let known = match (before, &mut *twin) {
-                (Some(before), Some(twin)) => {
-                    twin.content(&entry, number, &content.chunks, &before.chunks).map(Want::Known)
-                }
+                (Some(before), Some(twin)) => twin.content(&entry, number, content, before).map(Want::Known),
                 // Where names are the same there is nothing to say about what is there already.
                 (Some(before), None) if before.chunks == content.chunks && self.as_it_lies => continue,
                 _ => None,

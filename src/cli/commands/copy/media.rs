@@ -10,7 +10,7 @@ use crate::cli::values::local_day;
 use crate::error::{Error, Kind, Result};
 use crate::ids::SnapshotId;
 use crate::operations::copy::CopyReport;
-use crate::operations::rotation::{Choice, Copied, RotationSet, Schedule};
+use crate::operations::rotation::{Choice, Copied, Member, RotationSet, Schedule};
 use crate::snapshot::Catalog;
 use serde_json::{Value, json};
 
@@ -28,19 +28,22 @@ impl Copy {
         let due = self.due(&set, source)?;
         let (mut worst, mut absent) = (Status::Done, Vec::new());
         for choice in &due {
-            match turn.copy_to(&set, choice, chosen.clone()) {
-                Ok(status) if status == Status::Damage => worst = status,
-                Ok(_) => {}
-                // It was there today already, and is needed no more.
-                Err(error) if choice.is_done && error.kind() == Kind::Destination => {}
-                Err(error) if error.kind() == Kind::Destination && due.len() > 1 => absent.push(error),
-                Err(error) => return Err(error),
+            let Some(member) = set.members.get(choice.member) else { continue };
+            match set.check(member) {
+                // What was there today already is needed no more.
+                Err(error) if error.kind() == Kind::Destination => {
+                    absent.extend((!choice.is_done).then_some(error));
+                    continue;
+                }
+                other => other?,
             }
+            let status = turn.copy_to(member, choice, chosen.clone())?;
+            worst = if status == Status::Damage { status } else { worst };
         }
-        if turn.media.is_empty()
-            && let Some(error) = absent.pop()
-        {
-            return Err(error);
+        if turn.media.is_empty() && !absent.is_empty() {
+            let first = absent.remove(0);
+            absent.iter().for_each(|error| context.output.problem(error));
+            return Err(first);
         }
         if !absent.is_empty() && worst == Status::Done {
             worst = Status::Warnings;
@@ -80,12 +83,10 @@ struct Turn<'a> {
 impl Turn<'_> {
     fn copy_to(
         &mut self,
-        set: &RotationSet,
+        member: &Member,
         choice: &Choice,
         chosen: Option<Vec<SnapshotId>>,
     ) -> Result<Status> {
-        let Some(member) = set.members.get(choice.member) else { return Ok(Status::Done) };
-        set.check(member)?;
         let chosen = match (chosen, member.schedule) {
             (None, Schedule::MonthEnd) => self.month_end(choice)?,
             (chosen, _) => chosen,
