@@ -54,8 +54,10 @@ fn a_second_writer_is_told_at_once_and_may_wait() {
     let began = Instant::now();
     assert_eq!(coffer(place.path(), "backup c --dump d.sql --lock-wait 1s").status.code(), Some(11));
     assert!(began.elapsed() >= Duration::from_secs(1));
-    // Readers are not kept out.
+    // Readers are not kept out, and a copy only reads.
     assert_eq!(snapshots(&place), 1);
+    done(place.path(), "init d --no-encryption --copy-of c");
+    done(place.path(), "copy c --to d --verify full");
     assert_eq!(coffer(place.path(), "verify c").status.code(), Some(0));
     let waiting = command(COFFER, place.path())
         .args(["backup", "c", "--dump", "d.sql", "--lock-wait", "60"])

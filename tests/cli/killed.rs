@@ -86,6 +86,46 @@ fn a_killed_backup_leaves_every_earlier_snapshot() {
 }
 
 #[test]
+fn a_killed_copy_goes_on_when_run_again() {
+    let place = Place::new();
+    let place = place.path();
+    let mut random = Random(SEED + 3);
+    done(place, "init c --no-encryption --segment-size 1M");
+    for number in 0..4 {
+        night(place, &mut random, number);
+        done(place, "backup c --dump d.sql --attachments folder");
+    }
+    bash(place, "sha256sum c > sum");
+    for (kind, init) in [
+        ("family", "init to --no-encryption --copy-of c --no-snapshots"),
+        ("other", "init to --no-encryption"),
+    ] {
+        done(place, init);
+        let began = Instant::now();
+        done(place, "copy c --to to");
+        let whole = began.elapsed().as_micros() as u64;
+        for round in 0..rounds(4, 40) {
+            bash(place, "rm to");
+            done(place, init);
+            let delays: Vec<Duration> = (0..3).map(|_| Duration::from_micros(random.below(whole))).collect();
+            let name = format!("seed {}, {kind}, round {round}, killed after {delays:?}", SEED + 3);
+            for delay in delays {
+                kill_after(place, "copy c --to to", delay);
+            }
+            done(place, "copy c --to to");
+            bash(place, &format!("coffer verify to || {{ echo '{name}' >&2; exit 1; }}"));
+            done(place, "restore to latest --to out --compare");
+            bash(
+                place,
+                "diff -r folder out/attachments/folder; cmp d.sql out/database/d.sql; rm -r out; sha256sum -c sum",
+            );
+            assert_eq!(bash(place, "coffer snapshots to | wc -l").trim(), "4", "{name}");
+        }
+        bash(place, "rm to");
+    }
+}
+
+#[test]
 fn a_killed_restore_completes_when_run_again() {
     let place = Place::new();
     let place = place.path();
