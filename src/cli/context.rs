@@ -9,11 +9,12 @@ use super::values::Selector;
 use super::{interrupt, secrets::Options};
 use crate::chunk_store::ChunkStore;
 use crate::clock::{Clock, FixedClock, SystemClock, Timestamp};
-use crate::container::Access;
 use crate::container::header::Header;
+use crate::container::{Access, Tip};
 use crate::crypto::{Credential, KeyTable, key_file, recovery};
 use crate::error::{Error, Kind, Result};
-use crate::operations::client_state::ClientState;
+use crate::ids::{ContainerId, RootHash};
+use crate::operations::client_state::{ClientState, Known};
 use crate::operations::session::{self, Session};
 use crate::progress::Progress;
 use crate::snapshot::{Catalog, SnapshotRecord};
@@ -21,8 +22,8 @@ use crate::storage::FileStorage;
 use rayon::ThreadPool;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The surroundings of one command.
 pub struct Context {
@@ -33,6 +34,20 @@ pub struct Context {
     /// How far it is, and whether it is to stop.
     pub progress: Arc<Progress>,
     watching: AtomicBool,
+    adopts: AtomicBool,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// A container that was opened, for what is told and remembered of it at the end.
+struct Seen {
+    container: ContainerId,
+    /// Generation and root hash that were opened.
+    opened: (u64, RootHash),
+    /// Its parent, which was durable whatever becomes of the machine now; `None` if it is not to be
+    /// remembered.
+    durable: Option<(u64, RootHash)>,
+    is_encrypted: bool,
+    tip: Arc<Tip>,
 }
 
 impl Context {
@@ -53,13 +68,107 @@ impl Context {
                 Err(error) => return Err((output, error)),
             }
         }
-        let watching = AtomicBool::new(false);
-        Ok(Context { globals, output, progress: Arc::new(Progress::default()), watching })
+        let (watching, adopts) = (AtomicBool::new(false), AtomicBool::new(false));
+        let progress = Arc::new(Progress::default());
+        Ok(Context { globals, output, progress, watching, adopts, seen: Mutex::default() })
     }
 
-    /// Ends the command.
+    /// Ends the command. The result names the container and its last commit, and this machine remembers
+    /// them.
     pub fn finish(self, result: Result<Outcome>) -> ExitCode {
+        let result = result.map(|outcome| self.identify(outcome));
+        if let Err(error) = self.remember() {
+            self.output.note(format_args!("the last commit is not noted: {error}"));
+        }
         self.output.finish(result)
+    }
+
+    fn identify(&self, mut outcome: Outcome) -> Outcome {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(first) = seen.first() else { return outcome };
+        let (generation, root) = first.tip.committed().unwrap_or(first.opened);
+        let fields = [
+            ("container", first.container.to_string().into()),
+            ("generation", serde_json::Value::from(generation)),
+            ("root", root.to_string().into()),
+        ];
+        for (name, value) in fields {
+            outcome.fields.entry(name).or_insert(value);
+        }
+        outcome
+    }
+
+    fn remember(&self) -> Result<()> {
+        let Some(state) = self.state() else { return Ok(()) };
+        let adopts = self.adopts.load(Ordering::Relaxed);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().try_for_each(|seen| {
+            let Some((generation, root)) = seen.tip.committed().or(seen.durable) else { return Ok(()) };
+            let known = Known { generation, root, is_encrypted: seen.is_encrypted };
+            state.remember(&seen.container, &known, adopts)
+        })
+    }
+
+    /// From now on an older state or a fork of a container is taken for the right one.
+    pub fn adopt(&self) {
+        self.adopts.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes note of a container that is open, and holds it against what is known of it: an older state
+    /// or a fork is refused for writing, and told when reading.
+    pub fn recognise(&self, session: &Session, access: Access) -> Result<()> {
+        let container = session.store.container();
+        let (id, name) = (container.base().container, container.base().name());
+        let known = match self.state().map(|state| state.known(&id)) {
+            Some(Ok(known)) => known,
+            Some(Err(error)) => {
+                self.output.warning("state", &error);
+                None
+            }
+            None => None,
+        };
+        let ancestry = container.ancestry();
+        let adopts = self.adopts.load(Ordering::Relaxed);
+        // What fell back says so itself, and refuses to be written.
+        let verdict = match known.filter(|_| !adopts && !container.has_fallen_back()) {
+            Some(known) => known.check(name, &ancestry),
+            None => Ok(()),
+        };
+        let is_trusted = verdict.is_ok() && !container.has_fallen_back();
+        let root = &container.state().root;
+        let own = match adopts {
+            true => (root.generation, container.state().hash),
+            false => (root.generation - 1, root.parent),
+        };
+        let seen = Seen {
+            container: id,
+            opened: (root.generation, container.state().hash),
+            durable: Some(own).filter(|_| is_trusted && !self.globals.dry_run),
+            is_encrypted: session.is_encrypted,
+            tip: container.tip(),
+        };
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+        match (verdict, access) {
+            (Err(error), Access::Write) => Err(error),
+            (Err(error), Access::Read) => {
+                self.output.warning("rollback", &error);
+                Ok(())
+            }
+            (Ok(()), _) => Ok(()),
+        }
+    }
+
+    /// Whoever saw a container encrypted does not take one of that name that is not.
+    fn check_encryption(&self, header: &Header, table: &KeyTable, name: &str) -> Result<()> {
+        let known = self.state().and_then(|state| state.known(&header.prologue.container).ok().flatten());
+        match known.is_some_and(|known| known.is_encrypted) && !table.is_encrypted() {
+            true => Err(Error::new(
+                Kind::NotEncrypted,
+                format!("{name}: the container was encrypted when it was last seen here, and is not now"),
+            )
+            .hint("somebody may have put another file in its place; restore the file from a copy")),
+            false => Ok(()),
+        }
     }
 
     /// From now on, signals ask the command to stop. Not before the last prompt.
@@ -82,24 +191,40 @@ impl Context {
 
     /// Opens the container at `path` with the secret that is given or, on a terminal, asked for.
     pub fn open(&self, path: &Path, access: Access) -> Result<Session> {
-        let credential = self.own_credential(path)?;
-        self.open_with(path, access, credential.as_ref())
+        let credentials = self.secret_of(path, &self.globals.secret.sources(), true)?;
+        self.unlock(path, &credentials, access)
     }
 
     /// The secret for the container at `path` that is given or, on a terminal, asked for.
     pub fn own_credential(&self, path: &Path) -> Result<Option<Credential>> {
-        let ask = if is_encrypted(path)? { Ask::Once } else { Ask::Never };
-        self.credential(&self.globals.secret.sources(), true, ask, &path.display().to_string())
+        Ok(self.secret_of(path, &self.globals.secret.sources(), true)?.pop())
     }
 
     /// Opens the container at `path` with `credential`, or as one that needs none.
     pub fn open_with(&self, path: &Path, access: Access, credential: Option<&Credential>) -> Result<Session> {
-        self.watch()?;
         let credentials: Vec<Credential> = credential.into_iter().cloned().collect();
-        let session = session::open(path, &credentials, access, self.globals.lock_wait)?;
+        self.unlock(path, &credentials, access)
+    }
+
+    /// What is to open the container at `path`: nothing if it needs nothing and nothing is given.
+    pub fn secret_of(&self, path: &Path, options: &Options, environment: bool) -> Result<Vec<Credential>> {
+        let name = path.display().to_string();
+        let storage = FileStorage::open(path, false)?;
+        let header = Header::read(&storage).map_err(|e| e.at(&name))?;
+        let table = KeyTable::decode(&header.keys.table).map_err(|e| e.at(&name))?;
+        self.check_encryption(&header, &table, &name)?;
+        let ask = if table.is_encrypted() { Ask::Once } else { Ask::Never };
+        Ok(self.credential(options, environment, ask, &name)?.into_iter().collect())
+    }
+
+    /// Opens the container at `path` with `credentials`.
+    pub fn unlock(&self, path: &Path, credentials: &[Credential], access: Access) -> Result<Session> {
+        self.watch()?;
+        let session = session::open(path, credentials, access, self.globals.lock_wait)?;
         for note in session.store.container().notes() {
             self.output.warning("container", note);
         }
+        self.recognise(&session, access)?;
         Ok(session)
     }
 

@@ -50,6 +50,7 @@ pub fn create(
         writable: true,
         notes: Vec::new(),
         fallen_back: false,
+        tip: Arc::default(),
     };
     let state = container.begin(pool, options)?.finish(contents, std::iter::empty())?;
     // Both superblock slots hold the first commit, so that one can be lost from the start.

@@ -39,7 +39,7 @@ use lock::Pin;
 use reading::{join_parts, read_copies, read_in};
 use root::{CommitRoot, Location, PartRef, SegmentRecord};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One committed state, as far as it is kept in memory.
 #[derive(Clone, Debug)]
@@ -75,6 +75,18 @@ pub struct Container {
     writable: bool,
     notes: Vec<String>,
     fallen_back: bool,
+    tip: Arc<Tip>,
+}
+
+/// The last commit that a handle made, for who outlives the handle.
+#[derive(Debug, Default)]
+pub struct Tip(Mutex<Option<(u64, RootHash)>>);
+
+impl Tip {
+    /// Generation and root hash; `None` if nothing was committed.
+    pub fn committed(&self) -> Option<(u64, RootHash)> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Container {
@@ -115,6 +127,7 @@ impl Container {
             writable: access == Access::Write,
             notes,
             fallen_back: found.fallen_back,
+            tip: Arc::default(),
         };
         if let (Access::Write, true) = (access, found.adopted) {
             container.rewrite_superblocks()?;
@@ -163,6 +176,25 @@ impl Container {
         self.fallen_back = false;
     }
 
+    /// Where this handle tells its last commit.
+    pub fn tip(&self) -> Arc<Tip> {
+        self.tip.clone()
+    }
+
+    /// The current commit and as many before it as can be proven, newest first: by the parent that a
+    /// root names, and the parent that the root in the other superblock names.
+    pub fn ancestry(&self) -> Vec<(u64, RootHash)> {
+        let root = &self.state.root;
+        let mut known = vec![(root.generation, self.state.hash)];
+        if root.generation > 1 {
+            known.push((root.generation - 1, root.parent));
+        }
+        if let Some(grandparent) = recovery::parent_of(&self.base, &self.header, root) {
+            known.push((root.generation - 2, grandparent));
+        }
+        known
+    }
+
     /// Slots whose segments were mended in memory so far.
     pub fn healed_slots(&self) -> Vec<u32> {
         self.base.healed.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
@@ -170,6 +202,8 @@ impl Container {
 
     /// Publishes the state that a commit of this container produced.
     pub fn install(&mut self, state: State) {
+        let committed = Some((state.root.generation, state.hash));
+        *self.tip.0.lock().unwrap_or_else(PoisonError::into_inner) = committed;
         self.state = Arc::new(state);
     }
 
@@ -183,6 +217,27 @@ impl Container {
         read_copies(&self.base, kind, part, |location| {
             read_in(&self.base, &self.state.table, kind, location, part.length)
         })
+    }
+
+    /// Bytes that the file lacks because it was cut off within its live segments.
+    pub fn missing_bytes(&self) -> Result<u64> {
+        let length = self.base.storage.len().map_err(|e| self.base.io("length not read", e))?;
+        let needed = self.state.table.iter().rposition(|r| r.live).map_or(0, |last| last as u32 + 1);
+        Ok(self.base.geometry.file_bytes(needed).saturating_sub(length))
+    }
+
+    /// Gives the file its length again if it was cut off within its live segments: what was there reads
+    /// as zeros, which is damage like any other. Returns the bytes that were added.
+    pub fn restore_length(&self) -> Result<u64> {
+        self.ensure_writable()?;
+        let missing = self.missing_bytes()?;
+        if missing > 0 {
+            let slots = self.state.table.iter().rposition(|r| r.live).map_or(0, |last| last as u32 + 1);
+            let start = self.base.geometry.file_bytes(slots) - missing;
+            let grown = self.base.storage.allocate(start, missing).and_then(|()| self.base.storage.sync());
+            grown.map_err(|e| self.base.io("no room to grow", e))?;
+        }
+        Ok(missing)
     }
 
     fn ensure_writable(&self) -> Result<()> {

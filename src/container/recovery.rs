@@ -78,6 +78,17 @@ pub fn newest(base: &Base, header: &Header) -> Result<Found> {
     }
 }
 
+/// The hash of the parent of `root`'s parent, if the other superblock still leads to that parent.
+pub fn parent_of(base: &Base, header: &Header, root: &CommitRoot) -> Option<RootHash> {
+    let generation = root.generation.checked_sub(1).filter(|before| *before > 1)?;
+    let (slots, _) = header.superblocks(&*base.storage);
+    let (block, sector) = slots.into_iter().flatten().find(|(block, _)| block.generation == generation)?;
+    let pointer = block.open_pointer(&sector, &base.keyring).ok().filter(|p| p.hash == root.parent)?;
+    let parent =
+        pointer.copies.iter().find_map(|l| load_root(base, *l, pointer.length, &pointer.hash).ok())?;
+    (parent.generation == generation).then_some(parent.parent)
+}
+
 /// Loads root and segment table of one commit and proves them.
 fn load(base: &Base, pointer: RootPointer, block: &Superblock) -> Result<State> {
     let mut last = None;

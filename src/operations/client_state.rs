@@ -1,10 +1,11 @@
 //! What this machine remembers of a container beside the file itself: verifications that the next
-//! backup enters into its ledger. It promises to be dispensable: a lost or damaged state file costs
-//! a note, never a backup.
+//! backup enters into its ledger, and the last commit that was seen, by which an older state of the
+//! file or a fork of it is noticed (`format-spec/container.md`, Forks). It promises to be dispensable: a
+//! lost or damaged state file costs a note, never a backup.
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
-use crate::ids::ContainerId;
+use crate::ids::{ContainerId, RootHash};
 use crate::snapshot::{LedgerEntry, Level};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,54 @@ pub struct ClientState {
 struct Stored {
     version: u32,
     verifications: Vec<Noted>,
+    #[serde(default)]
+    known: Option<StoredKnown>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredKnown {
+    generation: u64,
+    root: String,
+    encrypted: bool,
+}
+
+/// The last commit that was seen of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its generation; 0 if no commit was seen for certain.
+    pub generation: u64,
+    /// Its root hash.
+    pub root: RootHash,
+    /// Whether a key was needed to open the container.
+    pub is_encrypted: bool,
+}
+
+impl Known {
+    /// Holds a container's newest commits against what is known: `ancestry` as
+    /// [`crate::container::Container::ancestry`] gives it, newest first.
+    ///
+    /// Errors: [`Kind::Rollback`] for an older state, and for a fork as far as it can be proven.
+    pub fn check(&self, name: &str, ancestry: &[(u64, RootHash)]) -> Result<()> {
+        let newest = ancestry.first().map_or(0, |(generation, _)| *generation);
+        let hint = "put the right file in its place; or, if this one is to be used from now on: \
+                    coffer repair --adopt";
+        if newest < self.generation {
+            let message = format!(
+                "{name}: this is an older state of the container: commit {newest}, and commit {} is known here",
+                self.generation
+            );
+            return Err(Error::new(Kind::Rollback, message).hint(hint));
+        }
+        match ancestry.iter().find(|(generation, _)| *generation == self.generation) {
+            Some((generation, root)) if *root != self.root => {
+                let message = format!(
+                    "{name}: this is a fork of the container: its commit {generation} is not the one known here"
+                );
+                Err(Error::new(Kind::Rollback, message).hint(hint))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,9 +139,62 @@ impl ClientState {
     }
 
     fn read(&self, container: &ContainerId) -> Stored {
-        let text = std::fs::read(self.file(container)).unwrap_or_default();
         // Of an unknown or damaged file nothing is used.
-        serde_json::from_slice(&text).ok().filter(|s: &Stored| s.version == VERSION).unwrap_or_default()
+        self.read_whole(container).unwrap_or_default()
+    }
+
+    fn read_whole(&self, container: &ContainerId) -> Result<Stored> {
+        let file = self.file(container);
+        let bad = |what| {
+            Error::new(Kind::Failed, format!("{}: {what}, so what was known is not used", file.display()))
+        };
+        let text = match std::fs::read(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Stored::default()),
+            Err(error) => return Err(bad("state file cannot be read").because(error)),
+        };
+        match serde_json::from_slice::<Stored>(&text) {
+            Ok(stored) if stored.version == VERSION => Ok(stored),
+            Ok(_) => Err(bad("state file of an unknown version")),
+            Err(error) => Err(bad("state file is damaged").because(error)),
+        }
+    }
+
+    /// The last commit that was seen of a container.
+    ///
+    /// Errors: [`Kind::Failed`] if the state file cannot be used; that is worth a warning, no more.
+    pub fn known(&self, container: &ContainerId) -> Result<Option<Known>> {
+        let stored = self.read_whole(container)?.known;
+        let parsed = stored.map(|known| {
+            let root = root_of(&known.root)?;
+            Some(Known { generation: known.generation, root, is_encrypted: known.encrypted })
+        });
+        match parsed {
+            Some(None) => Err(Error::new(
+                Kind::Failed,
+                format!(
+                    "{}: state file is damaged, so what was known is not used",
+                    self.file(container).display()
+                ),
+            )),
+            known => Ok(known.flatten()),
+        }
+    }
+
+    /// Remembers a commit. An older one than is known replaces it only if `adopts`.
+    pub fn remember(&self, container: &ContainerId, known: &Known, adopts: bool) -> Result<()> {
+        let mut stored = self.read(container);
+        let before = stored.known.as_ref().filter(|_| !adopts);
+        let is_newer = before.is_none_or(|before| before.generation < known.generation);
+        // Whoever saw it encrypted once does not forget that.
+        let encrypted = known.is_encrypted || before.is_some_and(|before| before.encrypted);
+        if is_newer {
+            let (generation, root) = (known.generation, known.root.to_string());
+            stored.known = Some(StoredKnown { generation, root, encrypted });
+            stored.version = VERSION;
+            return self.write(container, &stored);
+        }
+        Ok(())
     }
 
     /// Notes a verification.
@@ -132,6 +234,15 @@ impl ClientState {
     }
 }
 
+fn root_of(text: &str) -> Option<RootHash> {
+    let digits = (text.len() == 2 * RootHash::LEN && text.is_ascii()).then_some(text)?;
+    let mut root = RootHash::ZERO;
+    for (at, byte) in root.0.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(root)
+}
+
 fn create_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
@@ -169,6 +280,45 @@ mod tests {
         assert!(state.verifications(&id).is_empty());
         state.note(&id, &entry(1)).expect("note");
         assert_eq!(state.verifications(&id), [entry(1)]);
+    }
+
+    #[test]
+    fn an_older_state_and_a_fork_are_noticed_and_a_descendant_is_not() {
+        let root = |n: u8| RootHash([n; 32]);
+        let known = Known { generation: 7, root: root(7), is_encrypted: true };
+        let verdict = |ancestry: &[(u64, RootHash)]| known.check("c", ancestry).map_err(|e| e.kind());
+        assert_eq!(verdict(&[(7, root(7)), (6, root(6))]), Ok(()));
+        assert_eq!(verdict(&[(6, root(6)), (5, root(5))]), Err(Kind::Rollback), "older");
+        assert_eq!(verdict(&[(7, root(9)), (6, root(6))]), Err(Kind::Rollback), "a fork");
+        assert_eq!(verdict(&[(8, root(8)), (7, root(7))]), Ok(()));
+        assert_eq!(verdict(&[(8, root(8)), (7, root(9))]), Err(Kind::Rollback), "a child of another");
+        assert_eq!(verdict(&[(9, root(9)), (8, root(8)), (7, root(1))]), Err(Kind::Rollback));
+        assert_eq!(verdict(&[(20, root(20)), (19, root(19))]), Ok(()), "nothing is proven");
+    }
+
+    #[test]
+    fn the_last_commit_is_remembered_and_only_adopting_goes_back() {
+        let folder = tempfile::tempdir().expect("folder");
+        let state = ClientState::at(folder.path());
+        let id = ContainerId([1; 16]);
+        let known = |generation, is_encrypted| Known {
+            generation,
+            root: RootHash([generation as u8 | 0xa0; 32]),
+            is_encrypted,
+        };
+        assert_eq!(state.known(&id).expect("none"), None);
+        state.note(&id, &entry(1)).expect("note");
+        for (seen, adopts, kept) in [(3, false, 3), (2, false, 3), (5, false, 5), (2, true, 2)] {
+            state.remember(&id, &known(seen, true), adopts).expect("remembered");
+            assert_eq!(state.known(&id).expect("known"), Some(known(kept, true)));
+        }
+        state.remember(&id, &known(9, false), false).expect("remembered");
+        assert_eq!(state.known(&id).expect("known"), Some(known(9, true)), "encrypted once");
+        assert_eq!(state.verifications(&id), [entry(1)]);
+        std::fs::write(state.file(&id), b"{").expect("write");
+        assert_eq!(state.known(&id).map_err(|e| e.kind()), Err(Kind::Failed));
+        state.remember(&id, &known(4, true), false).expect("remembered");
+        assert_eq!(state.known(&id).expect("known"), Some(known(4, true)));
     }
 
     #[test]

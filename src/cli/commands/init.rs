@@ -12,6 +12,7 @@ use crate::cli::events::Outcome;
 use crate::cli::secrets::Ask;
 use crate::cli::values::{format_size, parse_size, parse_time};
 use crate::clock::Timestamp;
+use crate::container::Access;
 use crate::crypto::{Credential, KdfCost, NewSlot, SystemEntropy};
 use crate::error::{Error, Kind, Result};
 use crate::operations::keys;
@@ -128,6 +129,7 @@ impl Init {
         if let Some(new) = new_key {
             new.keep();
         }
+        context.recognise(&session, Access::Write)?;
         if self.recovery_code {
             self.recovery_code(context, &mut session, time, pool)?;
         }
