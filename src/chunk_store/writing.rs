@@ -4,6 +4,7 @@
 
 use super::index::IndexEntry;
 use super::run::{RunReader, RunRef, RunWriter};
+use super::salvage::Packed;
 use super::{ChunkStore, Contents};
 use crate::codec;
 use crate::container::State;
@@ -129,6 +130,13 @@ fn is_held(
     }
 }
 
+impl<'a> Writing<'a> {
+    /// What was committed before.
+    pub fn committed(&self) -> &'a ChunkStore {
+        self.store
+    }
+}
+
 impl Writing<'_> {
     /// Puts chunks of one kind and names them, in order.
     pub fn put_batch(&mut self, kind: ObjectKind, plain: &[&[u8]]) -> Result<Vec<ChunkRef>> {
@@ -242,7 +250,15 @@ impl Writing<'_> {
         self.new.insert(id)
     }
 
-    /// Gives up a slot whose chunks were moved or are wanted by nobody.
+    /// Names and places a chunk whose stored copies are lost, unless this commit has it already;
+    /// whether it was placed.
+    pub fn put_lost(&mut self, kind: ObjectKind, plain: &[u8]) -> Result<bool> {
+        let id = self.store.container().base().keyring().chunk_id(kind, plain);
+        let payload = self.store.packers.pack(self.level, plain)?;
+        self.place(Packed { kind, id, payload })
+    }
+
+    /// Gives up a slot: the caller has seen that no chunk that is needed is lost with it.
     pub fn retire(&mut self, slot: u32) {
         self.commit.retire(slot);
         self.retired.insert(slot);
@@ -267,7 +283,9 @@ impl Writing<'_> {
     /// Ends the chunks, writes `catalog` and `ledger` and the index, and commits.
     pub fn finish(mut self, catalog: &[u8], ledger: &[u8], settings: super::Settings) -> Result<Committed> {
         // Index pages were lost on the way: the directories know what they knew.
-        self.rebuild |= self.store.index.is_rebuilt();
+        let runs = self.store.contents().runs.len();
+        self.rebuild |= self.store.index.is_rebuilt()
+            || (0..runs).any(|number| self.store.index.fence(self.store, number).is_err());
         let kept = self.kept_runs();
         let merged = &self.store.contents().runs[kept..];
         let known =

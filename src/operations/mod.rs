@@ -8,6 +8,7 @@ pub mod copy;
 pub mod dump_format;
 pub mod inspect;
 pub mod keys;
+pub mod losses;
 pub mod pins;
 pub mod practice;
 pub mod profile;

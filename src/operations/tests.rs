@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 mod databases;
 mod healing;
+mod repairing;
 mod retaining;
 
 fn new_session(disk: &SimulatedDisk) -> Session {
@@ -284,9 +285,10 @@ fn lost_index_pages_are_made_anew_by_repair() -> Result<()> {
     }
     session.store = crate::chunk_store::ChunkStore::open(session.store.into_container())?;
     let (pool, progress) = (pool(1)?, Progress::default());
-    let found = repair::plan(&session, &pool, &progress)?;
-    assert_eq!(found.index_runs, [0]);
-    repair::repair(&mut session, found, record.time, pool, &progress)?;
+    let found = repair::survey(&session, &pool, &progress)?;
+    let done =
+        repair::repair(&mut session, found, &repair::Sources::default(), record.time, pool, &progress)?;
+    assert_eq!(done.index_runs, [0]);
     assert!(session.store.check_index().is_empty());
     assert_eq!(record_of(&session)?, 1);
     restored(&session, &record, &folder.path().join("out"));

@@ -2,22 +2,23 @@
 //! segment once however many snapshots share it, to tell what is lost from what parity mends, and
 //! to name every snapshot and file that a loss touches.
 
+use super::losses::{self, Suspects};
 use crate::chunk_store::{ChunkStore, SegmentReport};
 use crate::container::header::Header;
 use crate::container::root::Location;
 use crate::container::scrub::{self, LiveSegments};
 use crate::container::segment::Health;
-use crate::crypto::ObjectKind;
-use crate::entry::{ChunkRef, Entry, EntryPath};
-use crate::error::{Error, Kind, Result};
-use crate::ids::{ChunkId, SnapshotId};
+use crate::error::{Kind, Result};
+use crate::ids::ChunkId;
 use crate::progress::Progress;
-use crate::snapshot::{Catalog, ChunkRefs, Level, ManifestReader, SnapshotRecord};
+use crate::snapshot::{Catalog, Level};
 use crate::storage::Storage;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+pub use super::losses::Affected;
 
 /// One thing that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,15 +29,6 @@ pub struct Damage {
     pub reason: String,
     /// Whether parity or a second copy makes good for it.
     pub is_mendable: bool,
-}
-
-/// A file, or a whole manifest, that a loss touches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Affected {
-    /// The snapshot.
-    pub snapshot: SnapshotId,
-    /// The entry; `None`: the manifest itself, from some entry on.
-    pub path: Option<EntryPath>,
 }
 
 /// What a verification found.
@@ -138,14 +130,14 @@ pub fn verify(
     if store.container().has_fallen_back() {
         report.add("newest commit", "cannot be opened; its predecessor was", false);
     }
-    let lost = match level {
+    let suspects = match level {
         Level::Full => segments(store, pool, progress, &mut report)?,
-        Level::Quick | Level::Scrub => Lost::default(),
+        Level::Quick | Level::Scrub => Suspects::default(),
     };
     for (number, failure) in store.check_index() {
         report.add(format!("index run {number}"), failure.to_string(), true);
     }
-    manifests(store, &lost, progress, &mut report)?;
+    manifests(store, &suspects, progress, &mut report)?;
     for slot in store.container().healed_slots() {
         let object = format!("segment in slot {slot}");
         if !report.damaged.iter().any(|d| d.object == object) {
@@ -155,20 +147,12 @@ pub fn verify(
     Ok(report)
 }
 
-/// What the segments could not give.
-#[derive(Default)]
-struct Lost {
-    chunks: HashSet<ChunkId>,
-    /// Segments whose directories are lost: their chunks must be tried one by one.
-    unlisted: HashSet<u32>,
-}
-
 fn segments(
     store: &ChunkStore,
     pool: &Arc<ThreadPool>,
     progress: &Progress,
     report: &mut VerifyReport,
-) -> Result<Lost> {
+) -> Result<Suspects> {
     let slots = store.live_slots();
     let size = store.container().base().geometry.segment_bytes as u64;
     progress.expect(slots.len() as u64, slots.len() as u64 * size);
@@ -180,35 +164,34 @@ fn segments(
     };
     let found: Vec<Result<(u32, Result<SegmentReport>)>> =
         pool.install(|| slots.par_iter().with_max_len(1).map(check).collect());
-    let mut lost = Lost::default();
+    let mut suspects = Suspects::default();
     let mut faults = HashMap::new();
     for result in found {
         let (slot, checked) = result?;
         report.segments += 1;
         report.read_bytes += size;
         match checked {
-            Ok(segment) => note_segment(segment, &mut lost, &mut faults, report),
+            Ok(segment) => note_segment(segment, &mut suspects, &mut faults, report),
             Err(error) => {
                 report.add(format!("segment in slot {slot}"), error.to_string(), false);
-                lost.unlisted.insert(slot);
+                suspects.unlisted.insert(slot);
             }
         }
     }
     for (id, (bad, reason)) in faults {
         let copies = store.locate(&id)?;
-        let whole =
-            copies.iter().any(|c| !bad.contains(&c.location) && !lost.unlisted.contains(&c.location.slot));
+        let whole = copies
+            .iter()
+            .any(|c| !bad.contains(&c.location) && !suspects.unlisted.contains(&c.location.slot));
         report.add(format!("chunk {id}"), reason, whole);
-        if !whole {
-            lost.chunks.insert(id);
-        }
+        suspects.bad.extend(bad);
     }
-    Ok(lost)
+    Ok(suspects)
 }
 
 fn note_segment(
     segment: SegmentReport,
-    lost: &mut Lost,
+    suspects: &mut Suspects,
     faults: &mut HashMap<ChunkId, (Vec<Location>, String)>,
     report: &mut VerifyReport,
 ) {
@@ -216,7 +199,7 @@ fn note_segment(
     report.chunks += segment.chunk_count;
     if segment.directory_lost {
         report.add(format!("directory of the segment in slot {}", segment.slot), "cannot be opened", false);
-        lost.unlisted.insert(segment.slot);
+        suspects.unlisted.insert(segment.slot);
     }
     for fault in segment.faults {
         let (places, _) = faults.entry(fault.id).or_insert_with(|| (Vec::new(), fault.reason));
@@ -227,8 +210,13 @@ fn note_segment(
     }
 }
 
-/// Reads every manifest and holds what it names against what is lost.
-fn manifests(store: &ChunkStore, lost: &Lost, progress: &Progress, report: &mut VerifyReport) -> Result<()> {
+/// Reads every manifest and holds what it names against what is there.
+fn manifests(
+    store: &ChunkStore,
+    suspects: &Suspects,
+    progress: &Progress,
+    report: &mut VerifyReport,
+) -> Result<()> {
     let catalog = match Catalog::read(store) {
         Ok(catalog) => catalog,
         Err(error) if error.kind() == Kind::Damaged => {
@@ -237,118 +225,16 @@ fn manifests(store: &ChunkStore, lost: &Lost, progress: &Progress, report: &mut 
         }
         Err(error) => return Err(error),
     };
-    let mut seen = Seen { store, lost, whole: HashSet::new(), broken: HashMap::new() };
-    for record in &catalog.snapshots {
-        progress.check()?;
-        report.snapshots += 1;
-        manifest(record, &mut seen, progress, report)?;
-    }
-    for (id, reason) in seen.broken.into_iter().filter_map(|(id, reason)| Some((id, reason?))) {
+    let losses = losses::find(store, suspects, &catalog, progress)?;
+    report.snapshots = catalog.snapshots.len() as u64;
+    report.affected = losses.affected;
+    let known: HashSet<String> = report.damaged.iter().map(|d| d.object.clone()).collect();
+    for (id, lost) in losses.chunks {
         let object = format!("chunk {id}");
-        if !report.damaged.iter().any(|d| d.object == object) {
-            report.add(object, reason, false);
+        if !known.contains(&object) {
+            report.add(object, lost.reason, false);
         }
     }
     report.damaged.sort_by(|a, b| a.object.cmp(&b.object));
     Ok(())
-}
-
-fn manifest(
-    record: &SnapshotRecord,
-    seen: &mut Seen,
-    progress: &Progress,
-    report: &mut VerifyReport,
-) -> Result<()> {
-    let mut hit = |path: Option<EntryPath>| report.affected.push(Affected { snapshot: record.id, path });
-    let entries = match ManifestReader::new(seen.store, &record.manifest) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == Kind::Damaged => {
-            hit(None);
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        progress.check()?;
-        match entry {
-            Ok(entry) => {
-                if !seen.is_whole(&entry)? {
-                    hit(Some(entry.path));
-                }
-            }
-            Err(error) if error.kind() == Kind::Damaged => hit(None),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// What is known of contents, so that those which snapshots share are looked at once.
-struct Seen<'a> {
-    store: &'a ChunkStore,
-    lost: &'a Lost,
-    /// First bytes of the hash of a chunk list whose chunks are all there.
-    whole: HashSet<u64>,
-    /// Chunks that are lost, with the reason where this walk found it.
-    broken: HashMap<ChunkId, Option<String>>,
-}
-
-impl Seen<'_> {
-    fn is_whole(&mut self, entry: &Entry) -> Result<bool> {
-        let Some(content) = entry.kind.content() else { return Ok(true) };
-        let hash = blake3::hash(&crate::codec::encode(&content.chunks));
-        let mut key = [0; 8];
-        key.copy_from_slice(&hash.as_bytes()[..8]);
-        let key = u64::from_le_bytes(key);
-        if self.whole.contains(&key) {
-            return Ok(true);
-        }
-        let kind = super::restore::chunk_kind(entry);
-        let mut whole = true;
-        let mut length = 0u64;
-        let chunks =
-            match ChunkRefs::of_length(self.store, &content.chunks, content.data_bytes().unwrap_or(0)) {
-                Ok(chunks) => chunks,
-                Err(error) if error.kind() == Kind::Damaged => return Ok(false),
-                Err(error) => return Err(error),
-            };
-        for chunk in chunks {
-            match chunk {
-                Ok(chunk) => {
-                    length = length.saturating_add(u64::from(chunk.length));
-                    whole &= self.chunk_is_there(kind, &chunk)?;
-                }
-                Err(error) if error.kind() == Kind::Damaged => whole = false,
-                Err(error) => return Err(error),
-            }
-        }
-        whole &= content.data_bytes() == Some(length);
-        if whole {
-            self.whole.insert(key);
-        }
-        Ok(whole)
-    }
-
-    fn chunk_is_there(&mut self, kind: ObjectKind, chunk: &ChunkRef) -> Result<bool> {
-        if self.lost.chunks.contains(&chunk.id) || self.broken.contains_key(&chunk.id) {
-            return Ok(false);
-        }
-        let copies = self.store.locate(&chunk.id)?;
-        let listed = copies.iter().any(|c| !self.lost.unlisted.contains(&c.location.slot));
-        if listed {
-            return Ok(true);
-        }
-        let failure = match copies.is_empty() {
-            true => Some(Error::damaged("is not in the index")),
-            // Its segment's directory is lost, but the index knows where it lies.
-            false => self.store.get(kind, chunk).err(),
-        };
-        match failure {
-            Some(error) => {
-                self.broken.insert(chunk.id, Some(error.to_string()));
-                Ok(false)
-            }
-            None => Ok(true),
-        }
-    }
 }

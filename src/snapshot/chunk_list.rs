@@ -78,6 +78,11 @@ fn decode(bytes: &[u8]) -> Result<Vec<ChunkRef>> {
     bytes.chunks_exact(REF_BYTES).map(|one| codec::decode(one, "chunk reference")).collect()
 }
 
+/// The references that one list chunk holds.
+pub fn read_list(store: &ChunkStore, list: &ChunkRef) -> Result<Vec<ChunkRef>> {
+    decode(&store.get(ObjectKind::List, list)?)
+}
+
 /// The data chunks of a list, in order, list chunks read as they are met.
 pub struct ChunkRefs<'a> {
     store: &'a ChunkStore,
@@ -152,7 +157,7 @@ impl<'a> ChunkRefs<'a> {
                 }
                 (Some(chunk), 0) => return self.count(chunk),
                 (Some(list), depth) => {
-                    let chunks = decode(&self.store.get(ObjectKind::List, &list)?)?;
+                    let chunks = read_list(self.store, &list)?;
                     self.lists.iter_mut().for_each(|lists| lists.push(list));
                     self.levels.push((depth - 1, chunks.into_iter()));
                     if self.names_lists {

@@ -8,6 +8,6 @@ mod ledger;
 mod manifest;
 
 pub use catalog::{Catalog, Counts, Pin, SnapshotRecord, SourceKind, SourceRecord};
-pub use chunk_list::{ChunkRefs, ListWriter};
+pub use chunk_list::{ChunkRefs, ListWriter, read_list};
 pub use ledger::{Ledger, LedgerEntry, Level};
 pub use manifest::{ManifestReader, ManifestWriter};

@@ -35,7 +35,7 @@ fn small() -> (SimulatedDisk, Expected) {
 
 /// A container with full data segments, shared ones, and free ones. With the image of its last
 /// state but one.
-fn large(number: u8) -> (Vec<u8>, Vec<u8>, Expected) {
+pub fn large(number: u8) -> (Vec<u8>, Vec<u8>, Expected) {
     let disk = SimulatedDisk::new();
     let mut store = create_numbered(&disk, number).expect("create");
     let mut state = Expected { generation: 1, snapshots: vec![] };

@@ -11,6 +11,7 @@ mod hostile;
 mod memory;
 mod model;
 mod power;
+mod repair;
 mod smoke;
 mod space;
 mod targets;

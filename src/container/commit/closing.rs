@@ -2,6 +2,7 @@
 //! promises two copies of every object, a segment table that names every segment of the commit, and
 //! the reserve of free slots; nothing is published here.
 
+use super::super::checksums::TableHash;
 use super::super::layout::{MAP_CLOSING, MAP_FREE};
 use super::super::rooms::{Room, Rooms};
 use super::super::root::{self, CommitRoot, Location};
@@ -200,7 +201,7 @@ impl Commit {
         for (slot, record) in self.slots.records().iter().enumerate().filter(|(_, r)| r.live) {
             entries[slot] = match record.generation == self.generation() || slot == 0 {
                 true => MAP_CLOSING,
-                false => scrub::hash_of(&self.base, &known, slot as u32, record.id)?,
+                false => scrub::hash_of(&self.base, &known, slot as u32, record.id).unwrap_or(LOST),
             };
         }
         written.iter().for_each(|w| entries[w.slot as usize] = w.table_hash);
@@ -231,6 +232,9 @@ impl Commit {
         Ok(assembled)
     }
 }
+
+/// Stands for the table hash of a segment whose tables are lost; no table has it.
+const LOST: TableHash = [0xfe; 16];
 
 /// Whether objects of this kind are metadata.
 fn is_metadata(kind: ObjectKind) -> bool {

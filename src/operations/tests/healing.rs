@@ -22,7 +22,7 @@ fn credentials() -> [Credential; 1] {
     [Credential::KeyFile(Zeroizing::new([3; 32]))]
 }
 
-fn made(disk: &SimulatedDisk, parity: Parity) -> Session {
+pub(super) fn made(disk: &SimulatedDisk, parity: Parity) -> Session {
     let [credential] = credentials();
     let slot = NewSlot {
         credential: Some(credential),
@@ -112,8 +112,13 @@ fn is_whole(disk: &SimulatedDisk) -> bool {
 fn mended(disk: &SimulatedDisk) -> repair::RepairReport {
     let mut session = opened(disk, Access::Write);
     let (pool, progress) = (pool(2).expect("pool"), Progress::default());
-    let plan = repair::plan(&session, &pool, &progress).expect("plan");
-    repair::repair(&mut session, plan, now(), pool, &progress).expect("repair")
+    let survey = repair::survey(&session, &pool, &progress).expect("survey");
+    let sources = repair::Sources::default();
+    let plan = repair::plan(&session, &survey, &sources, &progress).expect("plan");
+    let done = repair::repair(&mut session, survey, &sources, now(), pool, &progress).expect("repair");
+    assert_eq!((&plan.healed, &plan.dropped, &plan.beyond), (&done.healed, &done.dropped, &done.beyond));
+    assert_eq!(plan.losses, done.losses, "told before");
+    done
 }
 
 #[test]
