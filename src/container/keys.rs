@@ -4,9 +4,11 @@
 
 use super::header::{Header, KeyFrame};
 use super::root::CommitRoot;
-use super::{Access, Container};
+use super::{Access, Base, Container};
+use crate::crypto::Keyring;
 use crate::error::{Error, Result};
 use crate::storage::Storage;
+use std::sync::Arc;
 
 impl Container {
     /// Writes a new key table into every copy. A commit should follow, so that the root names it.
@@ -14,6 +16,16 @@ impl Container {
         self.ensure_writable()?;
         let storage = self.base.storage.clone();
         self.header.write_keys(&*storage, keys).inspect_err(|_| self.base.poison())
+    }
+
+    /// The same for a table with other secrets: from here on `keyring` opens and seals. It must have
+    /// the keys of every epoch that the last two commits use.
+    pub fn change_keys(&mut self, keys: KeyFrame, keyring: Keyring) -> Result<()> {
+        self.write_keys(keys)?;
+        let old = &self.base;
+        let base = Base::new(old.storage.clone(), old.geometry, old.container, keyring, &old.name);
+        self.base = Arc::new(base);
+        Ok(())
     }
 
     /// Writes every copy of prologue and key table anew, for those that are rotten.

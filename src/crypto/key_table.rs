@@ -208,6 +208,35 @@ impl KeyTable {
         Ok(epoch)
     }
 
+    /// The slots that none of `credentials` opens: [`KeyTable::rotate`] could not keep them.
+    pub fn unopened(&self, container: ContainerId, credentials: &[Credential]) -> Result<Vec<u32>> {
+        let mut unopened = Vec::new();
+        for slot in &self.body.slots {
+            if opener(slot, &container, credentials)?.is_none() {
+                unopened.push(slot.number());
+            }
+        }
+        Ok(unopened)
+    }
+
+    /// Ends a rotation: drops the secret of every epoch but the current one, also from `secrets`. For
+    /// a container in which nothing that is still needed is sealed in another.
+    pub fn forget_old_epochs(
+        &mut self,
+        secrets: &mut Secrets,
+        container: ContainerId,
+        entropy: &mut dyn Entropy,
+    ) -> Result<()> {
+        self.authenticate(secrets, &container)?;
+        let mut reduced = secrets.clone();
+        reduced.keep_current_epoch();
+        let mut body = self.body.clone();
+        body.sealed_secrets = seal_secrets(&reduced, &container, entropy)?;
+        self.replace(body, &reduced, &container)?;
+        *secrets = reduced;
+        Ok(())
+    }
+
     /// Grows by one with every change; of two tables of a container the higher is newer.
     pub fn sequence(&self) -> u64 {
         self.body.sequence

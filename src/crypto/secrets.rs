@@ -52,6 +52,18 @@ impl Secrets {
         }
     }
 
+    /// Forgets every epoch but the current one: what was sealed in them can no longer be opened.
+    pub(super) fn keep_current_epoch(&mut self) {
+        let current = self.current_epoch();
+        self.epochs.retain(|number, secret| {
+            let is_kept = *number == current;
+            if !is_kept {
+                secret.zeroize();
+            }
+            is_kept
+        });
+    }
+
     pub(super) fn renew_table_key(&mut self, entropy: &mut dyn Entropy) -> Result<()> {
         entropy.fill(&mut self.table_key)
     }

@@ -13,6 +13,7 @@ pub mod pins;
 pub mod practice;
 pub mod profile;
 pub mod prune;
+pub mod rekeying;
 pub mod repair;
 pub mod restore;
 pub mod retain;

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 mod databases;
 mod healing;
+mod rekeying;
 mod repairing;
 mod retaining;
 

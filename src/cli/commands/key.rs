@@ -1,6 +1,8 @@
 //! `coffer key`: what opens the container. It promises that the slot which was just used is not
 //! removed by mistake, and that a list of the slots needs no secret.
 
+mod rotate;
+
 use super::new_secret::NewSecret;
 use crate::cli::args::places;
 use crate::cli::context::Context;
@@ -36,6 +38,8 @@ enum Action {
     Change(Change),
     /// Take a slot away: what opened it opens nothing any more
     Remove(Remove),
+    /// Seal everything anew under new keys; goes on with a rotation that was interrupted
+    Rotate(rotate::Rotate),
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +108,7 @@ impl Key {
             Action::List(_) => "key list",
             Action::Change(_) => "key change",
             Action::Remove(_) => "key remove",
+            Action::Rotate(_) => "key rotate",
         }
     }
 
@@ -126,6 +131,7 @@ impl Key {
                 let (path, number) = slot(context, [remove.first, remove.second])?;
                 take_away(context, &path, number)
             }
+            Action::Rotate(rotate) => rotate.run(context),
         }
     }
 }
