@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Most bytes of segments that one commit writes anew.
-const BATCH_BYTES: usize = 64 << 20;
+const BATCH_BYTES: usize = 256 << 20;
 /// Share of the segments that one commit writes anew at the most: the file grows by about twice that.
 const BATCH_SHARE: usize = 32;
 

@@ -162,6 +162,26 @@ fn rotation_shuts_out_what_was_removed() {
 }
 
 #[test]
+fn the_secrets_of_old_epochs_are_forgotten_by_number_too() {
+    let (mut table, mut secrets, mut entropy) = full_table();
+    let all = [password("tooth"), key_file(5), recovery(6)];
+    assert_eq!(table.unopened(HOME, &all[..1]).unwrap(), [2, 3]);
+    assert!(table.unopened(HOME, &all).unwrap().is_empty());
+    table.rotate(&mut secrets, HOME, &all, &mut entropy).unwrap();
+    let between = (table.clone(), secrets.clone());
+    table.forget_old_epochs(&mut secrets, HOME, &mut entropy).unwrap();
+    assert_eq!(secrets.epochs().collect::<Vec<_>>(), [2]);
+    assert!(table.sequence() > between.0.sequence());
+    let table = KeyTable::decode(&table.encode()).unwrap();
+    for credential in all.clone() {
+        assert!(table.unlock(HOME, &[credential]).unwrap().0 == secrets);
+    }
+    assert_eq!(failure(table.authenticate(&between.1, &HOME)), Kind::Damaged, "the secrets were changed");
+    let mut next = table.clone();
+    assert_eq!(next.rotate(&mut secrets, HOME, &all, &mut entropy).unwrap(), 3, "no number is used twice");
+}
+
+#[test]
 fn stale_secrets_change_nothing() {
     let (mut table, mut secrets, mut entropy) = table(Some(key_file(5)));
     let stale = secrets.clone();
