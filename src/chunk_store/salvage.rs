@@ -86,13 +86,12 @@ impl ChunkStore {
         let base = self.container().base();
         let (bytes, _) = base.read_mended(slot, Some(header.id))?;
         let directory = segment::open_directory(&base.geometry, base.keyring(), &header, &bytes);
-        let listed: Option<Vec<(Option<ObjectKind>, ChunkId, u32, u32)>> =
-            directory.ok().filter(|_| by_directory).map(|(_, entries)| {
-                let chunks = entries.iter().filter(|e| is_chunk(e.kind));
-                chunks
-                    .map(|e| (ObjectKind::try_from(e.kind).ok(), ChunkId(e.content), e.offset, e.length))
-                    .collect()
-            });
+        let listed: Option<Vec<Listed>> = directory.ok().filter(|_| by_directory).map(|(_, entries)| {
+            let chunks = entries.iter().filter(|e| is_chunk(e.kind));
+            chunks
+                .map(|e| (ObjectKind::try_from(e.kind).ok(), ChunkId(e.content), e.offset, e.length))
+                .collect()
+        });
         let is_listed = listed.is_some();
         let listed = listed.unwrap_or_else(|| {
             let entries = self.index.entries_in(self, &HashSet::from([slot]));
@@ -146,6 +145,9 @@ impl ChunkStore {
         }
     }
 }
+
+/// Kind, if it is known, id, offset and length of a chunk in its segment.
+type Listed = (Option<ObjectKind>, ChunkId, u32, u32);
 
 /// The kinds of chunks.
 const CHUNK_KINDS: [ObjectKind; 4] =

@@ -170,6 +170,14 @@ impl Container {
         self.fallen_back
     }
 
+    /// Goes back to the commit before, for a newest one whose root stands and whose contents do not.
+    /// Nothing is written; what was gone back from counts as damaged beyond use.
+    pub fn step_back(mut self) -> Result<Container> {
+        self.state = Arc::new(recovery::predecessor(&self.base, &self.header, &self.state)?);
+        self.fallen_back = true;
+        Ok(self)
+    }
+
     /// Accepts the predecessor that was opened in place of a damaged newest commit, so that writing may
     /// go on from it. Whatever only the damaged commit held is given up.
     pub fn adopt_state(&mut self) {

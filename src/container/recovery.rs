@@ -89,6 +89,16 @@ pub fn parent_of(base: &Base, header: &Header, root: &CommitRoot) -> Option<Root
     (parent.generation == generation).then_some(parent.parent)
 }
 
+/// The commit before `state`, by the other superblock.
+pub fn predecessor(base: &Base, header: &Header, state: &State) -> Result<State> {
+    let (slots, _) = header.superblocks(&*base.storage);
+    let before = |block: &Superblock| block.generation.checked_add(1) == Some(state.root.generation);
+    let found = slots.into_iter().flatten().find(|(block, _)| before(block));
+    let (block, sector) =
+        found.ok_or_else(|| Error::damaged(format!("{}: the commit before is lost, too", base.name())))?;
+    load(base, block.open_pointer(&sector, &base.keyring)?, &block)
+}
+
 /// Loads root and segment table of one commit and proves them.
 fn load(base: &Base, pointer: RootPointer, block: &Superblock) -> Result<State> {
     let mut last = None;

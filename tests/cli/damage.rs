@@ -220,3 +220,33 @@ fn reading_everything_stores_anew_what_was_lost() {
         );
     }
 }
+
+#[test]
+fn what_is_lost_comes_back_from_a_copy_or_from_the_sources() {
+    let place = prepared();
+    bash(place.path(), "cp c whole");
+    let lost = segments(&place.join("c"))[1];
+    change(&place.join("c"), |bytes| bytes[lost..lost + 900_000].fill(0x55));
+    bash(place.path(), "cp c damaged");
+    let output = coffer(place.path(), "repair c --json");
+    let found = result(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{found}");
+    assert!(found["lost_chunks"].as_u64() > Some(0) && found["affected_count"].as_u64() > Some(0), "{found}");
+    assert_eq!(found["lost"][0]["in"][0]["snapshot"], found["affected"][0]["snapshot"], "{found}");
+    for how in ["--from whole", "--from-source"] {
+        bash(place.path(), "cp damaged c; rm -rf out");
+        let dry = coffer(place.path(), &format!("repair c {how} --adopt --dry-run --json"));
+        let would = result(&dry.stdout);
+        let output = coffer(place.path(), &format!("repair c {how} --adopt --json"));
+        let did = result(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{how}: {did}");
+        for field in ["taken_chunks", "segments", "dropped", "beyond", "lost_chunks"] {
+            assert_eq!(would[field], did[field], "{how}: {field}");
+        }
+        done(place.path(), "verify c");
+        done(place.path(), "restore c latest --to out --compare");
+        bash(place.path(), "diff -r folder out/attachments/folder; cmp d.sql out/database/d.sql");
+    }
+    assert_eq!(coffer(place.path(), "repair c --from c").status.code(), Some(2));
+    assert_eq!(coffer(place.path(), "repair c --from nowhere").status.code(), Some(10));
+}

@@ -63,6 +63,9 @@ impl Repair {
         let other = other.transpose()?;
         let sources = Sources { copy: other.as_ref().map(|other| &other.store), is_live: self.from_source };
         let pool = context.pool()?;
+        if self.adopt {
+            session = repair::step_back(session)?;
+        }
         let gives_up = self.adopt && !dry && session.store.container().has_fallen_back();
         if gives_up {
             repair::adopt(&mut session, context.time(None), &pool)?;

@@ -12,10 +12,10 @@ pub use taking::Sources;
 use super::keys::commit_nothing;
 use super::losses::{self, Losses};
 use super::session::Session;
-use crate::chunk_store::{Writing, WritingOptions};
+use crate::chunk_store::{ChunkStore, Writing, WritingOptions};
 use crate::clock::Timestamp;
 use crate::container::commit::CommitOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::snapshot::{Catalog, Ledger};
 use rayon::ThreadPool;
@@ -81,7 +81,7 @@ pub fn plan(
 ) -> Result<RepairReport> {
     let store = &session.store;
     let mut report = survey.report();
-    let catalog = Catalog::read(store)?;
+    let catalog = catalog_of(store)?;
     let losses = losses::find(store, &survey.suspects(), &catalog, progress)?;
     let takable = taking::takable(store, &losses, &catalog, sources, progress)?;
     report.taken_chunks = takable.len() as u64;
@@ -120,7 +120,8 @@ pub fn repair(
     report.restored_bytes = session.store.container().restore_length()?;
     let mut mending = Mending { session, time, pool, progress, commits: 0 };
     mending.take(&survey, sources, &mut report)?;
-    mending.segments(&mut survey, &mut report)?;
+    let taken = mending.commits;
+    let losses = mending.segments(&mut survey, &mut report)?;
     if mending.commits == 0 && !report.index_runs.is_empty() {
         mending.commit(|writing, _| {
             writing.rebuild_index();
@@ -133,8 +134,12 @@ pub fn repair(
         commit_nothing(mending.session, time, mending.pool.clone())?;
         mending.commits += 1;
     }
+    let is_as_before = mending.commits == taken;
     let store = &session.store;
-    report.losses = losses::find(store, &survey.suspects(), &Catalog::read(store)?, progress)?;
+    report.losses = match is_as_before {
+        true => losses,
+        false => losses::find(store, &survey.suspects(), &catalog_of(store)?, progress)?,
+    };
     Ok(report)
 }
 
@@ -151,7 +156,7 @@ impl Mending<'_> {
     /// One commit of what `write` writes; none if it returns false.
     fn commit(&mut self, write: impl FnOnce(&mut Writing, &Catalog) -> Result<bool>) -> Result<bool> {
         let store = &mut self.session.store;
-        let (catalog, ledger) = (Catalog::read(store)?, Ledger::read(store).unwrap_or_default());
+        let (catalog, ledger) = (catalog_of(store)?, Ledger::read(store).unwrap_or_default());
         let settings = store.contents().settings.clone();
         let commit = CommitOptions { max_bytes: settings.max_bytes, time: self.time, read_back: true };
         let mut writing = store.begin(self.pool.clone(), WritingOptions { commit, level: 3 })?;
@@ -171,7 +176,7 @@ impl Mending<'_> {
         let progress = self.progress;
         while sources.is_any() {
             let store = &self.session.store;
-            let catalog = Catalog::read(store)?;
+            let catalog = catalog_of(store)?;
             let losses = losses::find(store, &survey.suspects(), &catalog, progress)?;
             let mut taken = 0;
             let rebuild = !survey.index_runs.is_empty();
@@ -191,10 +196,11 @@ impl Mending<'_> {
         Ok(())
     }
 
-    /// Empties damaged segments, some in each commit, and gives up those that nothing needs.
-    fn segments(&mut self, survey: &mut Survey, report: &mut RepairReport) -> Result<()> {
+    /// Empties damaged segments, some in each commit, and gives up those that nothing needs. Returns
+    /// what was lost before.
+    fn segments(&mut self, survey: &mut Survey, report: &mut RepairReport) -> Result<Losses> {
         let store = &self.session.store;
-        let losses = losses::find(store, &survey.suspects(), &Catalog::read(store)?, self.progress)?;
+        let losses = losses::find(store, &survey.suspects(), &catalog_of(store)?, self.progress)?;
         let batch = (BATCH_BYTES / store.container().base().geometry.segment_bytes).max(2);
         let slots: Vec<u32> = survey.slots().collect();
         for slots in slots.chunks(batch) {
@@ -223,8 +229,30 @@ impl Mending<'_> {
             // The slots may hold new segments from here on.
             dropped.iter().for_each(|slot| survey.forget(*slot));
         }
-        Ok(())
+        Ok(losses)
     }
+}
+
+/// Goes back to the commit before if the newest one has lost its catalog: without that it holds
+/// nothing. [`adopt`] then gives it up. Nothing is written here.
+pub fn step_back(session: Session) -> Result<Session> {
+    match Catalog::read(&session.store) {
+        Err(error) if error.kind() == Kind::Damaged && !session.store.container().has_fallen_back() => {}
+        _ => return Ok(session),
+    }
+    let container = session.store.into_container().step_back()?;
+    let before = Session { store: ChunkStore::open(container)?, ..session };
+    Catalog::read(&before.store)?;
+    Ok(before)
+}
+
+/// The catalog, without which nothing can be repaired.
+fn catalog_of(store: &ChunkStore) -> Result<Catalog> {
+    Catalog::read(store).map_err(|error| match error.kind() {
+        Kind::Damaged => error
+            .hint("coffer repair --adopt goes on from the commit before; or restore the file from a copy"),
+        _ => error,
+    })
 }
 
 /// Gives up a newest commit that is damaged beyond use and goes on from the one that was opened:

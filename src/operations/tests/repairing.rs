@@ -108,6 +108,38 @@ fn a_lost_header_zone_and_lost_superblocks_are_written_anew() {
 }
 
 #[test]
+fn a_commit_without_its_catalog_is_given_up_when_told_to() {
+    let (_folder, disk, _) = two_nights();
+    let session = opened(&disk, Access::Read);
+    let before = readable(&session);
+    let (g, catalog) = (session.store.container().base().geometry, session.store.contents().catalog.parts[0]);
+    for copy in catalog.copies {
+        let start = g.slot_offset(copy.slot);
+        disk.corrupt(start + u64::from(copy.offset), u64::from(catalog.length), |b| b.fill(0x11));
+        for table in [g.first_table(), g.second_table()] {
+            disk.corrupt(start + table.start as u64, table.len() as u64, |b| b.fill(0x11));
+        }
+    }
+    drop(session);
+    let mut session = opened(&disk, Access::Write);
+    let (pool, progress) = (pool(1).expect("a pool"), Progress::default());
+    let survey = repair::survey(&session, &pool, &progress).expect("survey");
+    let time = Timestamp { seconds: 1_800_000_000, nanoseconds: 0 };
+    let sources = Sources::default();
+    let refused = repair::repair(&mut session, survey, &sources, time, pool.clone(), &progress);
+    assert!(refused.expect_err("no catalog").remedy().is_some_and(|hint| hint.contains("--adopt")));
+    session = repair::step_back(session).expect("the commit before stands");
+    assert!(session.store.container().has_fallen_back());
+    repair::adopt(&mut session, time, &pool).expect("adopted");
+    drop(session);
+    mended(&disk, &sources);
+    assert!(is_sound(&disk));
+    let after = readable(&opened(&disk, Access::Read));
+    assert!(!after.is_empty() && after.len() < before.len());
+    assert!(after.iter().all(|(key, value)| before.get(key) == Some(value)));
+}
+
+#[test]
 fn an_index_that_is_gone_entirely_comes_back_from_the_directories() {
     let (_folder, disk, _) = two_nights();
     let session = opened(&disk, Access::Read);
