@@ -47,6 +47,8 @@ struct Seen {
     /// remembered.
     durable: Option<(u64, RootHash)>,
     is_encrypted: bool,
+    /// Whether it takes the place of what is known, though that may be newer.
+    adopts: bool,
     tip: Arc<Tip>,
 }
 
@@ -100,16 +102,16 @@ impl Context {
 
     fn remember(&self) -> Result<()> {
         let Some(state) = self.state() else { return Ok(()) };
-        let adopts = self.adopts.load(Ordering::Relaxed);
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter().try_for_each(|seen| {
             let Some((generation, root)) = seen.tip.committed().or(seen.durable) else { return Ok(()) };
             let known = Known { generation, root, is_encrypted: seen.is_encrypted };
-            state.remember(&seen.container, &known, adopts)
+            state.remember(&seen.container, &known, seen.adopts)
         })
     }
 
-    /// From now on an older state or a fork of a container is taken for the right one.
+    /// From now on an older state or a fork of a container that is opened for writing is taken for the
+    /// right one.
     pub fn adopt(&self) {
         self.adopts.store(true, Ordering::Relaxed);
     }
@@ -128,7 +130,8 @@ impl Context {
             None => None,
         };
         let ancestry = container.ancestry();
-        let adopts = self.adopts.load(Ordering::Relaxed);
+        // A container that is only read beside the one that is adopted is not meant.
+        let adopts = self.adopts.load(Ordering::Relaxed) && access == Access::Write;
         // What fell back says so itself, and refuses to be written.
         let verdict = match known.filter(|_| !adopts && !container.has_fallen_back()) {
             Some(known) => known.check(name, &ancestry),
@@ -145,6 +148,7 @@ impl Context {
             opened: (root.generation, container.state().hash),
             durable: Some(own).filter(|_| is_trusted && !self.globals.dry_run),
             is_encrypted: session.is_encrypted,
+            adopts,
             tip: container.tip(),
         };
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);

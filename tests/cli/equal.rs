@@ -18,10 +18,10 @@ fn any_number_of_threads_writes_the_same_file() {
         bash(place, "cp base c");
         for night in [1, 2] {
             let line = format!(
-                "backup c --key-file k --dump {night}.sql --attachments folder --read-all --host here \
+                "COFFER_STATE_DIR=$PWD/state-{threads} coffer backup c --key-file k --dump {night}.sql --attachments folder --read-all --host here \
                  --at 2026-02-0{night}T20:00:00Z --threads {threads}"
             );
-            done(place, &line);
+            bash(place, &line);
         }
         bash(place, "sha256sum < c")
     };

@@ -65,7 +65,7 @@ impl Verify {
         };
         remember(context, &container, level, &report);
         tell(context, &report);
-        Ok(outcome(&path, level, &report))
+        Ok(outcome(&path, level, &report).with("container", container.to_string()))
     }
 }
 
