@@ -88,7 +88,9 @@ impl Context {
     fn identify(&self, mut outcome: Outcome) -> Outcome {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(first) = seen.first() else { return outcome };
-        let (generation, root) = first.tip.committed().unwrap_or(first.opened);
+        let own = seen.iter().filter(|other| other.container == first.container);
+        let committed = own.filter_map(|seen| seen.tip.committed()).next_back();
+        let (generation, root) = committed.unwrap_or(first.opened);
         let fields = [
             ("container", first.container.to_string().into()),
             ("generation", serde_json::Value::from(generation)),
@@ -121,6 +123,12 @@ impl Context {
     pub fn recognise(&self, session: &Session, access: Access) -> Result<()> {
         let container = session.store.container();
         let (id, name) = (container.base().container, container.base().name());
+        let is_seen =
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|seen| seen.container == id);
+        if is_seen && access == Access::Read {
+            // A copy of the file beside the file itself: it may well be older.
+            return Ok(());
+        }
         let known = match self.state().map(|state| state.known(&id)) {
             Some(Ok(known)) => known,
             Some(Err(error)) => {

@@ -178,6 +178,10 @@ fn summary(report: &RepairReport, dry: bool, asked: &Repair) -> String {
     let done = match mended {
         0 if !report.has_losses() => return "nothing to mend".to_owned(),
         0 if report.is_newest_lost => "nothing mended; the newest commit stays damaged".to_owned(),
+        0 if report.moved_chunks > 0 => {
+            let chunks = format_count(report.moved_chunks, "chunk");
+            format!("{chunks} of damaged segments {}", if dry { "would be saved" } else { "saved" })
+        }
         0 => "nothing mended".to_owned(),
         _ => format!("{} {verb}", format_count(mended, "object")),
     };
