@@ -3,6 +3,7 @@
 //! or to leave the segment as it is.
 
 use super::ChunkStore;
+use super::salvage::Packed;
 use super::segments::is_chunk;
 use super::writing::{Writing, stream_of};
 use crate::container::commit::Stream;
@@ -17,13 +18,6 @@ use std::collections::HashSet;
 
 /// Segments that are read and opened at once.
 const READ_AHEAD: usize = 8;
-
-/// A chunk taken out of a segment, still packed.
-struct Taken {
-    kind: ObjectKind,
-    id: ChunkId,
-    payload: Vec<u8>,
-}
 
 /// A segment to be emptied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,13 +72,13 @@ impl Writing<'_> {
         let mut moved = Moved::default();
         for group in moves.chunks(READ_AHEAD) {
             let store = self.store();
-            let taken: Vec<Result<Vec<Taken>>> = self
+            let taken: Vec<Result<Vec<Packed>>> = self
                 .pool()
                 .install(|| group.par_iter().with_max_len(1).map(|m| store.take_segment(m)).collect());
             for (one, taken) in group.iter().zip(taken) {
                 match taken {
                     Ok(taken) => {
-                        self.put_taken(taken, &leaving, &mut moved)?;
+                        self.put_live(taken, &leaving, &mut moved)?;
                         self.retire(one.slot);
                     }
                     Err(error) if error.kind() == Kind::Damaged => moved.skipped.push(one.slot),
@@ -95,7 +89,7 @@ impl Writing<'_> {
         Ok(moved)
     }
 
-    fn put_taken(&mut self, taken: Vec<Taken>, leaving: &HashSet<u32>, moved: &mut Moved) -> Result<()> {
+    fn put_live(&mut self, taken: Vec<Packed>, leaving: &HashSet<u32>, moved: &mut Moved) -> Result<()> {
         for chunk in taken {
             if self.note_moved(chunk.id) {
                 moved.chunk_count += 1;
@@ -118,7 +112,7 @@ impl ChunkStore {
         Ok(self.locate(id)?.iter().any(|copy| !leaving.contains(&copy.location.slot)))
     }
 
-    fn take_segment(&self, wanted: &Move) -> Result<Vec<Taken>> {
+    fn take_segment(&self, wanted: &Move) -> Result<Vec<Packed>> {
         let slot = wanted.slot;
         let header = self.header_of(slot);
         let base = self.container().base();
@@ -139,7 +133,7 @@ impl ChunkStore {
                     "slot {slot}: a chunk is not the one its directory names"
                 )));
             }
-            taken.push(Taken { kind, id, payload });
+            taken.push(Packed { kind, id, payload });
         }
         match wanted.live.as_ref().is_none_or(|live| live.len() == taken.len()) {
             true => Ok(taken),

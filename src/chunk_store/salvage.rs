@@ -5,7 +5,7 @@
 use super::ChunkStore;
 use super::index::IndexEntry;
 use super::segments::is_chunk;
-use super::writing::Writing;
+use super::writing::{Writing, stream_of};
 use crate::container::segment;
 use crate::crypto::{Keyring, ObjectKind, Place};
 use crate::error::{Error, Result};
@@ -53,7 +53,7 @@ impl Writing<'_> {
     pub fn place(&mut self, chunk: Packed) -> Result<bool> {
         let is_new = self.note_moved(chunk.id);
         if is_new {
-            self.put_packed(chunk.kind, chunk.id, chunk.payload)?;
+            self.put_packed(stream_of(chunk.kind), chunk.kind, chunk.id, chunk.payload)?;
         }
         Ok(is_new)
     }

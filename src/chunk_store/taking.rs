@@ -3,7 +3,7 @@
 //! taken over whose id was not computed again, and that a chunk which is here already is not put twice.
 
 use super::ChunkStore;
-use super::writing::Writing;
+use super::writing::{Writing, stream_of};
 use crate::crypto::{Keyring, ObjectKind};
 use crate::entry::ChunkRef;
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ impl Writing<'_> {
         let is_new = !self.is_held(kind, &chunk)? && self.note_moved(chunk.id);
         self.count_taken(u64::from(chunk.length), is_new.then_some(payload.len() as u64));
         if is_new {
-            self.put_packed(kind, chunk.id, payload)?;
+            self.put_packed(stream_of(kind), kind, chunk.id, payload)?;
         }
         Ok(is_new)
     }

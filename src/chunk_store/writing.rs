@@ -201,11 +201,6 @@ impl Writing<'_> {
         self.commit.put_chunk(stream, kind, id, payload)
     }
 
-    /// The threads that work for it.
-    pub(super) fn pool(&self) -> &ThreadPool {
-        &self.pool
-    }
-
     /// The store below.
     pub(super) fn store(&self) -> &ChunkStore {
         self.store

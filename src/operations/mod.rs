@@ -2,9 +2,9 @@
 
 pub mod backup;
 pub mod client_state;
+pub mod copy;
 pub mod databases;
 pub mod doctor;
-pub mod copy;
 pub mod dump_format;
 pub mod inspect;
 pub mod keys;

@@ -85,7 +85,10 @@ fn essence(table: &TableRecord, database: &str) -> (String, String, u64, [u8; 16
 
 fn object_essence(object: &ObjectRecord) -> String {
     let text: Vec<_> = object.statements.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect();
-    format!("{:?} {} {} {} {text:?} {:?}", object.kind, object.parent, object.name, object.order, object.environment)
+    format!(
+        "{:?} {} {} {} {text:?} {:?}",
+        object.kind, object.parent, object.name, object.order, object.environment
+    )
 }
 
 /// Reads the target and compares it with the snapshot.
@@ -101,8 +104,12 @@ pub fn assert_equal(snapshot: &Snapshot, server: &Server, target: &str) {
     assert_eq!(old.len(), new.len());
     let of = |objects: &[ObjectRecord]| objects.iter().map(object_essence).collect::<Vec<_>>();
     assert_eq!(of(&was.objects), of(&is.objects));
-    assert_eq!((&was.record.character_set, &was.record.collation), (&is.record.character_set, &is.record.collation));
-    let left = server.sql("SHOW DATABASES").iter().filter_map(|r| r.text(0)).filter(|n| n.contains("__")).count();
+    assert_eq!(
+        (&was.record.character_set, &was.record.collation),
+        (&is.record.character_set, &is.record.collation)
+    );
+    let left =
+        server.sql("SHOW DATABASES").iter().filter_map(|r| r.text(0)).filter(|n| n.contains("__")).count();
     assert_eq!(left, 0, "nothing is left beside it");
 }
 
@@ -119,9 +126,12 @@ fn everything_comes_back() {
     assert_equal(&snapshot, &fresh, "odd");
 
     // Over a database that has changed meanwhile, and only when told to.
-    fresh.client("odd", "DELETE FROM texts; CREATE TABLE later (a INT); DROP TRIGGER first_t; DROP VIEW a_one;
+    fresh.client(
+        "odd",
+        "DELETE FROM texts; CREATE TABLE later (a INT); DROP TRIGGER first_t; DROP VIEW a_one;
         CREATE PROCEDURE later_p() SELECT 1; CREATE VIEW later_v AS SELECT 1 x;
-        CREATE TRIGGER later_t BEFORE INSERT ON parent FOR EACH ROW SET NEW.other=1");
+        CREATE TRIGGER later_t BEFORE INSERT ON parent FOR EACH ROW SET NEW.other=1",
+    );
     let refused = plan(&snapshot.source, &fresh.options(), &LoadOptions::default()).expect("a look");
     assert_eq!(refused.obstacles.len(), 1, "{:?}", refused.obstacles);
     let error = apply(&refused, &snapshot, &Progress::default()).unwrap_err();

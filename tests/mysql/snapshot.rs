@@ -66,7 +66,12 @@ impl Snapshot {
         self
     }
 
-    fn read(&mut self, conn: &mut Connection, database: &DatabaseRecord, mut table: TableRecord) -> TableRecord {
+    fn read(
+        &mut self,
+        conn: &mut Connection,
+        database: &DatabaseRecord,
+        mut table: TableRecord,
+    ) -> TableRecord {
         if table.columns.is_empty() {
             return table;
         }

@@ -110,6 +110,7 @@ impl Export {
             segment_bytes: self.segment_size,
             parity: Parity::Normal,
             max_bytes: None,
+            retention: None,
             slot,
             time,
         }

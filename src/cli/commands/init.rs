@@ -60,6 +60,7 @@ pub struct Init {
     at: Option<Timestamp>,
     #[command(flatten)]
     policy: PolicyOptions,
+    #[command(flatten)]
     relative: Relative,
 }
 

@@ -53,7 +53,8 @@ fn database(
         Found::Foreign => return Err(super::preflight::foreign(&staging)),
         Found::Switching(begun) => {
             let outcome = switch::run(&mut conn, &begun)?;
-            let resumed = DatabaseReport { is_resumed: true, tables: begun.reports(), ..described(part, &outcome) };
+            let resumed =
+                DatabaseReport { is_resumed: true, tables: begun.reports(), ..described(part, &outcome) };
             let is_same = begun.fingerprint == fingerprint;
             add(outcome, report);
             if is_same {
@@ -146,8 +147,10 @@ fn what_goes(conn: &mut Connection, part: &Part, begun: &mut Switch) -> Result<(
     let going: HashSet<String> = begun.old_tables.iter().map(fold).collect();
     let schema = read_database(conn, target, &SchemaOptions::default())?;
     if let Some(loss) = schema.losses.first() {
-        return Err(super::unexpected(format!("database `{target}` could not be put back if the switch failed: {loss}"))
-            .hint("the user of a restore that replaces must be able to read everything it replaces"));
+        return Err(super::unexpected(format!(
+            "database `{target}` could not be put back if the switch failed: {loss}"
+        ))
+        .hint("the user of a restore that replaces must be able to read everything it replaces"));
     }
     let goes = |object: &ObjectRecord| match object.kind {
         SchemaObject::Trigger => going.contains(&fold(&object.parent)),
@@ -179,7 +182,9 @@ fn keys_from_elsewhere(conn: &mut Connection, target: &str, going: &HashSet<Stri
         let create = shown.first().and_then(|row| row.text(1)).unwrap_or_default();
         let definition = super::definition::take_apart(&create, &database, &database, &database);
         let begins = format!("CONSTRAINT {} FOREIGN KEY", quote(&key));
-        let Some(words) = definition.foreign_keys.iter().find(|words| words.starts_with(&begins)) else { continue };
+        let Some(words) = definition.foreign_keys.iter().find(|words| words.starts_with(&begins)) else {
+            continue;
+        };
         let what = format!("foreign key `{key}` of table `{database}`.`{table}`");
         let dropping = format!("ALTER TABLE {place} DROP FOREIGN KEY {}", quote(&key));
         steps.push(Step { what: what.clone(), sql: dropping, may_fail: true });
@@ -196,7 +201,11 @@ fn own_steps(part: &Part, staged: &Staged) -> Vec<Step> {
         let name = format!("`{}`.`{table}`", part.target);
         for default in &definition.defaults {
             let what = format!("a default of table {name}");
-            steps.push(Step { what, sql: format!("ALTER TABLE {place} ALTER COLUMN {default}"), may_fail: false });
+            steps.push(Step {
+                what,
+                sql: format!("ALTER TABLE {place} ALTER COLUMN {default}"),
+                may_fail: false,
+            });
         }
         for key in &definition.foreign_keys {
             let what = format!("a foreign key of table {name} ({key})");

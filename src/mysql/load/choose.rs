@@ -80,8 +80,12 @@ fn part<'a>(source: &'a LoadSource, name: &str, options: &LoadOptions) -> Result
     if target.is_empty() || SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(&target)) {
         return Err(Error::new(Kind::Usage, format!("`{target}` is no name for a restored database")));
     }
-    let wanted: Vec<&str> =
-        options.tables.iter().filter(|(database, _)| database == name).map(|(_, table)| table.as_str()).collect();
+    let wanted: Vec<&str> = options
+        .tables
+        .iter()
+        .filter(|(database, _)| database == name)
+        .map(|(_, table)| table.as_str())
+        .collect();
     for table in &wanted {
         if !entries.tables.iter().any(|t| t.name == *table) {
             return Err(Error::new(Kind::NotFound, format!("the snapshot has no table `{name}`.`{table}`")));
@@ -94,7 +98,14 @@ fn part<'a>(source: &'a LoadSource, name: &str, options: &LoadOptions) -> Result
     let mut objects: Vec<&ObjectRecord> =
         entries.objects.iter().filter(|o| is_whole || belongs(o, name, &tables)).collect();
     objects.sort_by_key(|o| (place(o.kind), &o.parent, o.order));
-    Ok(Part { database: &entries.record, target, tables, objects, is_whole, unfinished: super::Unfinished::Nothing })
+    Ok(Part {
+        database: &entries.record,
+        target,
+        tables,
+        objects,
+        is_whole,
+        unfinished: super::Unfinished::Nothing,
+    })
 }
 
 /// Whether an object goes with tables: their triggers, and sequences that their columns draw from.
@@ -129,11 +140,24 @@ mod tests {
     use super::*;
 
     fn source() -> LoadSource {
-        let table = |name: &str, bytes| TableRecord { name: name.into(), server_bytes: bytes, ..TableRecord::default() };
-        let trigger = ObjectRecord { kind: SchemaObject::Trigger, name: "tr".into(), parent: "a".into(), ..ObjectRecord::default() };
+        let table = |name: &str, bytes| TableRecord {
+            name: name.into(),
+            server_bytes: bytes,
+            ..TableRecord::default()
+        };
+        let trigger = ObjectRecord {
+            kind: SchemaObject::Trigger,
+            name: "tr".into(),
+            parent: "a".into(),
+            ..ObjectRecord::default()
+        };
         let view = ObjectRecord { kind: SchemaObject::View, name: "v".into(), ..ObjectRecord::default() };
         let record = DatabaseRecord { name: "shop".into(), ..DatabaseRecord::default() };
-        let shop = DatabaseEntries { record, tables: vec![table("a", 1), table("b", 9)], objects: vec![trigger, view] };
+        let shop = DatabaseEntries {
+            record,
+            tables: vec![table("a", 1), table("b", 9)],
+            objects: vec![trigger, view],
+        };
         LoadSource { databases: vec![shop], ..LoadSource::default() }
     }
 
@@ -148,7 +172,11 @@ mod tests {
         };
         let whole = parts(&source, &options(&[], "shop", None)).unwrap();
         assert!(whole[0].is_whole && whole[0].target == "shop");
-        assert_eq!(whole[0].tables.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["b", "a"], "largest first");
+        assert_eq!(
+            whole[0].tables.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(),
+            ["b", "a"],
+            "largest first"
+        );
         assert_eq!(whole[0].objects.iter().map(|o| o.name.as_str()).collect::<Vec<_>>(), ["v", "tr"]);
         let one = parts(&source, &options(&["a"], "shop", Some("copy"))).unwrap();
         assert!(!one[0].is_whole && one[0].target == "copy" && one[0].objects.len() == 1);
@@ -156,6 +184,9 @@ mod tests {
         assert_eq!(kind(&options(&["x"], "shop", None)), Kind::NotFound);
         assert_eq!(kind(&options(&[], "none", None)), Kind::NotFound);
         assert_eq!(kind(&options(&[], "shop", Some("MySQL"))), Kind::Usage);
-        assert_eq!(parts(&LoadSource::default(), &LoadOptions::default()).unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(
+            parts(&LoadSource::default(), &LoadOptions::default()).unwrap_err().kind(),
+            Kind::NotFound
+        );
     }
 }

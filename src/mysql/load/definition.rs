@@ -121,7 +121,9 @@ fn find_plain(words: &str, needle: &str) -> Option<usize> {
         match byte {
             b'(' => depth += 1,
             b')' => depth = depth.saturating_sub(1),
-            b' ' if depth == 0 && words.get(at..).is_some_and(|rest| rest.starts_with(needle)) => return Some(at),
+            b' ' if depth == 0 && words.get(at..).is_some_and(|rest| rest.starts_with(needle)) => {
+                return Some(at);
+            }
             _ => {}
         }
     }
@@ -236,7 +238,10 @@ mod tests {
     #[test]
     fn keys_and_sequences_are_found_and_texts_left_alone() {
         let it = take_apart(CREATE, "db", "st", "new`");
-        assert_eq!(it.foreign_keys, ["CONSTRAINT `k,1` FOREIGN KEY (`id`) REFERENCES `b` (`id`) ON DELETE CASCADE"]);
+        assert_eq!(
+            it.foreign_keys,
+            ["CONSTRAINT `k,1` FOREIGN KEY (`id`) REFERENCES `b` (`id`) ON DELETE CASCADE"]
+        );
         assert_eq!(it.defaults, ["`id` SET DEFAULT (nextval(`new```.`s`))"]);
         assert_eq!(it.left_out, ["DATA DIRECTORY='/a b/'"]);
         let expected = CREATE
@@ -251,7 +256,8 @@ mod tests {
         for create in ["CREATE TABLE t LIKE u", "CREATE TABLE `(", "x (((", ")"] {
             assert_eq!(take_apart(create, "a", "b", "c").create, create);
         }
-        let last = "CREATE TABLE `t` (\n  `a` int,\n  FOREIGN KEY (`a`) REFERENCES `t` (`a`)\n) ENGINE=InnoDB";
+        let last =
+            "CREATE TABLE `t` (\n  `a` int,\n  FOREIGN KEY (`a`) REFERENCES `t` (`a`)\n) ENGINE=InnoDB";
         assert_eq!(take_apart(last, "a", "b", "c").create, "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB");
     }
 }

@@ -43,7 +43,8 @@ pub fn load(connection: &mut Connection, task: &Task, rows: Rows, progress: &Pro
         let answer = connection.raw().query_drop(&sql);
         // The handler holds the other end of the writer's channel: without it the writer ends.
         connection.raw().set_local_infile_handler(None);
-        let written = writer.join().map_err(|_| Error::new(Kind::Failed, "a thread that reads rows panicked"))?;
+        let written =
+            writer.join().map_err(|_| Error::new(Kind::Failed, "a thread that reads rows panicked"))?;
         match (written, answer) {
             (Ok(Some(sent)), Ok(())) => Ok(sent),
             (Ok(None), Ok(())) => Err(unexpected(format!(
@@ -58,7 +59,11 @@ pub fn load(connection: &mut Connection, task: &Task, rows: Rows, progress: &Pro
 }
 
 /// Sends what arrives; an error unless the end arrives.
-fn serve(arriving: &Receiver<Piece>, give_back: &Sender<Vec<u8>>, out: &mut dyn Write) -> std::io::Result<()> {
+fn serve(
+    arriving: &Receiver<Piece>,
+    give_back: &Sender<Vec<u8>>,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     loop {
         match arriving.recv() {
             Ok(Piece::Bytes(bytes)) => {

@@ -160,7 +160,8 @@ pub fn look(conn: &mut Connection, staging: &str) -> Result<Found> {
 fn read(conn: &mut Connection, staging: &str) -> Result<Switch> {
     let sql = format!("SELECT id, body FROM {} WHERE kind='switch' ORDER BY id", qualified(staging, JOURNAL));
     let rows = conn.rows(&sql)?;
-    let bytes: Vec<u8> = rows.iter().take(MAX_PIECES).filter_map(|row| row.bytes(1)).flatten().copied().collect();
+    let bytes: Vec<u8> =
+        rows.iter().take(MAX_PIECES).filter_map(|row| row.bytes(1)).flatten().copied().collect();
     let unreadable = || {
         Error::new(Kind::Damaged, format!("database `{staging}`: its journal cannot be read"))
             .hint("an interrupted restore stands here; a newer version of this program may have begun it")

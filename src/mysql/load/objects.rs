@@ -15,7 +15,12 @@ const SETTINGS: [&str; 4] = ["character_set_client", "collation_connection", "sq
 /// Makes an object with `statement` in place of its first, replacing one of its name.
 ///
 /// Errors: that of the server. The session's settings are those of the object afterwards.
-pub fn make(conn: &mut Connection, object: &ObjectRecord, statement: &[u8], more: Option<String>) -> Result<()> {
+pub fn make(
+    conn: &mut Connection,
+    object: &ObjectRecord,
+    statement: &[u8],
+    more: Option<String>,
+) -> Result<()> {
     tolerate(conn.execute(&drop_statement(object.kind, &object.name)))?;
     for name in SETTINGS {
         if let Some(setting) = object.environment.iter().find(|s| s.name == name) {
@@ -90,6 +95,11 @@ pub fn drop_statement(kind: SchemaObject, name: &str) -> String {
 pub fn not_made(database: &str, object: &ObjectRecord, error: Error) -> Result<String> {
     match code_of(&error) {
         None => Err(error),
-        Some(_) => Ok(format!("{} `{database}`.`{}` could not be made: {}", object.kind.word(), object.name, said(&error))),
+        Some(_) => Ok(format!(
+            "{} `{database}`.`{}` could not be made: {}",
+            object.kind.word(),
+            object.name,
+            said(&error)
+        )),
     }
 }

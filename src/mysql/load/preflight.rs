@@ -74,7 +74,12 @@ pub fn foreign(staging: &str) -> Error {
 }
 
 /// Whether the names that a restore needs are free.
-fn place(conn: &mut Connection, part: &Part, replace: bool, obstacles: &mut Vec<Obstacle>) -> Result<Unfinished> {
+fn place(
+    conn: &mut Connection,
+    part: &Part,
+    replace: bool,
+    obstacles: &mut Vec<Obstacle>,
+) -> Result<Unfinished> {
     let (staging, old) = (names::staging(&part.target), names::old(&part.target));
     let unfinished = match journal::look(conn, &staging)? {
         Found::Nothing => Unfinished::Nothing,
@@ -96,14 +101,20 @@ fn place(conn: &mut Connection, part: &Part, replace: bool, obstacles: &mut Vec<
         obstacles.push(Obstacle {
             kind: Kind::Usage,
             sentence: format!("database `{old}` exists"),
-            hint: Some("rename or drop it: the tables that are replaced go there until the new ones stand".into()),
+            hint: Some(
+                "rename or drop it: the tables that are replaced go there until the new ones stand".into(),
+            ),
         });
     }
     Ok(unfinished)
 }
 
 fn obstacle(error: &Error) -> Obstacle {
-    Obstacle { kind: error.kind(), sentence: error.message().to_owned(), hint: error.remedy().map(str::to_owned) }
+    Obstacle {
+        kind: error.kind(),
+        sentence: error.message().to_owned(),
+        hint: error.remedy().map(str::to_owned),
+    }
 }
 
 /// What the server has.
@@ -119,7 +130,8 @@ impl Lacks {
         let lower = |rows: Vec<crate::mysql::connection::Cells>| -> BTreeSet<String> {
             rows.iter().filter_map(|row| row.text(0)).map(|name| name.to_lowercase()).collect()
         };
-        let engines = conn.rows("SELECT ENGINE FROM information_schema.ENGINES WHERE SUPPORT IN ('YES','DEFAULT')")?;
+        let engines =
+            conn.rows("SELECT ENGINE FROM information_schema.ENGINES WHERE SUPPORT IN ('YES','DEFAULT')")?;
         let mut collations = lower(conn.rows("SELECT COLLATION_NAME FROM information_schema.COLLATIONS")?);
         // Newer MariaDBs list some collations by their full name here alone.
         let full = "SELECT FULL_COLLATION_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY";
@@ -127,16 +139,28 @@ impl Lacks {
             collations.extend(lower(rows));
         }
         let sets = conn.rows("SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS")?;
-        Ok(Lacks { server: conn.name().into(), engines: lower(engines), collations, character_sets: lower(sets) })
+        Ok(Lacks {
+            server: conn.name().into(),
+            engines: lower(engines),
+            collations,
+            character_sets: lower(sets),
+        })
     }
 
     fn look(&self, part: &Part, obstacles: &mut Vec<Obstacle>, warnings: &mut Vec<String>) {
         let mut add = |sentence: String| {
-            obstacles.push(Obstacle { kind: Kind::Database, sentence, hint: Some("nothing was touched".into()) });
+            obstacles.push(Obstacle {
+                kind: Kind::Database,
+                sentence,
+                hint: Some("nothing was touched".into()),
+            });
         };
         let database = part.database;
         if !database.collation.is_empty() && !self.collations.contains(&database.collation.to_lowercase()) {
-            add(format!("{} lacks the collation {} of database `{}`", self.server, database.collation, database.name));
+            add(format!(
+                "{} lacks the collation {} of database `{}`",
+                self.server, database.collation, database.name
+            ));
         }
         for table in &part.tables {
             let name = format!("`{}`.`{}`", database.name, table.name);
@@ -147,8 +171,13 @@ impl Lacks {
                     false => add(sentence),
                 }
             }
-            for (word, known) in [("COLLATE", &self.collations), ("CHARSET", &self.character_sets), ("CHARACTER SET", &self.character_sets)] {
-                for unknown in words_after(&table.create, word).filter(|w| !known.contains(&w.to_lowercase())) {
+            for (word, known) in [
+                ("COLLATE", &self.collations),
+                ("CHARSET", &self.character_sets),
+                ("CHARACTER SET", &self.character_sets),
+            ] {
+                for unknown in words_after(&table.create, word).filter(|w| !known.contains(&w.to_lowercase()))
+                {
                     let what = if word == "COLLATE" { "collation" } else { "character set" };
                     add(format!("{} lacks the {what} {unknown} of table {name}", self.server));
                 }
@@ -184,7 +213,9 @@ fn names_in_case(conn: &mut Connection, part: &Part, obstacles: &mut Vec<Obstacl
             kind: Kind::Database,
             sentence: format!(
                 "table `{}`.`{}`: {} takes its name for that of another (lower_case_table_names)",
-                part.database.name, table.name, conn.name()
+                part.database.name,
+                table.name,
+                conn.name()
             ),
             hint: None,
         });
@@ -193,20 +224,33 @@ fn names_in_case(conn: &mut Connection, part: &Part, obstacles: &mut Vec<Obstacl
 }
 
 /// Room for everything beside what is there; known only for a server of this machine.
-fn space(conn: &mut Connection, parts: &[Part], obstacles: &mut Vec<Obstacle>, warnings: &mut Vec<String>) -> Result<()> {
+fn space(
+    conn: &mut Connection,
+    parts: &[Part],
+    obstacles: &mut Vec<Obstacle>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
     let needed: u64 = parts.iter().flat_map(|part| &part.tables).map(|t| t.server_bytes).sum();
     let folder = conn.value("SELECT @@datadir")?.unwrap_or_default();
     let marker = Path::new(&folder).join("mysql");
     let free = rustix::fs::statvfs(Path::new(&folder)).ok().filter(|_| conn.is_local() && marker.is_dir());
     let Some(free) = free.map(|s| s.f_bavail.saturating_mul(s.f_frsize)) else {
-        warnings.push(format!("free space of {} is unknown; the restore needs about {needed} bytes", conn.name()));
+        warnings.push(format!(
+            "free space of {} is unknown; the restore needs about {needed} bytes",
+            conn.name()
+        ));
         return Ok(());
     };
     if free < needed {
         obstacles.push(Obstacle {
             kind: Kind::Full,
-            sentence: format!("{}: the restore needs about {needed} bytes in {folder}, {free} are free", conn.name()),
-            hint: Some("the database that is replaced stays until the new one stands, so both need room".into()),
+            sentence: format!(
+                "{}: the restore needs about {needed} bytes in {folder}, {free} are free",
+                conn.name()
+            ),
+            hint: Some(
+                "the database that is replaced stays until the new one stands, so both need room".into(),
+            ),
         });
     }
     Ok(())
@@ -226,10 +270,20 @@ fn definers(conn: &mut Connection, plan: &LoadPlan, warnings: &mut Vec<String>) 
             [format!("{user}@{host}"), user]
         })
         .collect();
-    let coming: BTreeSet<String> =
-        plan.source.users.iter().filter(|_| plan.options.users).map(|user| user.name.replace(['\'', '`'], "")).collect();
-    let named: BTreeSet<&str> =
-        plan.parts.iter().flat_map(|part| &part.objects).map(|o| o.definer.as_str()).filter(|d| !d.is_empty()).collect();
+    let coming: BTreeSet<String> = plan
+        .source
+        .users
+        .iter()
+        .filter(|_| plan.options.users)
+        .map(|user| user.name.replace(['\'', '`'], ""))
+        .collect();
+    let named: BTreeSet<&str> = plan
+        .parts
+        .iter()
+        .flat_map(|part| &part.objects)
+        .map(|o| o.definer.as_str())
+        .filter(|d| !d.is_empty())
+        .collect();
     for definer in named.into_iter().filter(|d| !known.contains(*d) && !coming.contains(*d)) {
         warnings.push(format!("objects run as `{definer}`, whom {} does not know", conn.name()));
     }
@@ -242,7 +296,10 @@ fn old_name(part: &Part, object: &ObjectRecord) -> Option<String> {
     object.statements.iter().any(names).then(|| {
         format!(
             "{} `{}` names the database `{}` in its text, and still will in `{}`",
-            object.kind.word(), object.name, part.database.name, part.target
+            object.kind.word(),
+            object.name,
+            part.database.name,
+            part.target
         )
     })
 }

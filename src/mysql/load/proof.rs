@@ -27,7 +27,8 @@ pub fn read_back(connection: &mut Connection, task: &Task, progress: &Progress) 
 
 fn sum(connection: &mut Connection, sql: &str, formats: &[CellFormat], progress: &Progress) -> Result<Sent> {
     let name = connection.name().to_owned();
-    let failed = |cause| Error::new(Kind::Database, format!("{name}: rows could not be read back")).because(cause);
+    let failed =
+        |cause| Error::new(Kind::Database, format!("{name}: rows could not be read back")).because(cause);
     let statement = connection.raw().prep(sql).map_err(&failed)?;
     let (mut rows, mut checksum) = (0u64, 0u128);
     let (mut bytes, mut cells, mut scratch): (Vec<u8>, Vec<Option<Range<usize>>>, _) = Default::default();

@@ -62,7 +62,10 @@ pub fn lock(connection: &mut Connection, database: &str) -> Result<()> {
             return Ok(());
         }
         if began.elapsed() > LOCK_PATIENCE {
-            return Err(Error::new(Kind::Busy, format!("database `{database}`: another restore into it is running")));
+            return Err(Error::new(
+                Kind::Busy,
+                format!("database `{database}`: another restore into it is running"),
+            ));
         }
     }
 }

@@ -34,7 +34,11 @@ pub struct Staged {
 /// Makes the staging database with its sequences and tables.
 pub fn make(conn: &mut Connection, part: &Part, staging: &str) -> Result<Staged> {
     let record = part.database;
-    conn.execute(&format!("CREATE DATABASE {}{}", quote(staging), character_set(&record.character_set, &record.collation)))?;
+    conn.execute(&format!(
+        "CREATE DATABASE {}{}",
+        quote(staging),
+        character_set(&record.character_set, &record.collation)
+    ))?;
     journal::create(conn, staging)?;
     conn.execute(&format!("USE {}", quote(staging)))?;
     let mut staged = Staged::default();
@@ -65,7 +69,13 @@ fn make_sequence(conn: &mut Connection, sequence: &ObjectRecord) -> Result<()> {
     objects::make(conn, sequence, statement, None)
 }
 
-fn make_table(conn: &mut Connection, part: &Part, table: &TableRecord, staging: &str, staged: &mut Staged) -> Result<()> {
+fn make_table(
+    conn: &mut Connection,
+    part: &Part,
+    table: &TableRecord,
+    staging: &str,
+    staged: &mut Staged,
+) -> Result<()> {
     let database = &part.database.name;
     let definition = take_apart(&table.create, database, staging, &part.target);
     for left_out in &definition.left_out {
@@ -76,7 +86,9 @@ fn make_table(conn: &mut Connection, part: &Part, table: &TableRecord, staging: 
         tolerate(conn.execute(&format!("SET SESSION max_heap_table_size={bytes}")))?;
     }
     let made = match conn.execute(&definition.create) {
-        Err(error) if code_of(&error).is_some() => again(conn, table, &definition, &part.target, error, staged)?,
+        Err(error) if code_of(&error).is_some() => {
+            again(conn, table, &definition, &part.target, error, staged)?
+        }
         other => other.map(drop),
     };
     match made {
@@ -84,7 +96,9 @@ fn make_table(conn: &mut Connection, part: &Part, table: &TableRecord, staging: 
         Err(error) if code_of(&error).is_none() => return Err(error),
         Err(error) if table.columns.is_empty() => staged.not_made.push(format!(
             "table `{}`.`{}` could not be made: {}",
-            part.target, table.name, said(&error)
+            part.target,
+            table.name,
+            said(&error)
         )),
         Err(error) => {
             return Err(unexpected(format!(
@@ -116,7 +130,11 @@ fn again(
     conn.execute(&format!("SET SESSION sql_mode='{mode}'"))?;
     Ok(match second {
         Ok(_) => {
-            staged.notes.push(format!("table `{target}`.`{}`: options are ignored: {}", table.name, said(&first)));
+            staged.notes.push(format!(
+                "table `{target}`.`{}`: options are ignored: {}",
+                table.name,
+                said(&first)
+            ));
             Ok(())
         }
         Err(_) => Err(first),
@@ -166,7 +184,9 @@ pub fn fill(
     let (mut reports, error) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     match error {
         Some(error) => Err(error),
-        None if reports.len() != tables.len() => Err(Error::new(Kind::Failed, "a thread that loads tables ended early")),
+        None if reports.len() != tables.len() => {
+            Err(Error::new(Kind::Failed, "a thread that loads tables ended early"))
+        }
         None => {
             reports.sort_by_key(|r: &TableReport| tables.iter().position(|t| t.name == r.table));
             Ok(reports)

@@ -28,8 +28,9 @@ pub fn invoker(object: &ObjectRecord, definers: &Definers) -> Option<String> {
         SchemaObject::Function => "FUNCTION",
         _ => return None,
     };
-    (*definers == Definers::Invoker)
-        .then(|| format!("ALTER {word} {} SQL SECURITY INVOKER", crate::mysql::identifier::quote(&object.name)))
+    (*definers == Definers::Invoker).then(|| {
+        format!("ALTER {word} {} SQL SECURITY INVOKER", crate::mysql::identifier::quote(&object.name))
+    })
 }
 
 /// `user@host` as the server wants it; the host is behind the last `@`.
@@ -63,7 +64,8 @@ fn with_definer(mut statement: Vec<u8>, definer: &str, kind: Option<SchemaObject
 fn name_end(statement: &[u8], start: usize) -> usize {
     let Some(&mark) = statement.get(start) else { return statement.len() };
     if !matches!(mark, b'`' | b'"' | b'\'') {
-        let bare = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'%' | b'.' | 0x80..);
+        let bare =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'%' | b'.' | 0x80..);
         return start + statement[start..].iter().take_while(|byte| bare(byte)).count();
     }
     let mut at = start + 1;

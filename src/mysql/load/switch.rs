@@ -57,7 +57,8 @@ fn is_ahead(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<boo
         false => HashSet::new(),
     };
     let new = names_of(switch, &switch.new_tables);
-    Ok(waiting.iter().any(|table| new.contains(&fold(table))) || old.iter().any(|table| stands.contains(table)))
+    Ok(waiting.iter().any(|table| new.contains(&fold(table)))
+        || old.iter().any(|table| stands.contains(table)))
 }
 
 /// Names are compared in lower case: two that differ in case alone stand in one database only where
@@ -115,7 +116,8 @@ fn pairs(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<Vec<St
 fn put_back(conn: &mut Connection, switch: &Switch, staging: &str, error: Error) -> Error {
     let target = switch.target.clone();
     let result = (|| -> Result<bool> {
-        let waiting: HashSet<String> = journal::tables(conn, staging)?.iter().map(|name| fold(name)).collect();
+        let waiting: HashSet<String> =
+            journal::tables(conn, staging)?.iter().map(|name| fold(name)).collect();
         if !switch.new_tables.iter().all(|table| waiting.contains(&fold(table))) {
             return Ok(false);
         }
@@ -233,7 +235,9 @@ fn make_objects(
                     objects::reset(conn)?;
                     journal::mark(conn, staging, &format!("object {number}"))?;
                 }
-                Err(error) => failed.push((number, object, objects::not_made(&switch.target, object, error)?)),
+                Err(error) => {
+                    failed.push((number, object, objects::not_made(&switch.target, object, error)?))
+                }
             }
             objects::reset(conn)?;
         }
@@ -251,7 +255,9 @@ fn in_its_database(conn: &mut Connection, switch: &Switch, object: &ObjectRecord
     let other = objects::database_collation(object)
         .filter(|collation| *collation != switch.database.collation && !collation.is_empty())
         .filter(is_word);
-    let (Some(other), false) = (other, switch.database.collation.is_empty()) else { return make_one(conn, object) };
+    let (Some(other), false) = (other, switch.database.collation.is_empty()) else {
+        return make_one(conn, object);
+    };
     let target = quote(&switch.target);
     conn.execute(&format!("ALTER DATABASE {target} COLLATE {other}"))?;
     let made = make_one(conn, object);
@@ -271,7 +277,10 @@ fn drop_old(conn: &mut Connection, switch: &Switch, outcome: &mut Outcome) -> Re
     }
     match journal::tables(conn, &old)?.is_empty() {
         true => conn.execute(&format!("DROP DATABASE {}", quote(&old))).map(drop)?,
-        false => outcome.notes.push(format!("database `{old}` stays: it holds tables that are not of the old `{}`", switch.target)),
+        false => outcome.notes.push(format!(
+            "database `{old}` stays: it holds tables that are not of the old `{}`",
+            switch.target
+        )),
     }
     Ok(())
 }

@@ -66,11 +66,20 @@ impl<'a> Rows<'a> {
     /// The rows of `chunks`.
     pub fn new(chunks: Chunks<'a>, columns: usize, change: Option<RowChange<'a>>) -> Rows<'a> {
         let sent = Sent { rows: 0, checksum: change.as_ref().map(|_| 0) };
-        Rows { reader: RowReader::new(chunks, columns), change, changed: Vec::new(), scratch: Vec::new(), sent }
+        Rows {
+            reader: RowReader::new(chunks, columns),
+            change,
+            changed: Vec::new(),
+            scratch: Vec::new(),
+            sent,
+        }
     }
 
     /// Gives the cells of the next row to `take`; false at the end.
-    pub fn next<'s>(&'s mut self, take: &mut dyn FnMut(&mut dyn Iterator<Item = Option<&'s [u8]>>)) -> Result<bool> {
+    pub fn next<'s>(
+        &'s mut self,
+        take: &mut dyn FnMut(&mut dyn Iterator<Item = Option<&'s [u8]>>),
+    ) -> Result<bool> {
         let Some(change) = &mut self.change else {
             let Some(row) = self.reader.next_row()? else { return Ok(false) };
             self.sent.rows += 1;

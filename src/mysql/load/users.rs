@@ -31,7 +31,11 @@ pub fn make(conn: &mut Connection, users: &[ObjectRecord], report: &mut LoadRepo
             match conn.execute(&String::from_utf8_lossy(grant)) {
                 Err(error) if code_of(&error).is_none() => return Err(error),
                 Err(error) => {
-                    report.not_made.push(format!("a grant of user {} could not be made: {}", user.name, said(&error)));
+                    report.not_made.push(format!(
+                        "a grant of user {} could not be made: {}",
+                        user.name,
+                        said(&error)
+                    ));
                 }
                 Ok(_) => {}
             }

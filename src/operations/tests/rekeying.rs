@@ -43,6 +43,7 @@ fn made() -> (tempfile::TempDir, SimulatedDisk) {
         segment_bytes: Some(1 << 20),
         parity: Parity::Normal,
         max_bytes: None,
+        retention: None,
         slot: slot(1),
         time: TIME,
     };
