@@ -172,6 +172,8 @@ fn opts(options: &ServerOptions) -> Opts {
         .prefer_socket(false)
         .max_allowed_packet(Some(MAX_PACKET_BYTES))
         .tcp_connect_timeout(Some(CONNECT_TIMEOUT))
+        .read_timeout(options.silence)
+        .write_timeout(options.silence)
         .stmt_cache_size(0)
         .ssl_opts(tls)
         .into()

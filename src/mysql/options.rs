@@ -1,6 +1,7 @@
 //! Which server, and who asks.
 
 use std::path::PathBuf;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// How to reach a server and who to be there.
@@ -18,6 +19,8 @@ pub struct ServerOptions {
     pub password: Option<Zeroizing<String>>,
     /// Whether and how the connection is encrypted.
     pub tls: Tls,
+    /// How long the server may say nothing before it counts as dead; `None`: for ever.
+    pub silence: Option<Duration>,
 }
 
 /// Encryption of a TCP connection.

@@ -6,6 +6,8 @@ mod connecting;
 mod doctor;
 mod harness;
 mod load_odd;
+mod dump_basic;
+mod kept;
 mod privileges;
 mod proxy;
 mod schemas;

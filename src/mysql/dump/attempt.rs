@@ -1,0 +1,152 @@
+//! One attempt at a dump, from the first look at the definitions to the last row. It promises a whole
+//! whose parts belong together, or a reason why there is none.
+
+use super::catalog::Catalog;
+use super::lock::Keeper;
+use super::moment::{self, Moment};
+use super::plan::{DumpPlan, DumpReport};
+use super::queue::{held, on_all};
+use super::rows::Watch;
+use super::session::{Session, let_go};
+use super::step::{Step, Stop, is_broken_table};
+use super::table::Table;
+use super::taking::{Draft, Taken, unchanged};
+use crate::mysql::connection::Connection;
+use crate::mysql::stream::DumpSink;
+use std::sync::Mutex;
+
+/// What an attempt took.
+pub struct Whole<'s> {
+    /// The definitions.
+    pub catalog: Catalog,
+    /// The tables with their rows.
+    pub tables: Vec<Taken<'s>>,
+    /// The instant.
+    pub moment: Moment,
+    /// What a person should know; `true`: something is missing.
+    pub notes: Vec<(String, bool)>,
+}
+
+/// What the steps of an attempt share.
+pub struct Work<'a, 's> {
+    /// What was asked for.
+    pub plan: &'a DumpPlan,
+    /// Where tables go.
+    pub sink: &'s dyn DumpSink,
+    /// Whether to go on.
+    pub watch: &'a Watch<'a>,
+    /// Held while a table with large values is read.
+    heavy: Mutex<()>,
+    /// What a person should know; `true`: something is missing.
+    notes: Mutex<Vec<(String, bool)>>,
+}
+
+impl<'s> Work<'_, 's> {
+    /// Tells a person something.
+    pub fn note(&self, note: String, is_loss: bool) {
+        held(&self.notes).push((note, is_loss));
+    }
+
+    /// Reads a table with one statement; `None`: the server says that it is broken.
+    pub fn read(&self, conn: &mut Connection, table: Table) -> Step<Option<Taken<'s>>> {
+        let _one = table.is_heavy().then(|| held(&self.heavy));
+        let name = table.name();
+        let mut draft = Draft::begin(table, &self.plan.cutter_key, self.sink)?;
+        match draft.read(conn, self.watch) {
+            Ok(()) => Ok(Some(draft.end(self.watch)?)),
+            Err(Stop::Failed(error)) if is_broken_table(&error) => {
+                let cause = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
+                self.note(format!("table {name} is not in the snapshot: {cause}"), true);
+                Ok(None)
+            }
+            Err(stop) => Err(stop),
+        }
+    }
+}
+
+/// Makes one attempt.
+pub fn attempt<'s>(
+    plan: &DumpPlan,
+    sink: &'s dyn DumpSink,
+    watch: &Watch,
+    session: &mut Session,
+    report: &mut DumpReport,
+) -> Step<Whole<'s>> {
+    let work = Work { plan, sink, watch, heavy: Mutex::new(()), notes: Mutex::new(Vec::new()) };
+    let mut keeper = Keeper::new(session.connect()?, plan.kill_blockers);
+    let mut readers = session.readers(plan.threads)?;
+    let before = Catalog::read(session, plan)?;
+    let (plain, transactional) = split(before.tables());
+    let bytes = plain.iter().chain(&transactional).map(|table| table.record.server_bytes).sum();
+    watch.progress.expect((plain.len() + transactional.len()) as u64, bytes);
+
+    let block = moment::block_definitions(&session.facts, !plain.is_empty(), &mut keeper)?;
+    let (moment, mut tables) = moment_of(&work, session, &mut keeper, &mut readers, plain)?;
+    report.stall_us = report.stall_us.max(u64::try_from(keeper.stall.as_micros()).unwrap_or(u64::MAX));
+    let after = Catalog::read(session, plan)?;
+    if let Some(name) = before.difference(&after) {
+        return Err(Stop::Changed(name));
+    }
+    tables.extend(read_snapshots(&work, &mut readers, transactional)?);
+    if let Some(end) = block {
+        let_go(keeper.conn(), end);
+    }
+    let mut notes = held(&work.notes).split_off(0);
+    for schema in &after.schemas {
+        notes.extend(schema.notes.iter().map(|note| (note.clone(), false)));
+        notes.extend(schema.losses.iter().map(|loss| (loss.clone(), true)));
+    }
+    Ok(Whole { catalog: after, tables, moment, notes })
+}
+
+/// Tables without and with snapshots, the largest first.
+fn split(mut tables: Vec<Table>) -> (Vec<Table>, Vec<Table>) {
+    tables.sort_by_key(|table| std::cmp::Reverse(table.record.server_bytes));
+    tables.into_iter().partition(|table| table.has_rows() && !table.is_transactional())
+}
+
+/// Opens the snapshots, and takes the tables that have none at the same instant.
+fn moment_of<'s>(
+    work: &Work<'_, 's>,
+    session: &mut Session,
+    keeper: &mut Keeper,
+    readers: &mut [Connection],
+    plain: Vec<Table>,
+) -> Step<(Moment, Vec<Taken<'s>>)> {
+    if plain.is_empty()
+        && moment::log_proves(&session.facts)
+        && let Some(moment) = moment::by_log(session, readers)?
+    {
+        return Ok((moment, Vec::new()));
+    }
+    let limits = &work.plan.limits;
+    let mut held = keeper.lock(limits, &mut session.control, work.watch)?;
+    moment::snapshots(readers)?;
+    let moment = moment::locked(held.conn(), &session.facts)?;
+    // Engines without savepoints would spoil the snapshots' transactions.
+    let mut others = session.readers(work.plan.threads)?;
+    let taken = on_all(&mut others, plain, work.watch, |reader, table| {
+        unchanged(reader, &table)?;
+        work.read(reader, table)
+    });
+    held.release()?;
+    Ok((moment, taken?.into_iter().flatten().collect()))
+}
+
+/// Reads the tables that the readers' snapshots hold.
+fn read_snapshots<'s>(
+    work: &Work<'_, 's>,
+    readers: &mut [Connection],
+    tables: Vec<Table>,
+) -> Step<Vec<Taken<'s>>> {
+    let taken = on_all(readers, tables, work.watch, |reader, table| {
+        let guarded = table.clone();
+        // Rolled back to, it gives the table free for changes of its definition.
+        reader.execute("SAVEPOINT coffer")?;
+        let taken = work.read(reader, table)?;
+        reader.execute("ROLLBACK TO SAVEPOINT coffer")?;
+        unchanged(reader, &guarded)?;
+        Ok(taken)
+    })?;
+    Ok(taken.into_iter().flatten().collect())
+}

@@ -1,0 +1,107 @@
+//! What is to be dumped: the definitions of all databases with the fingerprints of their tables. It
+//! promises that two catalogs that agree bracket a time in which no definition changed.
+
+use super::choose::Choice;
+use super::plan::DumpPlan;
+use super::session::Session;
+use super::step::{Step, Stop};
+use super::table::Table;
+use crate::entry::database::{ObjectRecord, SchemaObject};
+use crate::error::Kind;
+use crate::mysql::schema::{
+    Fingerprint, Schema, SchemaOptions, definitions_fingerprint, list_databases, read_database, read_users,
+};
+use std::collections::BTreeMap;
+
+/// Everything that is to be dumped, without rows.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// The databases with their tables and objects.
+    pub schemas: Vec<Schema>,
+    /// Users with their grants, if they are wanted.
+    pub users: Vec<ObjectRecord>,
+    fingerprints: BTreeMap<(String, String), Fingerprint>,
+}
+
+impl Catalog {
+    /// Reads the definitions. Fingerprints come first: whatever changes while the rest is read shows
+    /// in the next catalog's.
+    pub fn read(session: &mut Session, plan: &DumpPlan) -> Step<Catalog> {
+        let choice = Choice::new(&plan.include, &plan.exclude);
+        let names = match &plan.databases {
+            Some(names) => names.clone(),
+            None => list_databases(&mut session.control)?,
+        };
+        let mut catalog = Catalog::default();
+        // As the readers, who compare theirs with these.
+        session.control.execute("SET SESSION character_set_results=NULL")?;
+        for name in &names {
+            let fingerprints = definitions_fingerprint(&mut session.control, name)?;
+            let wanted = fingerprints.into_iter().filter(|(table, _)| choice.wants(name, table));
+            catalog.fingerprints.extend(wanted.map(|(table, print)| ((name.clone(), table), print)));
+        }
+        session.control.execute("SET SESSION character_set_results=utf8mb4")?;
+        for name in &names {
+            let wants = |table: &str| choice.wants(name, table);
+            let options = SchemaOptions { wants: &wants, ..SchemaOptions::default() };
+            match read_database(&mut session.control, name, &options) {
+                Ok(schema) => catalog.schemas.push(schema),
+                Err(error) if error.kind() == Kind::NotFound && plan.databases.is_none() => {
+                    return Err(Stop::Changed(name.clone()));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if plan.users {
+            catalog.users = read_users(&mut session.control)?;
+        }
+        Ok(catalog)
+    }
+
+    /// The tables.
+    pub fn tables(&self) -> Vec<Table> {
+        let mut tables = Vec::new();
+        for schema in &self.schemas {
+            let database = &schema.database.name;
+            for record in &schema.tables {
+                let print = self.fingerprints.get(&(database.clone(), record.name.clone()));
+                tables.push(Table {
+                    database: database.clone(),
+                    record: record.clone(),
+                    fingerprint: print.copied().unwrap_or_default(),
+                });
+            }
+        }
+        tables
+    }
+
+    /// What differs in `later`, by name; `None`: nothing changed between the two.
+    pub fn difference(&self, later: &Catalog) -> Option<String> {
+        let print = |(database, table): &(String, String)| format!("`{database}`.`{table}`");
+        for (key, fingerprint) in &self.fingerprints {
+            if later.fingerprints.get(key) != Some(fingerprint) {
+                return Some(print(key));
+            }
+        }
+        if let Some(key) = later.fingerprints.keys().find(|key| !self.fingerprints.contains_key(*key)) {
+            return Some(print(key));
+        }
+        if self.schemas.len() != later.schemas.len() {
+            return Some("the list of databases".into());
+        }
+        self.schemas.iter().zip(&later.schemas).find_map(|(a, b)| changed_object(a, b))
+    }
+}
+
+/// The name of an object that is not the same in both; sequences move with use.
+fn changed_object(a: &Schema, b: &Schema) -> Option<String> {
+    let database = &a.database.name;
+    if a.database != b.database {
+        return Some(format!("`{database}`"));
+    }
+    let moves = |object: &&ObjectRecord| object.kind != SchemaObject::Sequence;
+    let of = |schema: &'_ Schema| schema.objects.iter().filter(moves).cloned().collect::<Vec<_>>();
+    let (a, b) = (of(a), of(b));
+    let changed = a.iter().find(|object| !b.contains(object)).or_else(|| b.iter().find(|o| !a.contains(o)));
+    changed.map(|object| format!("{} `{database}`.`{}`", object.kind.word(), object.name))
+}

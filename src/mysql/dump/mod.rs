@@ -1,0 +1,95 @@
+//! Reading live databases. It promises tables that are all as of one instant (or an error, or, where
+//! that was asked for, a mark that says otherwise), definitions that belong to the rows, no statement
+//! of others ended unless told, and writers that wait as shortly as the server's engines allow. The
+//! order of statements is that of `format-spec/manifest.md`, Databases.
+
+mod attempt;
+mod catalog;
+mod choose;
+mod lock;
+mod moment;
+mod plan;
+mod queue;
+mod rows;
+mod session;
+mod step;
+mod table;
+mod taking;
+
+pub use plan::{DumpPlan, DumpReport, Limits};
+
+use super::stream::DumpSink;
+use crate::entry::database::{SERVER_PATH, ServerRecord, database_path, object_path};
+use crate::entry::{Entry, EntryKind, EntryPath, Metadata};
+use crate::error::Result;
+use crate::progress::Progress;
+use attempt::Whole;
+use rows::Watch;
+use session::Session;
+use step::Stop;
+
+/// Dumps what `plan` names into `sink`.
+///
+/// Errors: [`crate::error::Kind::Database`] (unreachable, refused, missing privileges, no quiet moment,
+/// definitions that never stand still), [`crate::error::Kind::NotFound`] (an unknown database), those
+/// of the sink, and [`crate::error::Kind::Interrupted`]. No table was handed over then.
+pub fn dump(plan: &DumpPlan, sink: &dyn DumpSink, progress: &Progress) -> Result<DumpReport> {
+    let mut session = Session::open(plan)?;
+    let mut report = DumpReport::default();
+    loop {
+        let watch = Watch::new(progress);
+        match attempt::attempt(plan, sink, &watch, &mut session, &mut report) {
+            Ok(whole) => return hand_over(whole, &session, sink, report),
+            Err(Stop::Failed(error)) => return Err(error),
+            Err(Stop::Changed(name)) if report.restarts >= plan.limits.restarts => {
+                return Err(step::never_still(&name, report.restarts));
+            }
+            Err(Stop::Changed(_)) => report.restarts += 1,
+        }
+    }
+}
+
+/// Hands everything over, once it is proven.
+fn hand_over(
+    whole: Whole,
+    session: &Session,
+    sink: &dyn DumpSink,
+    mut report: DumpReport,
+) -> Result<DumpReport> {
+    report.consistency = whole.moment.consistency;
+    report.position = whole.moment.position;
+    for (note, is_loss) in whole.notes {
+        sink.note(note.clone(), is_loss)?;
+        report.notes.push(note);
+    }
+    for taken in whole.tables {
+        let schema = whole.catalog.schemas.iter().find(|s| s.database.name == taken.table.database);
+        let latest = schema.and_then(|s| s.tables.iter().find(|t| t.name == taken.table.record.name));
+        taken.finish(latest, &mut report)?;
+    }
+    let entry = |path, kind| sink.entry(Entry { path, kind, metadata: Metadata::default() });
+    for schema in whole.catalog.schemas {
+        let database = schema.database.name.clone();
+        for object in schema.objects {
+            report.objects += 1;
+            let path = object_path(&database, object.kind, &object.name);
+            entry(path, EntryKind::Object(Box::new(object)))?;
+        }
+        report.databases += 1;
+        entry(database_path(&database), EntryKind::Database(Box::new(schema.database)))?;
+    }
+    for user in whole.catalog.users {
+        report.objects += 1;
+        let path = object_path("", user.kind, &user.name);
+        entry(path, EntryKind::Object(Box::new(user)))?;
+    }
+    let server = ServerRecord {
+        consistency: report.consistency,
+        position: report.position.clone(),
+        stall_us: report.stall_us,
+        notes: report.notes.clone(),
+        ..session.record()
+    };
+    entry(EntryPath(SERVER_PATH.to_vec()), EntryKind::Server(Box::new(server)))?;
+    Ok(report)
+}

@@ -1,0 +1,117 @@
+//! The instant that a dump is of. It promises that all readers see the same one (by equal positions
+//! in the binary log, or because a lock stood while their snapshots were taken), or an error.
+
+use super::lock::Keeper;
+use super::session::{Session, position};
+use crate::entry::database::{Consistency, LogPosition};
+use crate::error::Result;
+use crate::mysql::connection::Connection;
+use crate::mysql::facts::{ServerFacts, Vendor};
+
+/// Tries to get equal snapshots without a lock.
+const SNAPSHOT_TRIES: u32 = 10;
+/// Opens a snapshot.
+pub const SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT";
+
+/// What the rows have in common and where the binary log stood.
+#[derive(Clone, Debug, Default)]
+pub struct Moment {
+    /// What the rows have in common.
+    pub consistency: Consistency,
+    /// Where the binary log stood.
+    pub position: Option<LogPosition>,
+}
+
+/// Whether equal positions in the binary log prove equal snapshots: the log must see every change.
+pub fn log_proves(facts: &ServerFacts) -> bool {
+    facts.vendor == Vendor::MariaDb && facts.is_on("log_bin") && facts.log_is_unfiltered()
+}
+
+/// Opens a snapshot on every reader, without a lock; `None`: they are not the same after ten tries.
+pub fn by_log(session: &mut Session, readers: &mut [Connection]) -> Result<Option<Moment>> {
+    for _ in 0..SNAPSHOT_TRIES {
+        let mut seen = Vec::new();
+        for reader in readers.iter_mut() {
+            reader.execute("START TRANSACTION READ ONLY, WITH CONSISTENT SNAPSHOT")?;
+        }
+        for reader in readers.iter_mut() {
+            seen.push(snapshot_position(reader)?);
+        }
+        if let Some(Some((file, offset))) = seen.first().cloned()
+            && seen.iter().all(|s| s == &seen[0])
+        {
+            let gtid = gtid_at(session, &file, offset)?;
+            let position = Some(LogPosition { file, offset, gtid });
+            return Ok(Some(Moment { consistency: Consistency::Snapshot, position }));
+        }
+        for reader in readers.iter_mut() {
+            reader.execute("ROLLBACK")?;
+        }
+    }
+    Ok(None)
+}
+
+fn snapshot_position(reader: &mut Connection) -> Result<Option<(String, u64)>> {
+    let rows = reader.rows("SHOW STATUS LIKE 'binlog_snapshot_%'")?;
+    let find = |name: &str| rows.iter().find(|row| row.text(0).is_some_and(|n| n.eq_ignore_ascii_case(name)));
+    let file = find("binlog_snapshot_file").and_then(|row| row.text(1)).filter(|file| !file.is_empty());
+    let offset = find("binlog_snapshot_position").and_then(|row| row.number(1));
+    Ok(file.zip(offset))
+}
+
+fn gtid_at(session: &mut Session, file: &str, offset: u64) -> Result<String> {
+    let sql = format!("SELECT BINLOG_GTID_POS({}, {offset})", crate::mysql::identifier::literal(file));
+    Ok(session.control.value(&sql).ok().flatten().unwrap_or_default())
+}
+
+/// Opens a snapshot on every reader while the keeper holds the lock. `under` runs under the lock.
+pub fn snapshots(readers: &mut [Connection]) -> Result<()> {
+    for reader in readers.iter_mut() {
+        reader.execute(SNAPSHOT)?;
+    }
+    Ok(())
+}
+
+/// Where the log stands under the keeper's lock.
+pub fn locked(keeper: &mut Connection, facts: &ServerFacts) -> Result<Moment> {
+    Ok(Moment { consistency: Consistency::Lock, position: position(keeper, facts)? })
+}
+
+/// The statements that keep others from changing definitions while a dump runs, and those that let
+/// them again; `None`: the server has none that would not stall writers.
+pub fn definitions_block(
+    facts: &ServerFacts,
+    has_plain_tables: bool,
+) -> Option<(Vec<&'static str>, &'static str)> {
+    match facts.vendor {
+        Vendor::MySql if facts.version >= (8, 0, 0) => {
+            Some((vec!["LOCK INSTANCE FOR BACKUP"], "UNLOCK INSTANCE"))
+        }
+        // It blocks writers of tables without transactions.
+        Vendor::MariaDb if !has_plain_tables && facts.version >= (10, 4, 2) => {
+            Some((vec!["BACKUP STAGE START", "BACKUP STAGE BLOCK_DDL"], "BACKUP STAGE END"))
+        }
+        _ => None,
+    }
+}
+
+/// Opens the definitions' block, if the server and the user's rights allow.
+pub fn block_definitions(
+    facts: &ServerFacts,
+    has_plain_tables: bool,
+    keeper: &mut Keeper,
+) -> Result<Option<&'static str>> {
+    let Some((statements, end)) = definitions_block(facts, has_plain_tables) else { return Ok(None) };
+    for statement in statements {
+        if let Err(error) = keeper.conn().execute(statement) {
+            return match crate::mysql::connection::code_of(&error) {
+                Some(_) => {
+                    super::session::let_go(keeper.conn(), end);
+                    Ok(None)
+                }
+                None => Err(error),
+            };
+        }
+    }
+    Ok(Some(end))
+}

@@ -1,0 +1,55 @@
+//! How a step of a dump ends when it does not succeed: definitions changed, so that everything can be
+//! begun again, or an error that ends the dump.
+
+use crate::error::{Error, Kind};
+use crate::mysql::connection::code_of;
+
+/// Why a step did not succeed.
+#[derive(Debug)]
+pub enum Stop {
+    /// The definition of what is named changed, or it came or went.
+    Changed(String),
+    /// The dump fails.
+    Failed(Error),
+}
+
+/// The result of a step.
+pub type Step<T> = Result<T, Stop>;
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Stop::Failed(error)
+    }
+}
+
+/// Errors of the server after which a table is not the one that it was at the snapshot:
+/// `ER_TABLE_DEF_CHANGED`, `ER_NO_SUCH_TABLE`, `ER_BAD_FIELD_ERROR`, `ER_BAD_DB_ERROR`,
+/// `ER_NEED_REPREPARE`, `ER_KEY_DOES_NOT_EXISTS`, `ER_NOT_SEQUENCE`…, and `ER_VERS_NOT_VERSIONED`.
+const CHANGED: [u16; 8] = [1412, 1146, 1054, 1049, 1615, 1176, 4089, 4124];
+/// Errors of the server about a table that is broken and not about its rows' readers: crashed,
+/// unknown to its engine, without its files.
+const BROKEN: [u16; 11] = [126, 127, 144, 145, 1016, 1017, 1030, 1033, 1034, 1194, 1195];
+/// `ER_NO_SUCH_TABLE_IN_ENGINE`.
+const NOT_IN_ENGINE: u16 = 1932;
+
+/// The step that an error at the table `name` ends.
+pub fn at_table(error: Error, name: &str) -> Stop {
+    match code_of(&error) {
+        Some(code) if CHANGED.contains(&code) => Stop::Changed(name.to_owned()),
+        _ => Stop::Failed(error.at(name)),
+    }
+}
+
+/// Whether the server says that a table is broken: then it is given up, and only it.
+pub fn is_broken_table(error: &Error) -> bool {
+    code_of(error).is_some_and(|code| BROKEN.contains(&code) || code == NOT_IN_ENGINE)
+}
+
+/// The error of a dump whose definitions changed again and again.
+pub fn never_still(name: &str, restarts: u32) -> Error {
+    Error::new(
+        Kind::Database,
+        format!("{name}: its definition changed while it was read, in each of {} attempts", restarts + 1),
+    )
+    .hint("dump when nobody changes definitions, or exclude the table")
+}

@@ -1,0 +1,183 @@
+//! A table that is to be read, and the statements that read it. It promises every stored column, in
+//! the order of the record, and rows in the order of the key.
+
+use crate::entry::database::{ColumnForm, TableRecord};
+use crate::mysql::identifier::{qualified, quote};
+use crate::mysql::schema::Fingerprint;
+use crate::mysql::value::{CellFormat, select_expression};
+use std::fmt::Write;
+
+/// Values of a table of fewer bytes than this need no care for memory.
+const HEAVY_TABLE_BYTES: u64 = 16 << 20;
+
+/// A table that is to be read.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its database.
+    pub database: String,
+    /// Its record, without rows.
+    pub record: TableRecord,
+    /// Its definition, when the record was read.
+    pub fingerprint: Fingerprint,
+}
+
+impl Table {
+    /// Its name in messages.
+    pub fn name(&self) -> String {
+        qualified(&self.database, &self.record.name)
+    }
+
+    /// Whether a snapshot holds its rows.
+    pub fn is_transactional(&self) -> bool {
+        self.record.engine.eq_ignore_ascii_case("InnoDB")
+    }
+
+    /// Whether it has rows that can be read.
+    pub fn has_rows(&self) -> bool {
+        !self.record.columns.is_empty()
+    }
+
+    /// Whether its values may be so large that only one such table is read at a time.
+    pub fn is_heavy(&self) -> bool {
+        let is_large = |column_type: &str| {
+            let lower = column_type.to_ascii_lowercase();
+            ["longblob", "longtext", "mediumblob", "mediumtext", "json"].iter().any(|t| lower.starts_with(t))
+        };
+        self.record.server_bytes >= HEAVY_TABLE_BYTES
+            && self.record.columns.iter().any(|column| is_large(&column.column_type))
+    }
+
+    /// How the cells of its columns become bytes.
+    pub fn formats(&self) -> Vec<CellFormat> {
+        self.record.columns.iter().map(CellFormat::of).collect()
+    }
+
+    /// The statement that reads all rows.
+    pub fn select(&self) -> String {
+        self.statement("", "")
+    }
+
+    /// The statement that reads at most `limit` rows behind the row with these key cells; from the
+    /// first row without them.
+    pub fn select_after(&self, last: Option<&[Vec<u8>]>, limit: Option<u64>) -> String {
+        let condition = last.map_or(String::new(), |cells| format!(" WHERE {}", self.behind(cells)));
+        let limit = limit.map_or(String::new(), |rows| format!(" LIMIT {rows}"));
+        self.statement(&condition, &limit)
+    }
+
+    /// The statement that reads at most `limit` rows from row number `offset` on, for tables without
+    /// a key.
+    pub fn select_from(&self, offset: u64, limit: u64) -> String {
+        self.statement("", &format!(" LIMIT {limit} OFFSET {offset}"))
+    }
+
+    fn statement(&self, condition: &str, limit: &str) -> String {
+        let columns: Vec<String> = self.record.columns.iter().map(select_expression).collect();
+        let history = if self.record.has_history { " FOR SYSTEM_TIME ALL" } else { "" };
+        let is_part = !condition.is_empty() || !limit.is_empty() && !self.record.key.is_empty();
+        let index = match is_part && self.record.create.contains("\n  PRIMARY KEY (") {
+            true => " FORCE INDEX (PRIMARY)",
+            false => "",
+        };
+        let from = format!("{}{history}{index}", self.name());
+        let keys: Vec<String> = self.key_columns().map(|(name, _)| quote(name)).collect();
+        let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(",")) };
+        format!("SELECT {} FROM {from}{condition}{order}{limit}", columns.join(","))
+    }
+
+    fn key_columns(&self) -> impl Iterator<Item = (&str, usize)> {
+        let columns = &self.record.columns;
+        self.record.key.iter().filter_map(|&number| {
+            let number = usize::from(number);
+            columns.get(number).map(|column| (column.name.as_str(), number))
+        })
+    }
+
+    /// `k1 >= x AND (k1 > x OR (k1 = x AND (k2 > y …)))`: rows behind the row with these key cells.
+    fn behind(&self, cells: &[Vec<u8>]) -> String {
+        let pairs: Vec<(String, String)> = self
+            .key_columns()
+            .zip(cells)
+            .map(|((name, number), cell)| (quote(name), self.literal(number, cell)))
+            .collect();
+        let mut condition = String::new();
+        for (place, (name, value)) in pairs.iter().enumerate() {
+            let is_last = place + 1 == pairs.len();
+            match is_last {
+                true => _ = write!(condition, "{name} > {value}"),
+                false => {
+                    if place == 0 {
+                        _ = write!(condition, "{name} >= {value} AND ");
+                    }
+                    _ = write!(condition, "({name} > {value} OR ({name} = {value} AND ");
+                }
+            }
+        }
+        condition.push_str(&")".repeat(2 * pairs.len().saturating_sub(1)));
+        condition
+    }
+
+    /// A cell as a literal that compares with its column as the column's own values do.
+    fn literal(&self, column: usize, cell: &[u8]) -> String {
+        let record = self.record.columns.get(column);
+        let form = record.map_or(ColumnForm::Bytes, |column| column.form);
+        let text = || String::from_utf8_lossy(cell).into_owned();
+        let digits = || {
+            cell.iter().fold(String::new(), |mut out, byte| {
+                _ = write!(out, "{byte:02x}");
+                out
+            })
+        };
+        match form {
+            ColumnForm::Number | ColumnForm::Float | ColumnForm::Member => text(),
+            ColumnForm::Temporal => format!("'{}'", text()),
+            ColumnForm::Literal => format!("CONVERT(X'{}' USING utf8mb4)", digits()),
+            ColumnForm::Text => {
+                let set = record.map_or("", |column| column.character_set.as_str());
+                match set.is_empty() {
+                    true => format!("X'{}'", digits()),
+                    false => format!("_{set} X'{}'", digits()),
+                }
+            }
+            ColumnForm::Bytes | ColumnForm::Geometry => format!("X'{}'", digits()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::database::ColumnRecord;
+
+    fn table(key: &[u16]) -> Table {
+        let column = |name: &str, form, character_set: &str| ColumnRecord {
+            name: name.into(),
+            form,
+            character_set: character_set.into(),
+            ..ColumnRecord::default()
+        };
+        let columns = vec![
+            column("i`d", ColumnForm::Number, ""),
+            column("n", ColumnForm::Text, "latin1"),
+            column("m", ColumnForm::Member, ""),
+        ];
+        let record = TableRecord { name: "t".into(), columns, key: key.to_vec(), ..TableRecord::default() };
+        Table { database: "d".into(), record, fingerprint: Fingerprint::default() }
+    }
+
+    #[test]
+    fn rows_behind_a_key_of_several_columns() {
+        let sql = table(&[1, 0]).select_after(Some(&[b"a'".to_vec(), b"-7".to_vec()]), Some(3));
+        assert_eq!(
+            sql,
+            "SELECT `i``d`,`n`,CAST(`m` AS UNSIGNED) FROM `d`.`t` WHERE `n` >= _latin1 X'6127' AND \
+             (`n` > _latin1 X'6127' OR (`n` = _latin1 X'6127' AND `i``d` > -7)) ORDER BY `n`,`i``d` LIMIT 3"
+        );
+    }
+
+    #[test]
+    fn a_table_without_key_is_read_as_it_stands() {
+        assert!(table(&[]).select().ends_with("FROM `d`.`t`"));
+        assert!(table(&[]).select_from(40, 20).ends_with("FROM `d`.`t` LIMIT 20 OFFSET 40"));
+    }
+}

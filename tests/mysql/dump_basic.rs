@@ -1,0 +1,89 @@
+//! Dumps of databases at rest: every row, every object, and what cannot be had by name.
+
+use crate::kept::{plan, take};
+use crate::server::Server;
+use coffer::entry::database::Consistency;
+use coffer::error::Kind;
+
+const SHOP: &str = "
+CREATE DATABASE shop; USE shop;
+CREATE TABLE a (id INT PRIMARY KEY, f FLOAT, t VARCHAR(20), e ENUM('','x'), g INT AS (id+1)) ENGINE=InnoDB;
+INSERT INTO a (id,f,t,e) VALUES (2,16777216,'zwei','x'),(1,-0.5,NULL,''),(3,1e30,'','x');
+CREATE TABLE m (a VARCHAR(10), b INT, v TEXT, PRIMARY KEY (a,b)) ENGINE=MyISAM;
+INSERT INTO m VALUES ('b',1,'3'),('a',2,'2'),('a',1,'1');
+CREATE TABLE nokey (x BIGINT UNSIGNED, y DOUBLE) ENGINE=Aria;
+INSERT INTO nokey VALUES (18446744073709551615, 0.1),(NULL,NULL);
+CREATE TABLE empty (id INT PRIMARY KEY) ENGINE=MEMORY;
+CREATE TABLE `o/dd ``n` (id INT PRIMARY KEY, b LONGBLOB) ENGINE=InnoDB;
+INSERT INTO `o/dd ``n` VALUES (1, REPEAT(x'00ff',100000));
+CREATE VIEW v AS SELECT id FROM a;
+CREATE SEQUENCE s START 5;
+CREATE TRIGGER tr BEFORE INSERT ON a FOR EACH ROW SET NEW.t=UPPER(NEW.t);
+CREATE TABLE h (id INT PRIMARY KEY, v INT) ENGINE=InnoDB WITH SYSTEM VERSIONING;
+INSERT INTO h VALUES (1,1); UPDATE h SET v=2; UPDATE h SET v=3;
+CREATE DATABASE other; CREATE TABLE other.t (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO other.t VALUES (9);
+";
+
+#[test]
+fn everything_of_a_database_comes() {
+    let server = Server::start(&["--log-bin"]);
+    server.client("", SHOP);
+    let (kept, report) = take(&plan(server.options(), &["shop"])).expect("dump");
+    let text = |name: &str| kept.text(&format!("database/shop/tables/{name}"));
+    let row = |cells: &[&str]| cells.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        text("a"),
+        [
+            row(&["1", "-0.5", "NULL", "1"]),
+            row(&["2", "16777216", "zwei", "2"]),
+            row(&["3", "1.0000000150474662e30", "", "2"])
+        ]
+    );
+    assert_eq!(text("m"), [row(&["a", "1", "1"]), row(&["a", "2", "2"]), row(&["b", "1", "3"])]);
+    assert_eq!(text("nokey"), [row(&["18446744073709551615", "0.1"]), row(&["NULL", "NULL"])]);
+    assert!(text("empty").is_empty());
+    assert_eq!(kept.rows("database/shop/tables/o%2fdd `n")[0][1].as_ref().map(Vec::len), Some(200_000));
+    assert_eq!(text("h").len(), 3, "rows of the past are there");
+    let words: Vec<&str> = kept.objects().iter().map(|o| o.kind.word()).collect();
+    assert_eq!(words, ["sequence", "trigger", "view"]);
+    assert_eq!(report.tables, 6);
+    assert_eq!(report.consistency, Consistency::Lock);
+    assert!(kept.server().position.is_some_and(|p| p.offset > 0 && !p.gtid.is_empty()));
+    assert!(kept.notes.lock().expect("notes").is_empty());
+}
+
+#[test]
+fn innodb_with_a_log_needs_no_lock() {
+    let server = Server::start(&["--log-bin"]);
+    server.client("", SHOP);
+    let mut wanted = plan(server.options(), &["shop", "other"]);
+    wanted.exclude = ["m", "nokey", "empty"].map(|name| format!("shop.{name}")).to_vec();
+    let (kept, report) = take(&wanted).expect("dump");
+    assert_eq!((report.consistency, report.stall_us), (Consistency::Snapshot, 0));
+    assert!(report.position.is_some_and(|p| p.offset > 0 && !p.gtid.is_empty()));
+    assert_eq!(kept.text("database/other/tables/t"), [["9"]]);
+    let names: Vec<String> = kept.tables.lock().expect("tables").keys().cloned().collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+}
+
+#[test]
+fn all_databases_are_those_of_people() {
+    let server = Server::start(&[]);
+    server.client("", SHOP);
+    // The server looks up no names, and then refuses to show accounts of hosts with names.
+    server.client("", "DELETE FROM mysql.global_priv WHERE Host<>'localhost'; FLUSH PRIVILEGES;");
+    let mut wanted = plan(server.options(), &[]);
+    wanted.databases = None;
+    wanted.users = true;
+    let (kept, report) = take(&wanted).expect("dump");
+    assert_eq!((report.databases, report.position), (2, None));
+    assert!(kept.objects().iter().any(|o| o.name == "'root'@'localhost'"));
+}
+
+#[test]
+fn an_unknown_database_is_named() {
+    let server = Server::start(&[]);
+    let error = take(&plan(server.options(), &["nothing"])).err().expect("an error");
+    assert_eq!(error.kind(), Kind::NotFound);
+    assert!(error.to_string().contains("`nothing`"), "{error}");
+}
