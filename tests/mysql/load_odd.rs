@@ -5,6 +5,7 @@ use crate::server::{Server, told};
 use crate::snapshot::Snapshot;
 use coffer::entry::database::{ObjectRecord, TableRecord};
 use coffer::error::Kind;
+use coffer::mysql::identifier::quote;
 use coffer::mysql::load::{Definers, LoadOptions, LoadReport, apply, plan};
 use coffer::progress::Progress;
 
@@ -19,7 +20,7 @@ CREATE TABLE `numbers ``1/2 */` (
   id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, f FLOAT, d DOUBLE, dec1 DECIMAL(65,30), b BIT(64),
   u BIGINT UNSIGNED, drawn BIGINT DEFAULT NEXTVAL(seq) COMMENT 'a, (b'
 ) ENGINE=InnoDB AUTO_INCREMENT=77;
-INSERT INTO `numbers ``1/2 */` VALUES (0,16777216,-0.0,1.5,b'101',18446744073709551615,1),
+INSERT INTO `numbers ``1/2 */` VALUES (0,16777216,-0e0,1.5,b'101',18446744073709551615,1),
   (-3,3.4e38,1e-300,-99999999999999999999999999999999999.000000000000000000000000000001,NULL,0,NULL),
   (9,0.1,0.1,0,0,1,DEFAULT);
 CREATE TABLE texts (
@@ -55,15 +56,14 @@ CREATE TABLE no_key (a INT, b VARCHAR(10)) ENGINE=InnoDB; INSERT INTO no_key VAL
 CREATE TABLE heap (a INT, KEY (a)) ENGINE=MEMORY; INSERT INTO heap SELECT seq FROM mysql.seq_1_to_500;
 CREATE TABLE empty_one (a INT) ENGINE=InnoDB COMMENT='DATA DIRECTORY=''/x''';
 CREATE TABLE m1 (a INT) ENGINE=MyISAM; INSERT INTO m1 VALUES (1); CREATE TABLE `both` (a INT) ENGINE=MRG_MYISAM UNION=(m1);
-CREATE VIEW v_two AS SELECT * FROM parent; CREATE VIEW a_one AS SELECT id, f1(id) x FROM v_two;
 DELIMITER //
 CREATE FUNCTION f1(x INT) RETURNS INT DETERMINISTIC BEGIN /* a comment; */ RETURN x + 1; END//
+CREATE VIEW v_two AS SELECT * FROM parent// CREATE VIEW a_one AS SELECT id, f1(id) x FROM v_two//
 CREATE DEFINER=gone@nowhere PROCEDURE `p 1`() SQL SECURITY INVOKER SELECT 'it''s' FROM parent//
 SET sql_mode='ANSI_QUOTES,PIPES_AS_CONCAT'//
 CREATE TRIGGER second_t BEFORE INSERT ON child FOR EACH ROW SET NEW.nowhere = 2//
 CREATE TRIGGER first_t BEFORE INSERT ON child FOR EACH ROW PRECEDES second_t SET NEW."nowhere" = 1//
-SET sql_mode='', time_zone='Europe/Berlin'//
-SET time_zone='+02:00'//
+SET sql_mode='', time_zone='+02:00'//
 CREATE EVENT ev ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 00:00:00' ON COMPLETION PRESERVE DISABLE COMMENT 'x' DO DELETE FROM no_key//
 SET sql_mode=ORACLE//
 CREATE PACKAGE pk AS FUNCTION one RETURN INT; END//
@@ -80,7 +80,12 @@ pub fn load(snapshot: &Snapshot, server: &Server, options: &LoadOptions) -> Load
 
 /// What must be equal of a table, with `database` for its database's name.
 fn essence(table: &TableRecord, database: &str) -> (String, String, u64, [u8; 16]) {
-    (table.name.clone(), table.create.replace(&format!("`{database}`."), "`DB`."), table.rows, table.checksum)
+    (
+        table.name.clone(),
+        table.create.replace(&format!("{}.", quote(database)), "`DB`."),
+        table.rows,
+        table.checksum,
+    )
 }
 
 fn object_essence(object: &ObjectRecord) -> String {

@@ -4,10 +4,10 @@
 mod compare;
 mod connecting;
 mod doctor;
-mod harness;
-mod load_odd;
 mod dump_basic;
+mod harness;
 mod kept;
+mod load_odd;
 mod privileges;
 mod proxy;
 mod schemas;

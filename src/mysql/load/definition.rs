@@ -48,6 +48,15 @@ pub fn take_apart(create: &str, database: &str, staging: &str, target: &str) -> 
     definition
 }
 
+/// The quoted name of the AUTO_INCREMENT column.
+pub fn counter(create: &str) -> Option<&str> {
+    let (_, items, _) = parts(create)?;
+    let words = items.iter().map(|item| item.trim()).find(|words| {
+        words.starts_with('`') && without_quoted(after_name(words)).contains(" AUTO_INCREMENT")
+    })?;
+    words.get(..words.len() - after_name(words).len())
+}
+
 /// The words before the list of columns, the list's items, and the words behind; commas, brackets and
 /// line feeds stay where they are. `None`: there is no such list.
 fn parts(create: &str) -> Option<(&str, Vec<&str>, &str)> {
@@ -249,6 +258,13 @@ mod tests {
             .replace(&format!("\n  {},", it.foreign_keys[0]), "")
             .replace(" DATA DIRECTORY='/a b/'", "");
         assert_eq!(it.create, expected);
+    }
+
+    #[test]
+    fn the_counting_column_is_found() {
+        assert_eq!(counter(CREATE), None);
+        let create = "CREATE TABLE `t` (\n  `a` int COMMENT ' AUTO_INCREMENT',\n  `b``c` int NOT NULL AUTO_INCREMENT\n)";
+        assert_eq!(counter(create), Some("`b``c`"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn make(
     statement: &[u8],
     more: Option<String>,
 ) -> Result<()> {
-    tolerate(conn.execute(&drop_statement(object.kind, &object.name)))?;
+    tolerate(remove(conn, object))?;
     for name in SETTINGS {
         if let Some(setting) = object.environment.iter().find(|s| s.name == name) {
             conn.execute(&format!("SET SESSION {name}={}", literal(&setting.value)))?;
@@ -75,9 +75,9 @@ fn send(conn: &mut Connection, statement: &[u8], client: &str) -> Result<()> {
     answer.map(drop)
 }
 
-/// What drops an object of the current database.
-pub fn drop_statement(kind: SchemaObject, name: &str) -> String {
-    let word = match kind {
+/// Drops the object of this kind and name from the current database, if there is one.
+pub fn remove(conn: &mut Connection, object: &ObjectRecord) -> Result<u64> {
+    let word = match object.kind {
         SchemaObject::Sequence => "SEQUENCE",
         SchemaObject::View => "VIEW",
         SchemaObject::Trigger => "TRIGGER",
@@ -88,7 +88,15 @@ pub fn drop_statement(kind: SchemaObject, name: &str) -> String {
         SchemaObject::Event => "EVENT",
         SchemaObject::User => "USER",
     };
-    format!("DROP {word} IF EXISTS {}", quote(name))
+    let sql = format!("DROP {word} IF EXISTS {}", quote(&object.name));
+    if !matches!(object.kind, SchemaObject::Package | SchemaObject::PackageBody) {
+        return conn.execute(&sql);
+    }
+    // Packages are words of one mode alone.
+    conn.execute("SET SESSION sql_mode=ORACLE")?;
+    let dropped = conn.execute(&sql);
+    conn.execute(&format!("SET SESSION sql_mode='{}'", crate::mysql::value::LOAD_SQL_MODE))?;
+    dropped
 }
 
 /// Why an object could not be made, naming it; an error that is not the object's goes on as one.

@@ -48,7 +48,11 @@ pub fn tolerate(result: Result<u64>) -> Result<()> {
 
 /// What the server said in an error, without the statement.
 pub fn said(error: &Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+    let Some(source) = std::error::Error::source(error) else { return error.to_string() };
+    match source.downcast_ref::<mysql::Error>() {
+        Some(mysql::Error::MySqlError(refused)) => format!("{} (error {})", refused.message, refused.code),
+        _ => source.to_string(),
+    }
 }
 
 /// Holds the lock that keeps two restores of `database` apart, for as long as the connection lives.

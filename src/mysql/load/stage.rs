@@ -10,7 +10,7 @@ use super::{LoadPlan, TableReport, journal, objects, proof, unexpected};
 use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Connection, code_of};
-use crate::mysql::identifier::{literal, quote};
+use crate::mysql::identifier::quote;
 use crate::mysql::stream::RowSource;
 use crate::progress::Progress;
 use std::sync::Mutex;
@@ -227,10 +227,4 @@ pub fn limits(conn: &mut Connection) -> Result<(bool, u64)> {
     let rows = conn.rows("SELECT @@GLOBAL.local_infile, @@SESSION.max_allowed_packet")?;
     let number = |at| rows.first().and_then(|row| row.number(at)).unwrap_or(0);
     Ok((number(0) == 1, number(1).max(1 << 16)))
-}
-
-/// Foreign keys between tables of the staging database whose rows have no partner: sentences.
-pub fn orphans(conn: &mut Connection, part: &Part, staged: &Staged, staging: &str) -> Result<Vec<String>> {
-    let _ = (conn, part, staged, staging, literal);
-    Ok(Vec::new())
 }

@@ -81,7 +81,7 @@ fn rename(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<()> {
     conn.execute(&format!("USE {}", quote(target)))?;
     for object in &switch.old_objects {
         if matches!(object.kind, SchemaObject::Trigger | SchemaObject::Event) {
-            conn.execute(&objects::drop_statement(object.kind, &object.name))?;
+            objects::remove(conn, object)?;
         }
     }
     let pairs = pairs(conn, switch, staging)?;
@@ -159,7 +159,7 @@ fn finish(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<Outco
     conn.execute(&format!("USE {}", quote(&switch.target)))?;
     if !done.contains(OLD_GONE) {
         for object in &switch.old_objects {
-            tolerate(conn.execute(&objects::drop_statement(object.kind, &object.name)))?;
+            tolerate(objects::remove(conn, object))?;
         }
         journal::mark(conn, staging, OLD_GONE)?;
     }

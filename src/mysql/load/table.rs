@@ -44,9 +44,26 @@ impl Task<'_> {
         qualified(self.staging, &self.table.name)
     }
 
+    /// The number of the AUTO_INCREMENT column.
+    fn counter(&self) -> Option<usize> {
+        let name = super::definition::counter(&self.table.create)?;
+        self.table.columns.iter().position(|column| quote(&column.name) == name)
+    }
+
     /// The columns' places in a statement, and the assignments that some need.
     pub fn columns(&self) -> (String, String) {
-        let columns: Vec<_> = self.table.columns.iter().enumerate().map(|(n, c)| load_column(c, n)).collect();
+        let mut columns: Vec<_> =
+            self.table.columns.iter().enumerate().map(|(n, c)| load_column(c, n)).collect();
+        let has_sets = columns.iter().any(|column| column.set.is_some());
+        if let Some(counter) = self.counter().filter(|_| has_sets)
+            && let Some(column) = columns.get_mut(counter).filter(|column| column.set.is_none())
+        {
+            // Beside a SET clause the server forgets that the file gave this column a value, and takes
+            // 0 for the wish to have the next number.
+            let variable = format!("@v{counter}");
+            column.set = Some(format!("{} = {variable}", column.target));
+            column.target = variable;
+        }
         let targets: Vec<&str> = columns.iter().map(|c| c.target.as_str()).collect();
         let sets: Vec<&str> = columns.iter().filter_map(|c| c.set.as_deref()).collect();
         (targets.join(","), sets.join(","))
