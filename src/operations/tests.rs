@@ -27,6 +27,7 @@ mod healing;
 mod rekeying;
 mod repairing;
 mod retaining;
+mod room;
 
 fn new_session(disk: &SimulatedDisk) -> Session {
     let time = Timestamp { seconds: 1_700_000_000, nanoseconds: 0 };

@@ -11,6 +11,7 @@ mod hostile;
 mod memory;
 mod model;
 mod power;
+mod prune;
 mod repair;
 mod smoke;
 mod space;

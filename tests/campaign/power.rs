@@ -2,10 +2,12 @@
 //! disk. What was acknowledged must be there, or what was in flight, whole; the predecessor, too,
 //! must still open where both superblocks stand; and writing must go on.
 
+use crate::space::prune_of;
 use crate::world::*;
 use coffer::chunk_store::ChunkStore;
 use coffer::container::Access;
 use coffer::container::header::Header;
+use coffer::operations::prune::PruneOptions;
 use coffer::storage::{SimulatedDisk, Storage};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +26,12 @@ enum Step {
     Abort,
     /// Two commits beside a reader that keeps reading.
     Pinned,
+    /// A prune of the oldest snapshot: several commits.
+    Prune,
 }
 
-const STEPS: [Step; 7] =
-    [Step::Backup, Step::Large, Step::Empty, Step::Drop, Step::Keys, Step::Abort, Step::Pinned];
+const STEPS: [Step; 8] =
+    [Step::Backup, Step::Large, Step::Empty, Step::Drop, Step::Keys, Step::Abort, Step::Pinned, Step::Prune];
 
 /// States and how many operations the disk had seen when each was acknowledged.
 type Acknowledged = Vec<(u64, Expected)>;
@@ -66,6 +70,15 @@ fn perform(step: Step, number: u64, disk: &SimulatedDisk, store: &mut ChunkStore
             acknowledge(backup(store, &first, &files(number, 2, 50_000), options()).expect("backup"));
             must_be(&reader, &[&before], "a reader beside two commits");
         }
+        Step::Prune => {
+            let victims: &[usize] = if before.snapshots.is_empty() { &[] } else { &[0] };
+            let options = PruneOptions::default();
+            let (after, report) = prune_of(store, &before, victims, &options, "prune");
+            // The commits before its last are acknowledged to nobody.
+            for left in (0..report.commits).rev() {
+                acknowledge(Expected { generation: after.generation - left, ..after.clone() });
+            }
+        }
     }
 }
 
@@ -82,10 +95,13 @@ fn base() -> Base {
     Base(disk.bytes(), state, before)
 }
 
-/// The states that a crash at `operation` may leave.
+/// The states that a crash at `operation` may leave: the last acknowledged, and those of the operation
+/// that was under way.
 fn allowed(states: &Acknowledged, operation: u64) -> Vec<&Expected> {
     let last = states.iter().rposition(|(at, _)| *at <= operation).expect("a first state");
-    states[last..].iter().take(2).map(|(_, state)| state).collect()
+    let next = states.get(last + 1).map(|(at, _)| *at);
+    let under_way = states[last + 1..].iter().take_while(|(at, _)| Some(*at) == next);
+    states[last..=last].iter().chain(under_way).map(|(_, state)| state).collect()
 }
 
 /// Opens an image for writing as a user would after the crash, checks everything, and goes on.
@@ -123,7 +139,7 @@ fn recover(image: &SimulatedDisk, allowed: &[&Expected], go_on: bool, place: &st
 
 /// Where both superblock slots stand with different generations, the older state must open as well
 /// when the newer one's root is destroyed.
-fn predecessor(image: &SimulatedDisk, states: &[&Expected], place: &str) {
+pub fn predecessor(image: &SimulatedDisk, states: &[&Expected], place: &str) {
     let header = Header::read(image).expect("header");
     let (slots, _) = header.superblocks(image);
     let generations: Vec<u64> = slots.iter().flatten().map(|(block, _)| block.generation).collect();
@@ -191,7 +207,7 @@ fn sequences() -> Vec<Vec<Step>> {
 fn sequences_of_three_operations_survive() {
     let base = base();
     let mut random = Random(seed());
-    let share = scale(6, 1) as usize;
+    let share = scale(9, 1) as usize;
     let variants: Vec<u64> = (0..scale(5, 24))
         .map(|i| [0, 6, 9, 1, 9, 2, 3, 4, 5].get(i as usize).copied().unwrap_or(9))
         .collect();

@@ -7,6 +7,7 @@ use super::super::writer::Written;
 use super::super::{Base, State, lock};
 use crate::error::{Error, Kind, Result};
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// Bytes by which the file grows at a time while a commit is being written.
 const GROWTH_BYTES: usize = 32 << 20;
@@ -68,7 +69,7 @@ impl Slots {
             Some(ahead) => {
                 // It may be a hole: its blocks are asked for now, so that writing cannot meet a full disk.
                 let slot = self.cursor + ahead;
-                self.give_blocks(base, slot)?;
+                give_blocks(base, slot..slot + 1)?;
                 slot
             }
             None => {
@@ -111,13 +112,6 @@ impl Slots {
             self.records.pop();
         }
         self.most = self.most.min(self.records.len());
-    }
-
-    fn give_blocks(&self, base: &Base, slot: usize) -> Result<()> {
-        let offset = base.geometry.slot_offset(slot as u32);
-        base.storage.allocate(offset, base.geometry.segment_bytes as u64).map_err(|e| {
-            base.io("no room for a segment", e).hint("free space on the disk; earlier snapshots are intact")
-        })
     }
 
     fn grow(&mut self, base: &Base) -> Result<()> {
@@ -173,8 +167,14 @@ impl Slots {
         while self.free_count() < spare {
             self.grow(base)?;
         }
-        let free = (1..self.records.len()).filter(|slot| !self.records[*slot].live);
-        free.take(spare).try_for_each(|slot| self.give_blocks(base, slot))
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for slot in (1..self.records.len()).filter(|slot| !self.records[*slot].live).take(spare) {
+            match runs.last_mut() {
+                Some(run) if run.end == slot => run.end = slot + 1,
+                _ => runs.push(slot..slot + 1),
+            }
+        }
+        runs.into_iter().try_for_each(|run| give_blocks(base, run))
     }
 
     /// Whether fewer slots are free than when the commit began.
@@ -221,4 +221,13 @@ impl Slots {
         self.allocated = self.records.len();
         Ok(())
     }
+}
+
+/// Sees to it that slots are no holes, so that writing them cannot meet a full disk.
+fn give_blocks(base: &Base, slots: Range<usize>) -> Result<()> {
+    let offset = base.geometry.slot_offset(slots.start as u32);
+    let length = (slots.len() * base.geometry.segment_bytes) as u64;
+    base.storage.allocate(offset, length).map_err(|e| {
+        base.io("no room for a segment", e).hint("free space on the disk; earlier snapshots are intact")
+    })
 }

@@ -7,6 +7,9 @@ mod database;
 mod dump;
 mod previous;
 mod reading;
+mod room;
+
+pub use room::{Droppable, backup_making_room};
 
 use crate::attachments::exclude::Excludes;
 use crate::attachments::problem::Problem;
@@ -136,6 +139,8 @@ pub struct BackupReport {
     pub stall: Option<Duration>,
     /// Length of the container before and after, in bytes.
     pub file_bytes: (u64, u64),
+    /// Snapshots that were dropped to make room.
+    pub dropped: Vec<SnapshotId>,
 }
 
 impl BackupPlan {
@@ -159,8 +164,19 @@ impl BackupPlan {
     }
 }
 
-/// Makes a snapshot. Nothing of it is visible before it is durable.
+/// Makes a snapshot. Nothing of it is visible before it is durable. Under a limit room is made by
+/// cleaning; no snapshot is dropped.
 pub fn backup(
+    store: &mut ChunkStore,
+    plan: BackupPlan,
+    pool: Arc<ThreadPool>,
+    progress: &Progress,
+) -> Result<BackupReport> {
+    backup_making_room(store, plan, &|_, _| Vec::new(), pool, progress)
+}
+
+/// One attempt, in the room that there is.
+fn attempt(
     store: &mut ChunkStore,
     mut plan: BackupPlan,
     pool: Arc<ThreadPool>,
@@ -200,7 +216,7 @@ pub fn backup(
     store.install(committed);
     let (losses, stall) = (std::mem::take(&mut storing.losses), storing.stall);
     let file_bytes = (before, store.container().file_bytes());
-    Ok(BackupReport { record, problems, losses, notes, stall, file_bytes })
+    Ok(BackupReport { record, problems, losses, notes, stall, file_bytes, dropped: Vec::new() })
 }
 
 /// Reads on one thread and stores on this one.

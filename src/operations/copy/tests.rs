@@ -219,6 +219,7 @@ fn copies_restore_the_same_within_a_family_and_into_another() {
 fn long_file(session: &mut Session, count: u32) -> SnapshotRecord {
     let store = &session.store;
     let commit = CommitOptions { max_bytes: None, time: TIME, read_back: false };
+    let mut writing = store.begin(threads(), WritingOptions { commit, level: 1 }).expect("begun");
     let pieces: Vec<[u8; 32]> = (0..count).map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes()).collect();
     let slices: Vec<&[u8]> = pieces.iter().map(|piece| &piece[..]).collect();
     let mut list = ListWriter::default();

@@ -3,7 +3,7 @@
 
 use super::PrunePlan;
 use super::schedule::Step;
-use crate::chunk_store::{ChunkStore, Move, WritingOptions};
+use crate::chunk_store::{ChunkStore, Move, Writing, WritingOptions};
 use crate::container::commit::CommitOptions;
 use crate::error::{Error, Kind, Result};
 use crate::ids::SnapshotId;
@@ -105,40 +105,42 @@ impl Run<'_> {
         let commit = CommitOptions { max_bytes, time: self.plan.options.time, read_back: false };
         let ledger = Ledger::read(store)?.encode();
         let mut writing = store.begin(pool.clone(), WritingOptions { commit, level: 3 })?;
-        let held = writing.commit().held_generation();
         let is_cramped = writing.commit().usable_slots() < step.segments;
-        if let (Some(_), true) = (held, is_cramped || step.change.cut_to.is_some()) {
-            report.held_generation = held;
-            if !self.is_first {
-                return Ok(());
-            }
-        }
-        let runs = store.contents().runs.len();
-        let reduced = report.held_generation.is_some();
-        if !step.grows && !reduced {
-            writing.commit().give_back();
-        }
-        let kept = if reduced { runs } else { step.change.kept_runs };
-        writing.keep_runs(kept);
-        let mut left: HashSet<u32> = HashSet::new();
-        if !reduced {
-            let moves: Vec<Move> = step.moves.iter().filter(|m| self.is_there(store, m)).cloned().collect();
-            let moved = writing.move_live(&moves)?;
-            report.moved_bytes += moved.bytes;
-            left = moved.skipped.iter().copied().chain(step.moves.iter().map(|m| m.slot)).collect();
-            report.damaged_slots.extend(moved.skipped);
-        } else {
-            left.extend(step.moves.iter().map(|m| m.slot));
-            left.extend(store.index_slots(0..runs)?);
-        }
-        step.change.retired.iter().filter(|slot| !left.contains(slot)).for_each(|slot| writing.retire(*slot));
-        if let Some(slots) = step.change.cut_to {
-            writing.commit().cut_to(slots);
+        let is_hindered = is_cramped || step.change.cut_to.is_some();
+        report.held_generation = writing.commit().held_generation().filter(|_| is_hindered);
+        match (report.held_generation, self.is_first) {
+            (Some(_), false) => return Ok(()),
+            (Some(_), true) => remove_only(store, step, &mut writing)?,
+            (None, _) => self.change(store, step, &mut writing, report)?,
         }
         let committed = writing.finish(self.catalog, &ledger, settings)?;
         store.install(committed);
         report.commits += 1;
         report.written_bytes += written(store);
+        Ok(())
+    }
+
+    /// All that a step is about.
+    fn change(
+        &self,
+        store: &ChunkStore,
+        step: &Step,
+        writing: &mut Writing,
+        report: &mut PruneReport,
+    ) -> Result<()> {
+        if !step.grows {
+            writing.commit().give_back();
+        }
+        writing.keep_runs(step.change.kept_runs);
+        let moves: Vec<Move> = step.moves.iter().filter(|m| self.is_there(store, m)).cloned().collect();
+        // What is moved is given up by the moving, unless it cannot be read.
+        let moved = writing.move_live(&moves)?;
+        report.moved_bytes += moved.bytes;
+        report.damaged_slots.extend(moved.skipped);
+        give_up(step, &HashSet::new(), writing);
+        if let Some(slots) = step.change.cut_to {
+            writing.commit().cut_to(slots);
+        }
         Ok(())
     }
 
@@ -148,6 +150,21 @@ impl Run<'_> {
         wanted.live.is_some()
             || record.is_some_and(|r| r.live && r.chunk_count > 0 && r.generation > self.plan.generation)
     }
+}
+
+/// Beside a reader that leaves too few slots: the snapshots go, and segments that are dead as a whole.
+fn remove_only(store: &ChunkStore, step: &Step, writing: &mut Writing) -> Result<()> {
+    let runs = store.contents().runs.len();
+    writing.keep_runs(runs);
+    give_up(step, &store.index_slots(0..runs)?, writing);
+    Ok(())
+}
+
+/// Gives up the segments without live chunks, but for `spared`.
+fn give_up(step: &Step, spared: &HashSet<u32>, writing: &mut Writing) {
+    let moved: HashSet<u32> = step.moves.iter().map(|m| m.slot).collect();
+    let dead = step.change.retired.iter().filter(|slot| !moved.contains(slot) && !spared.contains(slot));
+    dead.for_each(|slot| writing.retire(*slot));
 }
 
 /// Bytes of the segments that the newest commit wrote.

@@ -52,7 +52,7 @@ impl Segments<'_> {
             Candidate { slot, bytes: held.bytes, score: (1.0 - live) * age as f64 / (1.0 + live) }
         };
         let wanted = |(_, _, u): &(u32, &SegmentRecord, SlotUse)| {
-            u.chunk_count > 0 && u.bytes * 100 <= capacity * below
+            u.chunk_count > 0 && u.bytes.saturating_mul(100) <= capacity * below
         };
         let mut all: Vec<Candidate> = self.with_chunks().filter(wanted).map(candidate).collect();
         all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.slot.cmp(&b.slot)));
@@ -60,12 +60,13 @@ impl Segments<'_> {
     }
 
     /// Segments to be cleaned: those of which at most `below` per cent are live, at most `most` of them,
-    /// if emptying them wins a segment.
-    pub fn to_clean(&self, below: u64, most: usize) -> Vec<u32> {
+    /// if emptying them wins `least` segments. Small winnings are left to add up, since what a night leaves
+    /// half empty would else be written again every night.
+    pub fn to_clean(&self, below: u64, most: usize, least: u32) -> Vec<u32> {
         let mut chosen = self.candidates(below);
         chosen.truncate(most);
         let bytes = chosen.iter().map(|c| c.bytes).sum();
-        match self.packed(bytes) + 1 < chosen.len() as u64 {
+        match self.packed(bytes) + u64::from(least) < chosen.len() as u64 {
             true => chosen.into_iter().map(|c| c.slot).collect(),
             false => Vec::new(),
         }

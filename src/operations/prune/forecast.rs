@@ -2,7 +2,7 @@
 //! and which chunks the segments hold that this prune writes (`format-spec/container.md`, Space). It
 //! promises never to foretell fewer segments, or lower ones, than the real commits take.
 
-use crate::chunk_store::{ChunkStore, metadata_estimate};
+use crate::chunk_store::{ChunkStore, Move, metadata_estimate};
 use crate::codec;
 use crate::container::commit::Stream;
 use crate::container::commit::trial::{self, Segments, Trial, Weight};
@@ -60,8 +60,9 @@ pub struct Forecast<'a> {
     catalog_bytes: usize,
     ledger_bytes: usize,
     contents_bytes: usize,
-    /// Chunks of the segments written since.
+    /// Chunks of the segments written since, from slot `remembered_from` on.
     made: HashMap<u32, Vec<Weight>>,
+    remembered_from: u32,
     /// Where the copies of metadata chunks lie, as far as that was asked.
     copies: HashMap<u64, Vec<u32>>,
     /// Segments written since.
@@ -92,9 +93,15 @@ impl<'a> Forecast<'a> {
             ledger_bytes,
             contents_bytes: codec::encode(contents).len() + 1024,
             made: HashMap::new(),
+            remembered_from: u32::MAX,
             copies: HashMap::new(),
             written: 0,
         })
+    }
+
+    /// From now on the chunks of segments written to slot `first` or above are remembered.
+    pub fn remember_from(&mut self, first: u32) {
+        self.remembered_from = first;
     }
 
     /// Slots of the table.
@@ -142,9 +149,9 @@ impl<'a> Forecast<'a> {
         self.runs.iter().flat_map(|run| run.slots.iter().copied()).max().unwrap_or(0)
     }
 
-    /// Segments with chunks from slot `first` on that were written since.
-    pub fn made_from(&self, first: u32) -> Vec<u32> {
-        let mut slots: Vec<u32> = self.made.keys().copied().filter(|slot| *slot >= first).collect();
+    /// Segments with chunks that were written since and are remembered, by slot.
+    pub fn remembered(&self) -> Vec<u32> {
+        let mut slots: Vec<u32> = self.made.keys().copied().collect();
         slots.sort_unstable();
         slots
     }
@@ -178,10 +185,10 @@ impl<'a> Forecast<'a> {
         sizes
     }
 
-    /// The segments of a commit that moves `batch`, each element what one slot held.
-    pub fn try_commit(&mut self, batch: &[(u32, Weighed)], kept: usize) -> Result<Segments> {
+    /// The segments of a commit that moves `batch`.
+    pub fn try_commit(&mut self, batch: &[(Move, Weighed)], kept: usize) -> Result<Segments> {
         let mut trial = Trial::new(&self.geometry);
-        let leaving: HashSet<u32> = batch.iter().map(|(slot, _)| *slot).collect();
+        let leaving: HashSet<u32> = batch.iter().map(|(one, _)| one.slot).collect();
         let mut seen = HashSet::new();
         for (id, weight) in batch.iter().flat_map(|(_, chunks)| chunks) {
             if seen.insert(weight.id) {
@@ -245,7 +252,7 @@ impl<'a> Forecast<'a> {
             for weight in chunks.iter().filter(|w| w.stream == Stream::Metadata) {
                 self.copies.entry(weight.id).or_default().push(slot);
             }
-            if holds_chunks {
+            if holds_chunks && slot >= self.remembered_from {
                 self.made.insert(slot, chunks);
             }
         }

@@ -13,6 +13,7 @@ pub use apply::{PruneReport, apply};
 
 use crate::chunk_store::ChunkStore;
 use crate::clock::Timestamp;
+use crate::container::commit::trial;
 use crate::error::{Error, Kind, Result};
 use crate::ids::SnapshotId;
 use crate::progress::Progress;
@@ -119,13 +120,29 @@ pub fn plan(
         live_bytes: liveness.marks.bytes,
         file_bytes_before: before,
         file_bytes_after: g.file_bytes(forecast.slot_count()),
-        free_bytes_after: planner.free_bytes(&forecast),
+        free_bytes_after: free_in(store, &forecast),
         written_bytes: steps.iter().map(|s| s.segments as u64).sum::<u64>() * g.segment_bytes as u64,
         generation: store.container().state().root.generation,
         reserve: forecast.reserve() as usize,
         options: options.clone(),
         steps,
     })
+}
+
+/// Bytes free for chunks under the container's limit, besides the reserve; `None`: there is no limit.
+pub fn free_bytes(store: &ChunkStore) -> Result<Option<u64>> {
+    if store.contents().settings.max_bytes.is_none() {
+        return Ok(None);
+    }
+    let lengths = (store.contents().catalog.bytes as usize, store.contents().ledger.bytes as usize);
+    Ok(free_in(store, &Forecast::new(store, lengths.0, lengths.1)?))
+}
+
+fn free_in(store: &ChunkStore, forecast: &Forecast) -> Option<u64> {
+    let g = &store.container().base().geometry;
+    let most = g.slots_in(store.contents().settings.max_bytes?);
+    let free = most.saturating_sub(forecast.live().0 + forecast.reserve());
+    Some(u64::from(free) * trial::capacity(g))
 }
 
 struct Planner<'a> {
@@ -141,23 +158,33 @@ impl<'a> Planner<'a> {
     /// segments, the best first.
     fn plan(&self) -> Result<Scheduled<'a>> {
         let below = u64::from(self.options.clean_below.min(100));
-        let usual = self.segments().to_clean(below, usize::MAX);
-        let scheduled = self.attempt(&usual)?;
-        if self.is_enough(&scheduled.forecast) {
-            return Ok(scheduled);
-        }
+        let usual = self.segments().to_clean(below, usize::MAX, self.worth());
+        let mut best = self.attempt(&usual)?;
         let mut most = usual.len().max(8);
-        loop {
-            let cleaned = self.segments().to_clean(99, most);
+        let mut is_last = false;
+        while !self.is_enough(&best.forecast) && !is_last {
+            let cleaned = self.segments().to_clean(99, most, 1);
+            is_last = cleaned.len() < most;
             let scheduled = self.attempt(&cleaned)?;
-            if self.is_enough(&scheduled.forecast) {
-                return Ok(scheduled);
-            }
-            if cleaned.len() < most {
-                return self.best_effort(scheduled);
+            if self.is_better(&scheduled.forecast, &best.forecast) {
+                best = scheduled;
             }
             most *= 2;
         }
+        self.allow(best)
+    }
+
+    /// Slots that are worth a rewriting.
+    fn worth(&self) -> u32 {
+        LEAST_CUT.max(self.forecast.slot_count() / LEAST_PART_CUT)
+    }
+
+    fn is_better(&self, one: &Forecast, other: &Forecast) -> bool {
+        let rank = |f: &Forecast| match self.options.max_bytes {
+            Some(_) => f.slot_count(),
+            None => f.live().0 + f.reserve(),
+        };
+        rank(one) < rank(other)
     }
 
     fn segments(&self) -> Segments<'_> {
@@ -175,7 +202,7 @@ impl<'a> Planner<'a> {
         let length = self.forecast.slot_count();
         let least_cut = match self.options.max_bytes {
             Some(_) => 1,
-            None => LEAST_CUT.max(length / LEAST_PART_CUT),
+            None => self.worth(),
         };
         let mut wishes = Wishes {
             victims: cleaned.to_vec(),
@@ -190,6 +217,18 @@ impl<'a> Planner<'a> {
             wishes.below = Some(below);
             wishes.victims.extend(self.segments().above(below, &cleaned));
         }
+        let scheduled = self.schedule(wishes.clone())?;
+        let is_shorter = scheduled.forecast.slot_count() + least_cut <= length;
+        if wishes.below.is_none() || is_shorter {
+            return Ok(scheduled);
+        }
+        // Moving down would not pay: it is left alone.
+        wishes.victims.truncate(cleaned.len());
+        wishes.below = None;
+        self.schedule(wishes)
+    }
+
+    fn schedule(&self, mut wishes: Wishes) -> Result<Scheduled<'a>> {
         let slots: HashSet<u32> = wishes.victims.iter().copied().collect();
         wishes.live = self.liveness.marks.offsets_in(self.store, &slots)?;
         schedule(self.store, self.forecast.clone(), wishes)
@@ -202,22 +241,14 @@ impl<'a> Planner<'a> {
         Ok(index as u32 + 1 + forecast.reserve())
     }
 
-    /// Bytes free for chunks under the container's limit once `forecast` has come.
-    fn free_bytes(&self, forecast: &Forecast) -> Option<u64> {
-        let g = &self.store.container().base().geometry;
-        let most = g.slots_in(self.store.contents().settings.max_bytes?);
-        let free = most.saturating_sub(forecast.live().0 + forecast.reserve());
-        Some(u64::from(free) * crate::container::commit::trial::capacity(g))
-    }
-
     fn is_enough(&self, forecast: &Forecast) -> bool {
         let g = &self.store.container().base().geometry;
         let is_short = self.options.max_bytes.is_none_or(|max| g.file_bytes(forecast.slot_count()) <= max);
-        is_short && self.free_bytes(forecast).is_none_or(|free| free >= self.options.free_bytes)
+        is_short && free_in(self.store, forecast).is_none_or(|free| free >= self.options.free_bytes)
     }
 
     /// Space that was wished for and does not come is no error; a length that cannot be had is.
-    fn best_effort(&self, scheduled: Scheduled<'a>) -> Result<Scheduled<'a>> {
+    fn allow(&self, scheduled: Scheduled<'a>) -> Result<Scheduled<'a>> {
         let g = &self.store.container().base().geometry;
         let least = g.file_bytes(scheduled.forecast.slot_count());
         match self.options.max_bytes {

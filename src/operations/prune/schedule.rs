@@ -6,7 +6,7 @@ use super::forecast::{Change, Forecast, Weighed};
 use crate::chunk_store::{ChunkStore, Move};
 use crate::container::commit::trial::{self, Segments};
 use crate::error::{Kind, Result};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 /// Most chunks that one commit moves: bounds memory.
 const BATCH_CHUNKS: usize = 200_000;
@@ -67,6 +67,8 @@ pub struct Scheduled<'a> {
 
 /// Decides the commits that fulfil `wishes`.
 pub fn schedule<'a>(store: &'a ChunkStore, forecast: Forecast<'a>, wishes: Wishes) -> Result<Scheduled<'a>> {
+    let mut forecast = forecast;
+    wishes.below.into_iter().for_each(|below| forecast.remember_from(below));
     let mut schedule = Schedule {
         store,
         forecast,
@@ -104,7 +106,7 @@ pub fn schedule<'a>(store: &'a ChunkStore, forecast: Forecast<'a>, wishes: Wishe
 impl Schedule<'_> {
     fn is_unfinished(&self) -> bool {
         let is_high =
-            |below| !self.forecast.made_from(below).is_empty() || self.forecast.highest_index_slot() >= below;
+            |below| !self.forecast.remembered().is_empty() || self.forecast.highest_index_slot() >= below;
         !self.queue.is_empty() || !self.dead.is_empty() || self.below.is_some_and(is_high)
     }
 
@@ -159,8 +161,9 @@ impl Schedule<'_> {
         }
         self.dead = waiting;
         self.merged |= kept_runs == 0;
-        let gone: Vec<u32> = moves.iter().map(|m| m.slot).collect();
+        let gone: HashSet<u32> = moves.iter().map(|m| m.slot).collect();
         self.queue.retain(|slot| !gone.contains(slot));
+        self.live.retain(|slot, _| !gone.contains(slot));
         let retired = retired.into_iter().chain(gone).collect();
         let change = Change { retired, kept_runs, cut_to: None };
         Ok(Some((Step { moves, change, segments: segments.chunks.len(), grows: false }, segments)))
@@ -186,8 +189,7 @@ impl Schedule<'_> {
     fn batch(&mut self, most: usize, kept_runs: usize, strict: bool) -> Result<(Vec<Move>, Segments)> {
         let mut chosen = self.weigh(most, kept_runs, strict)?;
         loop {
-            let weighed: Vec<(u32, Weighed)> = chosen.iter().map(|(m, w)| (m.slot, w.clone())).collect();
-            let segments = self.forecast.try_commit(&weighed, kept_runs)?;
+            let segments = self.forecast.try_commit(&chosen, kept_runs)?;
             if chosen.is_empty() || segments.chunks.len() <= most {
                 return Ok((chosen.into_iter().map(|(m, _)| m).collect(), segments));
             }
@@ -203,7 +205,7 @@ impl Schedule<'_> {
         let mut lost = Vec::new();
         let waiting = self.queue.iter().copied().filter(|slot| !self.forecast.is_index(*slot, kept_runs));
         let made = match (self.below, self.queue.is_empty() && strict) {
-            (Some(below), true) => self.forecast.made_from(below),
+            (Some(_), true) => self.forecast.remembered(),
             _ => Vec::new(),
         };
         let made = made.into_iter().filter(|slot| !self.forecast.is_index(*slot, kept_runs));
