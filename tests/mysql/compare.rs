@@ -46,9 +46,15 @@ pub fn portrait(conn: &mut Connection, database: &str) -> Portrait {
         // The database's own name is no difference.
         portrait.insert(key, replaced(&value, quote(database).as_bytes(), b"`\x01`"));
     };
-    let created = rows(conn, &format!("SHOW CREATE DATABASE {}", quote(database)));
+    let mut created = rows(conn, &format!("SHOW CREATE DATABASE {}", quote(database)));
+    created.iter_mut().for_each(|row| _ = row.0.remove(0));
     add("database".into(), joined(&created));
-    for row in rows(conn, "SHOW FULL TABLES") {
+    // SHOW FULL TABLES does not tell which are versioned.
+    let listed = format!(
+        "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA={}",
+        literal(database)
+    );
+    for row in rows(conn, &listed) {
         let (name, kind) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
         let shown = match kind.as_str() {
             "VIEW" => rows(conn, &format!("SHOW CREATE VIEW {}", quote(&name))),
@@ -78,7 +84,7 @@ fn table(conn: &mut Connection, database: &str, name: &str, kind: &str) -> Vec<(
     let columns = rows(
         conn,
         &format!(
-            "SELECT COLUMN_NAME, DATA_TYPE, EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA={} AND TABLE_NAME={} \
+            "SELECT COLUMN_NAME, DATA_TYPE, EXTRA, COLUMN_DEFAULT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA={} AND TABLE_NAME={} \
              ORDER BY ORDINAL_POSITION",
             literal(database),
             literal(name)
@@ -96,33 +102,25 @@ fn table(conn: &mut Connection, database: &str, name: &str, kind: &str) -> Vec<(
     let sql = format!("SELECT {} FROM {}{all}", expressions.join(","), qualified(database, name));
     let mut lines: Vec<Vec<u8>> = match conn.raw().exec::<Row, _, _>(sql.as_str(), ()) {
         Ok(rows) => rows.into_iter().map(line).collect(),
-        Err(error) => vec![error.to_string().into_bytes()],
+        Err(error) => panic!("{sql}: {error}"),
     };
     lines.sort();
     let mut found = vec![(format!("rows of {name}"), lines.join(&b'\n'))];
-    // Defaults as they act, not as they are told: an empty row's.
-    let plain = columns
-        .iter()
-        .filter(|c| c.text(2).is_none_or(|e| !e.contains("GENERATED") && !e.contains("auto_increment")));
+    // Defaults as they act, not as they are told; expressions would act (a sequence would move on).
+    let is_constant =
+        |text: String| text.starts_with(|c: char| matches!(c, '\'' | '-') || c.is_ascii_digit());
+    let plain = columns.iter().filter(|c| c.text(3).is_some_and(is_constant));
     for column in plain {
         let name_of = quote(&column.text(0).unwrap_or_default());
         let sql = format!(
-            "SELECT HEX(DEFAULT(t.{name_of})), CAST(DEFAULT(t.{name_of}) AS DOUBLE) FROM {} t LIMIT 1",
+            "SELECT HEX(DEFAULT(t.{name_of})), CAST(DEFAULT(t.{name_of}) AS DOUBLE) FROM (SELECT 1) o LEFT JOIN {} t ON FALSE",
             qualified(database, name)
         );
-        if let Ok(mut rows) = conn.raw().exec::<Row, _, _>(sql.as_str(), ())
-            && let Some(row) = rows.pop()
-            && !is_moving(&line(row.clone()))
-        {
-            found.push((format!("default of {name}.{name_of}"), line(row)));
-        }
+        let rows: Vec<Row> =
+            conn.raw().exec(sql.as_str(), ()).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        found.extend(rows.into_iter().map(|row| (format!("default of {name}.{name_of}"), line(row))));
     }
     found
-}
-
-/// Whether the default is made anew with each row: 36 characters of a UUID, or the time of day.
-fn is_moving(line: &[u8]) -> bool {
-    line.len() > 60 || line.starts_with(b"3230323")
 }
 
 fn expression(column: &Cells) -> String {

@@ -5,6 +5,7 @@ mod compare;
 mod connecting;
 mod doctor;
 mod dump_basic;
+mod definitions;
 mod harness;
 mod kept;
 mod load_odd;

@@ -130,21 +130,21 @@ fn programs_come_back_over_a_connection() {
 fn the_comparer_sees_what_changed() {
     let server = Server::start(&[]);
     let mut conn = server.connect();
-    for database in ["one", "two"] {
+    for database in ["left zoo", "right zoo"] {
         zoo::build(&mut conn, database);
     }
-    let compare = || differences((&mut server.connect(), "one"), (&mut server.connect(), "two"));
+    let compare = || differences((&mut server.connect(), "left zoo"), (&mut server.connect(), "right zoo"));
     assert_eq!(compare(), Vec::<String>::new());
     for change in [
-        "UPDATE two.floats SET f=f+1e-7*f WHERE id=102",
-        "UPDATE two.members SET e=1 WHERE id=1",
-        "UPDATE two.hidden SET secret='other' WHERE id=1",
-        "DELETE HISTORY FROM two.history",
-        "ALTER TABLE two.keyless ADD KEY (a)",
-        "DO NEXTVAL(two.restarted)",
-        "DROP TRIGGER two.t_c",
-        "ALTER VIEW two.sums AS SELECT 1 AS s",
-        "ALTER EVENT two.zoned COMMENT 'x'",
+        "UPDATE `right zoo`.floats SET f=f+1e-7*f WHERE id=102",
+        "UPDATE `right zoo`.members SET e=1 WHERE id=1",
+        "UPDATE `right zoo`.hidden SET secret='other' WHERE id=1",
+        "DELETE HISTORY FROM `right zoo`.history",
+        "ALTER TABLE `right zoo`.keyless ADD KEY (a)",
+        "DO NEXTVAL(`right zoo`.restarted)",
+        "DROP TRIGGER `right zoo`.t_c",
+        "ALTER VIEW `right zoo`.sums AS SELECT 1 AS s",
+        "ALTER EVENT `right zoo`.zoned COMMENT 'x'",
     ] {
         let before = compare().len();
         conn.execute(change).unwrap_or_else(|e| panic!("{}", told(&e)));

@@ -38,7 +38,7 @@ fn run(conn: &mut Connection, object: &ObjectRecord, statement: &[u8]) -> Result
     const KNOWN: [&str; 4] = ["character_set_client", "collation_connection", "sql_mode", "time_zone"];
     let known = object.environment.iter().filter(|s| KNOWN.contains(&s.name.as_str()));
     let mut pairs: Vec<String> = known.map(|s| format!("{}={}", s.name, literal(&s.value))).collect();
-    if object.kind == SchemaObject::Sequence {
+    if pairs.is_empty() {
         pairs.push("sql_mode=''".into());
     }
     let set = format!("SET SESSION {}", pairs.join(", "));
@@ -77,11 +77,12 @@ pub fn make_dead_views(
 ) -> Result<Vec<String>> {
     let mut dead: Vec<&ObjectRecord> =
         objects.iter().filter(|o| o.kind == SchemaObject::View && !o.problem.is_empty()).collect();
-    // The ones that stand on others first: once a dead view exists, nothing can stand in for it.
-    dead.sort_by_key(|view| std::cmp::Reverse(view.order));
+    dead.sort_by_key(|view| view.order);
     let mut unmade = Vec::new();
+    // They stay until the last view is made: dead views stand on each other, and on living ones only.
+    let mut stand_ins: Vec<StandIn> = Vec::new();
     for view in dead {
-        if let Err(error) = make_dead_view(conn, database, view)? {
+        if let Err(error) = make_dead_view(conn, database, view, &mut stand_ins) {
             let cause =
                 std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             unmade.push(format!(
@@ -90,30 +91,25 @@ pub fn make_dead_views(
             ));
         }
     }
+    for stand_in in stand_ins.iter().rev() {
+        conn.execute(&stand_in.drop_statement())?;
+    }
     Ok(unmade)
 }
 
-/// The inner result is the view's, the outer the stand-ins'.
 fn make_dead_view(
     conn: &mut Connection,
     database: &DatabaseRecord,
     view: &ObjectRecord,
-) -> Result<Result<()>> {
-    let mut stand_ins: Vec<StandIn> = Vec::new();
-    let mut made = make_object(conn, database, view);
+    stand_ins: &mut Vec<StandIn>,
+) -> Result<()> {
     for _ in 0..WANTS {
-        let Err(error) = &made else { break };
-        match serve(conn, database, error, &mut stand_ins) {
-            Ok(true) => made = make_object(conn, database, view),
-            Ok(false) => break,
-            Err(error) => made = Err(error),
+        match make_object(conn, database, view) {
+            Err(error) if serve(conn, database, &error, stand_ins)? => {}
+            made => return made,
         }
     }
-
-    for stand_in in stand_ins.iter().rev() {
-        conn.execute(&stand_in.drop_statement())?;
-    }
-    Ok(made)
+    make_object(conn, database, view)
 }
 
 /// What stands in for something that is gone.

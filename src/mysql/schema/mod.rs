@@ -62,8 +62,9 @@ pub struct Schema {
     pub objects: Vec<ObjectRecord>,
     /// What is carried in part or with a condition, one sentence each, naming the object.
     pub notes: Vec<String>,
-    /// What exists and could not be read, one sentence each, naming the object. It is in no other
-    /// field: a snapshot of this is partial.
+    /// What exists and could not be read, one sentence each, naming the object: it is in no other
+    /// field (of a table that the server cannot open, the definition is), and a snapshot of this is
+    /// partial.
     pub losses: Vec<String>,
 }
 

@@ -97,7 +97,7 @@ pub fn read(conn: &mut Connection, name: &str, listed: &[Listed], schema: &mut S
             server_bytes: table.server_bytes,
             ..TableRecord::default()
         };
-        describe(&mut record, table, stored, &keys, &mut schema.notes, &what);
+        describe(&mut record, table, stored, &keys, schema, &what);
         schema.tables.push(record);
     }
     Ok(())
@@ -109,12 +109,14 @@ fn describe(
     table: &Listed,
     stored: StoredColumns,
     keys: &columns::UniqueKeys,
-    notes: &mut Vec<String>,
+    schema: &mut Schema,
     what: &str,
 ) {
+    let notes = &mut schema.notes;
     if table.engine.is_empty() {
-        notes.push(format!(
-            "{what} cannot be opened by the server ({}); only its definition is carried",
+        // The definition is there; what the rows were nobody can tell.
+        schema.losses.push(format!(
+            "{what}: its rows are not in the snapshot, the server cannot open it: {}",
             table.comment
         ));
         return;

@@ -4,15 +4,17 @@
 use super::{environment, one_row};
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Result};
-use crate::mysql::connection::Connection;
+use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::quote;
 
 /// Users that belong to the server itself.
 const SYSTEM_USERS: [&str; 5] = ["mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "PUBLIC"];
 
-/// All users and roles of the server but its own; needs SELECT on `mysql.*`.
+/// All users and roles of the server but its own; needs SELECT on `mysql.*`. A user whom the server
+/// lists and cannot show (a host's name under `skip_name_resolve`) has no statements and the reason in
+/// [`ObjectRecord::problem`].
 ///
-/// Errors: [`crate::error::Kind::Database`]; without the right to see one user nothing is given.
+/// Errors: [`crate::error::Kind::Database`].
 pub fn read_users(conn: &mut Connection) -> Result<Vec<ObjectRecord>> {
     let is_role = if conn.is_mariadb() { "is_role='Y'" } else { "FALSE" };
     let rows =
@@ -28,11 +30,19 @@ pub fn read_users(conn: &mut Connection) -> Result<Vec<ObjectRecord>> {
         let is_role = row.text(2).as_deref() == Some("1");
         let account = if is_role { quote(&user) } else { format!("{}@{}", quote(&user), quote(&host)) };
         let name = if is_role { user } else { format!("'{}'@'{}'", user.replace('\'', "''"), host) };
+        let (statements, problem) = match statements(conn, &account, is_role) {
+            Ok(statements) => (statements, String::new()),
+            Err(error) if code_of(&error).is_some() => {
+                (Vec::new(), std::error::Error::source(&error).map_or_else(String::new, ToString::to_string))
+            }
+            Err(error) => return Err(error),
+        };
         users.push(ObjectRecord {
             kind: SchemaObject::User,
             name,
             order: u32::try_from(users.len()).unwrap_or(u32::MAX),
-            statements: statements(conn, &account, is_role)?,
+            statements,
+            problem,
             environment: environment(&[("sql_mode", Some(String::new()))]),
             ..ObjectRecord::default()
         });

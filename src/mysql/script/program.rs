@@ -3,7 +3,7 @@
 //! knows one character set: what the client would change goes as a string that the server runs.
 
 use super::put;
-use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject, ServerRecord};
+use crate::entry::database::{DatabaseRecord, ObjectRecord, ServerRecord};
 use crate::error::Result;
 use crate::mysql::identifier::quote;
 use crate::mysql::value::{LiteralFormat, session_settings, sql_literal};
@@ -55,10 +55,7 @@ pub fn write(
         put(out, format!("ALTER DATABASE {} COLLATE {collation};\n", quote(&database.name)).as_bytes())?;
     }
     for statement in &object.statements {
-        if object.kind == SchemaObject::View || passes_client(statement, setting("character_set_client")) {
-            put(out, environment(object).as_bytes())?;
-            delimited(out, statement)?;
-        } else if dialect.runs_immediately {
+        if dialect.runs_immediately && !passes_client(statement, setting("character_set_client")) {
             immediate(out, statement, object)?;
         } else {
             put(out, environment(object).as_bytes())?;

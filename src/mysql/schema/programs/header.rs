@@ -15,34 +15,59 @@ pub fn in_one_character_set(
     record: &ObjectRecord,
     client: &str,
 ) -> Result<Vec<u8>> {
-    let end = match record.kind {
-        SchemaObject::Procedure
-        | SchemaObject::Function
-        | SchemaObject::Package
-        | SchemaObject::PackageBody => after_name(statement, &record.name),
-        SchemaObject::Event => before_body(statement),
-        // A trigger's text is the author's, from its first word on.
-        _ => 0,
-    };
-    let (head, body) = statement.split_at(end);
-    if head.is_ascii() || client.starts_with("utf8") {
+    if statement.is_ascii() || client.starts_with("utf8") {
         return Ok(statement.to_vec());
     }
-    let digits: String = head.iter().map(|b| format!("{b:02x}")).collect();
-    let converted = conn.rows(&format!(
-        "SELECT CAST(CONVERT(CONVERT(x'{digits}' USING utf8mb4) USING {client}) AS BINARY), \
-         HEX(CONVERT(CONVERT(CONVERT(x'{digits}' USING utf8mb4) USING {client}) USING utf8mb4))"
-    ))?;
-    let exact = |row: &&crate::mysql::connection::Cells| {
-        row.text(1).is_some_and(|back| back.eq_ignore_ascii_case(&digits))
+    let name = after_name(statement, &record.name);
+    let pieces = match record.kind {
+        SchemaObject::Event => vec![0..before_body(statement)],
+        // A trigger's text is the author's, from its first word on; a view's is all of one kind.
+        SchemaObject::Trigger | SchemaObject::View => Vec::new(),
+        _ => vec![0..name, comment(statement, name)],
     };
-    match converted.first().filter(exact).and_then(|row| row.bytes(0)) {
-        Some(head) => Ok([head, body].concat()),
-        None => Err(Error::new(
+    let mut out = Vec::with_capacity(statement.len());
+    let mut at = 0;
+    for piece in pieces {
+        out.extend_from_slice(&statement[at..piece.start]);
+        out.extend_from_slice(&converted(conn, &statement[piece.clone()], client)?);
+        at = piece.end;
+    }
+    out.extend_from_slice(&statement[at..]);
+    Ok(out)
+}
+
+/// UTF-8 in the character set `client`, if it comes back from there as it was.
+fn converted(conn: &mut Connection, text: &[u8], client: &str) -> Result<Vec<u8>> {
+    if text.is_ascii() {
+        return Ok(text.to_vec());
+    }
+    let digits: String = text.iter().map(|b| format!("{b:02x}")).collect();
+    let there = format!("CONVERT(CONVERT(x'{digits}' USING utf8mb4) USING {client})");
+    let rows = conn.rows(&format!("SELECT CAST({there} AS BINARY), HEX(CONVERT({there} USING utf8mb4))"))?;
+    let exact = rows.first().filter(|row| row.text(1).is_some_and(|back| back.eq_ignore_ascii_case(&digits)));
+    exact.and_then(|row| row.bytes(0)).map(<[u8]>::to_vec).ok_or_else(|| {
+        Error::new(
             Kind::Source,
             format!("its name or comment has no form in {client}, the character set of its text"),
-        )),
+        )
+    })
+}
+
+/// The comment of a routine, quotes included, which stands between its parameters and its body.
+fn comment(statement: &[u8], from: usize) -> std::ops::Range<usize> {
+    const WORD: &[u8] = b"\n    COMMENT '";
+    let Some(at) = statement[from..].windows(WORD.len()).position(|w| w == WORD) else { return from..from };
+    let start = from + at + WORD.len();
+    let mut end = start;
+    while let Some(&byte) = statement.get(end) {
+        match byte {
+            b'\\' => end += 1,
+            b'\'' => break,
+            _ => {}
+        }
+        end += 1;
     }
+    start..end.min(statement.len())
 }
 
 /// Behind the first place where the name stands between quotes.
