@@ -24,6 +24,8 @@ pub const CAGE: &[&str] = &[
     "INSERT INTO defaults (o) VALUES (1)",
     "CREATE TABLE defaults_lost (f FLOAT DEFAULT 16777217, f2 FLOAT NOT NULL DEFAULT 0.1234567, e VARCHAR(9) CHARACTER SET utf8mb4 DEFAULT '\u{1f600}x', \
      b VARBINARY(9) DEFAULT x'ff005c27', j VARCHAR(9) CHARACTER SET sjis DEFAULT x'8540', q VARCHAR(9) DEFAULT '?')",
+    "INSERT INTO defaults_lost () VALUES ()",
+    "CREATE TABLE defaults_empty (b VARBINARY(9) NOT NULL DEFAULT x'ff005c27', f FLOAT DEFAULT 16777217)",
     // Keys.
     "CREATE TABLE keyless (a INT, b VARCHAR(10), f FLOAT)",
     "INSERT INTO keyless VALUES (2,'x',16777216),(1,'y',0.1),(2,'x',16777216),(NULL,NULL,NULL)",

@@ -29,10 +29,15 @@ pub fn exact_create(
             ));
         }
         let default = stored.defaults.iter().find(|(name, _)| *name == column.name).map(|(_, text)| text);
-        if conn.is_mariadb() && default.is_some_and(|text| is_mangled(column, text)) {
-            if let Some(exact) = exact_default(conn, table, column)? {
-                create = replace_default(&create, &column.name, &exact);
-            }
+        if !conn.is_mariadb() || !default.is_some_and(|text| is_mangled(column, text)) {
+            continue;
+        }
+        match exact_default(conn, table, column, &create)? {
+            Some(exact) => create = replace_default(&create, &column.name, &exact),
+            None => notes.push(format!(
+                "table `{table}`: the server may show the default of column `{}` in part only",
+                column.name
+            )),
         }
     }
     String::from_utf8(create).map_err(|_| {
@@ -51,29 +56,71 @@ fn is_mangled(column: &ColumnRecord, text: &str) -> bool {
     }
 }
 
-/// The default as a literal, asked for without a row of the table.
-fn exact_default(conn: &mut Connection, table: &str, column: &ColumnRecord) -> Result<Option<Vec<u8>>> {
+/// The default as a literal. It is asked for with a row of the table if there is one: without, the
+/// server tells NULL for a column that is NOT NULL; then the bytes of `create` serve for a binary
+/// string, which alone comes whole.
+fn exact_default(
+    conn: &mut Connection,
+    table: &str,
+    column: &ColumnRecord,
+    create: &[u8],
+) -> Result<Option<Vec<u8>>> {
     let default = format!("DEFAULT(t.{})", quote(&column.name));
     let expression = match column.form {
         ColumnForm::Float => format!("CAST({default} AS DOUBLE)"),
         _ => format!("HEX({default})"),
     };
-    let sql = format!("SELECT {expression} FROM (SELECT 1) AS one LEFT JOIN {} AS t ON FALSE", quote(table));
+    let sql =
+        format!("SELECT {expression} FROM (SELECT 1) AS one LEFT JOIN {} AS t ON TRUE LIMIT 1", quote(table));
     let rows = conn.rows(&sql)?;
     let exact = rows.first().and_then(|row| row.bytes(0));
-    Ok(exact.map(|exact| match column.form {
-        ColumnForm::Float => exact.to_vec(),
-        _ => [b"x'", exact, b"'"].concat(),
-    }))
+    Ok(match (exact, column.form) {
+        (Some(exact), ColumnForm::Float) => Some(exact.to_vec()),
+        (Some(exact), _) => Some([b"x'", exact, b"'"].concat()),
+        (None, ColumnForm::Bytes) => shown_bytes(create, &column.name),
+        (None, _) => None,
+    })
+}
+
+/// The default between quotes in `create`, as hexadecimal digits.
+fn shown_bytes(create: &[u8], column: &str) -> Option<Vec<u8>> {
+    let (from, to) = default_of(create, column)?;
+    let inner = create[from..to].strip_prefix(b"'")?.strip_suffix(b"'")?;
+    let mut bytes = inner.iter();
+    let mut out = b"x'".to_vec();
+    while let Some(&byte) = bytes.next() {
+        let byte = match byte {
+            b'\\' => match bytes.next()? {
+                b'0' => 0,
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b'Z' => 0x1a,
+                other => *other,
+            },
+            // A quote stands twice.
+            b'\'' => *bytes.next()?,
+            plain => plain,
+        };
+        out.extend_from_slice(format!("{byte:02X}").as_bytes());
+    }
+    out.push(b'\'');
+    Some(out)
 }
 
 /// `create` with another default in the line of `column`.
 fn replace_default(create: &[u8], column: &str, exact: &[u8]) -> Vec<u8> {
+    match default_of(create, column) {
+        Some((from, to)) => [&create[..from], exact, &create[to..]].concat(),
+        None => create.to_vec(),
+    }
+}
+
+/// Where the default of `column` begins and ends in `create`.
+fn default_of(create: &[u8], column: &str) -> Option<(usize, usize)> {
     let start = format!("\n  {} ", quote(column)).into_bytes();
-    let Some(line) = create.windows(start.len()).position(|w| w == start) else { return create.to_vec() };
-    let Some((from, to)) = default_in(&create[line + start.len()..]) else { return create.to_vec() };
-    let offset = line + start.len();
-    [&create[..offset + from], exact, &create[offset + to..]].concat()
+    let line = create.windows(start.len()).position(|w| w == start)? + start.len();
+    let (from, to) = default_in(&create[line..])?;
+    Some((line + from, line + to))
 }
 
 /// Where the value after DEFAULT begins and ends, in the rest of a column's line.
@@ -129,5 +176,7 @@ mod tests {
         let changed = replace_default(&changed, "b", b"16777216");
         assert!(changed.ends_with(b"`b` float DEFAULT 16777216,\n"));
         assert_eq!(replace_default(create, "c", b"x"), create);
+        let shown = b"CREATE TABLE `t` (\n  `v` varbinary(9) NOT NULL DEFAULT '\xff\\0\\\\''a',\n";
+        assert_eq!(shown_bytes(shown, "v").as_deref(), Some(b"x'FF005C2761'".as_slice()));
     }
 }
