@@ -14,8 +14,11 @@ use crate::clock::Timestamp;
 use crate::container::Access;
 use crate::error::{Error, Kind, Result};
 use crate::operations::backup::{self, BackupPlan, BackupReport};
+use crate::ids::SnapshotId;
 use crate::operations::profile::listed::{self, Listed};
-use crate::operations::session;
+use crate::operations::{retain, session};
+use crate::retention::Policy;
+use crate::snapshot::{Catalog, Ledger};
 use clap::Args;
 use databases::DatabaseOptions;
 use sources::SourceOptions;
@@ -98,7 +101,11 @@ impl Backup {
         plan.verifications = noted.clone();
         let report = {
             let _meter = context.output.progress("backing up", "file", Arc::clone(&context.progress));
-            backup::backup(&mut session.store, plan, context.pool()?, &context.progress)?
+            let policy = session.store.contents().settings.retention.clone();
+            let now = plan.time;
+            let droppable = |catalog: &Catalog, ledger: &Ledger| droppable(catalog, ledger, policy.as_ref(), now);
+            let pool = context.pool()?;
+            backup::backup_making_room(&mut session.store, plan, &droppable, pool, &context.progress)?
         };
         if let Some(state) = state.filter(|_| !noted.is_empty()) {
             // What stays is entered again, and the ledger holds it once all the same.
@@ -130,6 +137,12 @@ impl Backup {
     }
 }
 
+/// What the container's own policy lets go, should room be needed.
+fn droppable(catalog: &Catalog, ledger: &Ledger, policy: Option<&Policy>, now: Timestamp) -> Vec<SnapshotId> {
+    let decide = |policy| retain::decide(catalog, ledger, policy, &Default::default(), now).ok();
+    policy.and_then(decide).map(|decision| decision.victims()).unwrap_or_default()
+}
+
 fn patterns_in(file: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(file).map_err(|cause| {
         Error::io(Kind::Usage, format!("exclude file {} could not be read", file.display()), cause)
@@ -141,6 +154,9 @@ fn patterns_in(file: &Path) -> Result<Vec<String>> {
 fn tell(context: &Context, report: &BackupReport) {
     report.notes.iter().for_each(|note| context.output.warning("note", note));
     report.losses.iter().for_each(|loss| context.output.warning("not-carried", loss));
+    for id in &report.dropped {
+        context.output.note(format_args!("snapshot {} was dropped by policy to make room", short(id)));
+    }
     for problem in &report.problems {
         let code = if problem.what.is_loss() { "unreadable" } else { "incomplete" };
         context.output.warning_about(code, &problem.path, problem);
@@ -183,6 +199,7 @@ fn outcome(report: &BackupReport, fallen_back: bool) -> Outcome {
         .with("folders", counts.folders)
         .with("bytes", record.restored_bytes())
         .with("problems", counts.problems)
+        .with("dropped", report.dropped.iter().map(ToString::to_string).collect::<Vec<_>>())
         .with("file_bytes_before", report.file_bytes.0)
         .with("file_bytes_after", report.file_bytes.1)
         .summary(summary)
