@@ -19,6 +19,7 @@ pub mod restore;
 pub mod retain;
 pub mod rotation;
 pub mod select;
+pub mod server_restore;
 pub mod session;
 pub mod settings;
 pub mod verify;

@@ -3,9 +3,9 @@
 
 mod compare;
 mod connecting;
+mod definitions;
 mod doctor;
 mod dump_basic;
-mod definitions;
 mod harness;
 mod kept;
 mod load_odd;

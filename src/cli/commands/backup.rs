@@ -13,8 +13,8 @@ use crate::cli::values::{format_count, format_size, parse_time};
 use crate::clock::Timestamp;
 use crate::container::Access;
 use crate::error::{Error, Kind, Result};
-use crate::operations::backup::{self, BackupPlan, BackupReport};
 use crate::ids::SnapshotId;
+use crate::operations::backup::{self, BackupPlan, BackupReport};
 use crate::operations::profile::listed::{self, Listed};
 use crate::operations::{retain, session};
 use crate::retention::Policy;
@@ -103,7 +103,8 @@ impl Backup {
             let _meter = context.output.progress("backing up", "file", Arc::clone(&context.progress));
             let policy = session.store.contents().settings.retention.clone();
             let now = plan.time;
-            let droppable = |catalog: &Catalog, ledger: &Ledger| droppable(catalog, ledger, policy.as_ref(), now);
+            let droppable =
+                |catalog: &Catalog, ledger: &Ledger| droppable(catalog, ledger, policy.as_ref(), now);
             let pool = context.pool()?;
             backup::backup_making_room(&mut session.store, plan, &droppable, pool, &context.progress)?
         };

@@ -1,5 +1,8 @@
-//! `coffer restore`: a snapshot, or part of it, into a folder. It promises exit code 4 where
-//! anything restored is not what was backed up, and to name each such thing.
+//! `coffer restore`: a snapshot, or part of it, into a folder or a server. It promises exit code 4
+//! where anything restored is not what was backed up, and to name each such thing.
+
+mod names;
+mod server;
 
 use super::entries;
 use super::snapshots::short;
@@ -9,18 +12,19 @@ use crate::cli::context::{Context, selector};
 use crate::cli::events::{Outcome, Status};
 use crate::cli::values::{format_count, format_size};
 use crate::container::Access;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::operations::restore::{self, Need, RestorePlan, RestoreReport};
 use crate::operations::select::{Selection, Side};
 use crate::snapshot::SnapshotRecord;
 use clap::{Args, ValueEnum};
+use server::ServerRestore;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Arguments of `coffer restore`.
 #[derive(Debug, Args)]
-#[command(override_usage = "coffer restore [CONTAINER] SNAPSHOT --to DIR [OPTIONS]")]
+#[command(override_usage = "coffer restore [CONTAINER] SNAPSHOT (--to DIR | --to-server) [OPTIONS]")]
 pub struct Restore {
     /// The container
     #[arg(value_name = "CONTAINER")]
@@ -29,14 +33,22 @@ pub struct Restore {
     #[arg(value_name = "SNAPSHOT")]
     second: Option<OsString>,
     /// The folder to restore into
-    #[arg(long, value_name = "DIR", required = true)]
-    to: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "to_server", conflicts_with = "to_server")]
+    to: Option<PathBuf>,
     /// One side only
     #[arg(long, value_enum)]
     only: Option<SideName>,
     /// Only this and what lies below it, as `ls` prints it; may be given several times
     #[arg(long, value_name = "PATH")]
     path: Vec<OsString>,
+    /// Only this live database; may be given several times
+    #[arg(long, value_name = "NAME")]
+    database: Vec<String>,
+    /// Only this table of a live database; may be given several times
+    #[arg(long, value_name = "DB.TABLE")]
+    table: Vec<String>,
+    #[command(flatten)]
+    server: ServerRestore,
     /// What to do with what stands there already and differs
     #[arg(long, value_enum, default_value_t = ExistingName::Replace)]
     existing: ExistingName,
@@ -71,7 +83,7 @@ enum ExistingName {
 
 impl Restore {
     /// The plan, but for the paths, which only the snapshot can tell.
-    fn plan(&self) -> RestorePlan {
+    fn plan(&self, target: PathBuf) -> RestorePlan {
         let only = self.only.map(|side| match side {
             SideName::Database => Side::Database,
             SideName::Attachments => Side::Attachments,
@@ -85,7 +97,7 @@ impl Restore {
         options.owners &= !self.no_owners;
         RestorePlan {
             selection: Selection { only, paths: Vec::new() },
-            target: self.to.clone(),
+            target,
             options,
             compare: self.compare,
             sync: !self.no_sync,
@@ -97,11 +109,19 @@ impl Restore {
         let given = [self.first.take(), self.second.take()];
         let (path, rest) = places(&context.globals, given, &["SNAPSHOT"], 1)?;
         let selector = selector(&rest[0])?;
-        let mut plan = self.plan();
+        if self.server.to_server && (self.only.is_some() || !self.path.is_empty() || self.compare) {
+            return Err(Error::new(Kind::Usage, "--only, --path and --compare are for restores to a folder")
+                .hint("choose with --database and --table; a load is always read back and compared"));
+        }
         let session = context.open(&path, Access::Read)?;
         let store = &session.store;
         let record = context.snapshot(store, &selector)?;
+        let Some(target) = self.to.clone() else {
+            return self.server.run(context, store, &record, &self.database, &self.table);
+        };
+        let mut plan = self.plan(target);
         plan.selection.paths = entries::paths(store, &record, &self.path)?;
+        plan.selection.paths.extend(names::paths(&self.database, &self.table)?);
         if context.globals.dry_run {
             return Ok(would(&plan.target, &record, &restore::need(store, &record, &plan)?));
         }
@@ -146,6 +166,7 @@ fn tell(context: &Context, report: &RestoreReport) {
     for (path, difference) in &report.differences {
         output.warning_about("differs", path, format_args!("{path}: {difference}"));
     }
+    report.notes.iter().for_each(|note| output.warning("note", note));
     for problem in &report.problems {
         output.warning_about("not-restored", &problem.path, problem);
     }

@@ -1,0 +1,186 @@
+//! `coffer restore --to-server`: live databases of a snapshot into a server. It promises that nothing
+//! is replaced without `--replace` and a confirmation, that obstacles are told before anything is
+//! touched, and never exit code 0 after a load that is not whole.
+
+use super::names::table_name;
+use crate::chunk_store::ChunkStore;
+use crate::cli::context::Context;
+use crate::cli::events::{Outcome, Status};
+use crate::cli::server::ServerArgs;
+use crate::cli::values::format_count;
+use crate::error::{Error, Kind, Result};
+use crate::mysql::load::{Definers, LoadOptions, LoadPlan, LoadReport};
+use crate::operations::server_restore;
+use crate::snapshot::SnapshotRecord;
+use clap::Args;
+use std::io::{BufRead, IsTerminal, Write};
+use std::sync::Arc;
+
+/// The arguments of a restore to a server.
+#[derive(Debug, Args)]
+pub struct ServerRestore {
+    /// Load live databases into a server
+    #[arg(long)]
+    pub to_server: bool,
+    /// The name that the one database gets on the server
+    #[arg(long = "as", value_name = "NAME", requires = "to_server")]
+    rename_to: Option<String>,
+    /// Put what is restored in the place of a database or table of the same name
+    #[arg(long, requires = "to_server")]
+    replace: bool,
+    /// Users that objects run as: keep, invoker, or USER@HOST for all
+    #[arg(long, value_name = "WHO", default_value = "keep", requires = "to_server")]
+    definers: String,
+    /// Make the users of the snapshot, too
+    #[arg(long, requires = "to_server")]
+    users: bool,
+    /// Make events disabled
+    #[arg(long, requires = "to_server")]
+    no_events: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl ServerRestore {
+    /// Restores.
+    pub fn run(
+        &self,
+        context: &Context,
+        store: &ChunkStore,
+        record: &SnapshotRecord,
+        databases: &[String],
+        tables: &[String],
+    ) -> Result<Outcome> {
+        let source = server_restore::source(store, record)?;
+        let options = self.options(context, databases, tables)?;
+        let plan = server_restore::plan(&source, &self.server.options(context)?, &options)?;
+        plan.warnings.iter().for_each(|warning| context.output.warning("restore", warning));
+        if context.globals.dry_run {
+            for obstacle in &plan.obstacles {
+                context.output.warning("obstacle", &obstacle.sentence);
+            }
+            return Ok(would(record, &plan));
+        }
+        plan.ready()?;
+        if self.replace {
+            confirm(context, &plan)?;
+        }
+        let report = {
+            let _meter = context.output.progress("loading", "table", Arc::clone(&context.progress));
+            server_restore::apply(&plan, store, &context.pool()?, &context.progress)?
+        };
+        Ok(outcome(context, record, &report))
+    }
+
+    fn options(
+        &self,
+        context: &Context,
+        databases: &[String],
+        tables: &[String],
+    ) -> Result<LoadOptions<'static>> {
+        let definers = match self.definers.as_str() {
+            "keep" => Definers::Keep,
+            "invoker" => Definers::Invoker,
+            user if user.contains('@') => Definers::Rewrite(user.to_owned()),
+            other => {
+                return Err(Error::new(Kind::Usage, format!("definers `{other}`"))
+                    .hint("keep, invoker, or a user as USER@HOST"));
+            }
+        };
+        let threads = match context.globals.threads {
+            0 => LoadOptions::default().threads,
+            threads => threads,
+        };
+        Ok(LoadOptions {
+            databases: databases.to_vec(),
+            tables: tables.iter().map(|name| table_name(name)).collect::<Result<_>>()?,
+            rename_to: self.rename_to.clone(),
+            replace: self.replace,
+            definers,
+            threads,
+            users: self.users,
+            events: !self.no_events,
+            filter: None,
+        })
+    }
+}
+
+/// Asks whoever sits at the terminal to type the name of each database that is replaced.
+fn confirm(context: &Context, plan: &LoadPlan) -> Result<()> {
+    if context.globals.yes {
+        return Ok(());
+    }
+    let refused = |what: String| {
+        Err(Error::new(Kind::Usage, what)
+            .hint("--yes says that replacing is meant; --as NAME restores beside it"))
+    };
+    if !std::io::stdin().is_terminal() {
+        return refused("replacing a database needs a confirmation".into());
+    }
+    for part in &plan.parts {
+        let failed = |cause| Error::io(Kind::Failed, "the confirmation cannot be read", cause);
+        let mut error = std::io::stderr();
+        write!(error, "this replaces `{0}` on the server; type {0} to go on: ", part.target)
+            .map_err(failed)?;
+        error.flush().map_err(failed)?;
+        let mut typed = String::new();
+        std::io::stdin().lock().read_line(&mut typed).map_err(failed)?;
+        if typed.trim_end_matches(['\n', '\r']) != part.target {
+            return refused(format!("`{}` was not confirmed", part.target));
+        }
+    }
+    Ok(())
+}
+
+fn would(record: &SnapshotRecord, plan: &LoadPlan) -> Outcome {
+    let names: Vec<&str> = plan.parts.iter().map(|part| part.target.as_str()).collect();
+    let obstacles: Vec<&str> = plan.obstacles.iter().map(|o| o.sentence.as_str()).collect();
+    let can = if obstacles.is_empty() { "would be loaded" } else { "could not be loaded" };
+    let status = if obstacles.is_empty() { Status::Done } else { Status::Failed };
+    Outcome::new(status)
+        .with("snapshot", record.id.to_string())
+        .with("databases", names.clone())
+        .with("tables", plan.parts.iter().map(|part| part.tables.len()).sum::<usize>())
+        .with("obstacles", obstacles)
+        .summary(format!("{} {can}", names.join(", ")))
+}
+
+fn outcome(context: &Context, record: &SnapshotRecord, report: &LoadReport) -> Outcome {
+    report.notes.iter().for_each(|note| context.output.warning("note", note));
+    report.not_made.iter().for_each(|lost| context.output.warning("not-made", lost));
+    let mut tables = 0;
+    for database in &report.databases {
+        tables += database.tables.len();
+        for table in &database.tables {
+            let event = serde_json::json!({
+                "database": database.target, "table": table.table, "rows": table.rows,
+                "checksum": format!("{:032x}", table.checksum),
+                "load_ms": table.load.as_millis() as u64, "proof_ms": table.proof.as_millis() as u64,
+            });
+            let line = format!("{}.{}: {}", database.target, table.table, format_count(table.rows, "row"));
+            context.output.item(line, event);
+        }
+    }
+    let names: Vec<&str> = report.databases.iter().map(|d| d.target.as_str()).collect();
+    let whole = if report.is_partial() { "not everything" } else { "everything" };
+    let mut summary = format!(
+        "{whole} restored to {} from {}: {} with {}, read back and compared",
+        names.join(", "),
+        super::short(&record.id),
+        format_count(tables as u64, "table"),
+        format_count(report.rows(), "row"),
+    );
+    if report.is_partial() {
+        summary += &format!("; {} could not be made", format_count(report.not_made.len() as u64, "object"));
+    }
+    Outcome::new(if report.is_partial() { Status::Warnings } else { Status::Done })
+        .with("snapshot", record.id.to_string())
+        .with("databases", names)
+        .with("tables", tables)
+        .with("restored", tables)
+        .with("rows", report.rows())
+        .with("restored_bytes", record.counts.database_bytes)
+        .with("compared", tables)
+        .with("not_made", report.not_made.clone())
+        .summary(summary)
+}
