@@ -154,7 +154,7 @@ fn serve(
             let tables =
                 stand_ins.iter().filter_map(|s| if let StandIn::Table(name) = s { Some(name) } else { None });
             let mut tables: Vec<&String> = tables.collect();
-            if name.contains('.') && tables.iter().any(|t| fits(t)) {
+            if name.contains('.') && tables.iter().any(&fits) {
                 tables.retain(fits);
             }
             let Some(table) = tables.last() else { return Ok(false) };

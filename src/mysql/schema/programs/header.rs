@@ -20,7 +20,7 @@ pub fn in_one_character_set(
     }
     let name = after_name(statement, &record.name);
     let pieces = match record.kind {
-        SchemaObject::Event => vec![0..before_body(statement)],
+        SchemaObject::Event => std::iter::once(0..before_body(statement)).collect(),
         // A trigger's text is the author's, from its first word on; a view's is all of one kind.
         SchemaObject::Trigger | SchemaObject::View => Vec::new(),
         _ => vec![0..name, comment(statement, name)],
