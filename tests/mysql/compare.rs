@@ -91,7 +91,7 @@ fn table(conn: &mut Connection, database: &str, name: &str, kind: &str) -> Vec<(
         ),
     );
     let is_versioned = kind == "SYSTEM VERSIONED";
-    let mut expressions: Vec<String> = columns.iter().map(|column| expression(column)).collect();
+    let mut expressions: Vec<String> = columns.iter().map(expression).collect();
     let is_named = columns.iter().any(|c| {
         c.text(1).as_deref() == Some("timestamp") && c.text(2).is_some_and(|e| e.contains("STORED GENERATED"))
     });
