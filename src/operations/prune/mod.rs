@@ -24,8 +24,10 @@ use liveness::Liveness;
 use schedule::{Scheduled, Step, Wishes, schedule};
 use std::collections::HashSet;
 
-/// A file shrinks if it loses at least this part of its length.
-const LEAST_PART_CUT: u32 = 32;
+/// Cleaning must win this part of the file's slots, and so must cutting off a free end.
+const WORTH_CLEANING: u32 = 32;
+/// Moving segments down must shorten the file by this part: less is filled again by the next nights.
+const WORTH_MOVING: u32 = 8;
 /// Fewest slots that are worth cutting off.
 const LEAST_CUT: u32 = 2;
 
@@ -158,7 +160,7 @@ impl<'a> Planner<'a> {
     /// segments, the best first.
     fn plan(&self) -> Result<Scheduled<'a>> {
         let below = u64::from(self.options.clean_below.min(100));
-        let usual = self.segments().to_clean(below, usize::MAX, self.worth());
+        let usual = self.segments().to_clean(below, usize::MAX, self.worth(WORTH_CLEANING, 1));
         let mut best = self.attempt(&usual)?;
         let mut most = usual.len().max(8);
         let mut is_last = false;
@@ -174,9 +176,9 @@ impl<'a> Planner<'a> {
         self.allow(best)
     }
 
-    /// Slots that are worth a rewriting.
-    fn worth(&self) -> u32 {
-        LEAST_CUT.max(self.forecast.slot_count() / LEAST_PART_CUT)
+    /// That part of the slots, `least` at the least.
+    fn worth(&self, part: u32, least: u32) -> u32 {
+        least.max(self.forecast.slot_count() / part)
     }
 
     fn is_better(&self, one: &Forecast, other: &Forecast) -> bool {
@@ -200,9 +202,9 @@ impl<'a> Planner<'a> {
     /// The steps that empty `cleaned` and, if the file can shrink by enough, move what lies high.
     fn attempt(&self, cleaned: &[u32]) -> Result<Scheduled<'a>> {
         let length = self.forecast.slot_count();
-        let least_cut = match self.options.max_bytes {
-            Some(_) => 1,
-            None => self.worth(),
+        let (least_cut, least_move) = match self.options.max_bytes {
+            Some(_) => (1, 1),
+            None => (self.worth(WORTH_CLEANING, LEAST_CUT), self.worth(WORTH_MOVING, LEAST_CUT)),
         };
         let mut wishes = Wishes {
             victims: cleaned.to_vec(),
@@ -213,7 +215,7 @@ impl<'a> Planner<'a> {
         };
         let cleaned: HashSet<u32> = cleaned.iter().copied().collect();
         let below = self.segments().least_slots(&cleaned, self.others()?);
-        if self.options.shrink && below + least_cut <= length {
+        if self.options.shrink && below + least_move <= length {
             wishes.below = Some(below);
             wishes.victims.extend(self.segments().above(below, &cleaned));
         }

@@ -236,7 +236,7 @@ impl Schedule<'_> {
 
     /// Cuts the end of the file off, if that is worth it.
     fn cut(&mut self, least_cut: u32, least_steps: usize) -> Result<()> {
-        for _ in 0..=PATIENCE {
+        for _ in 0..=2 * PATIENCE {
             let Some(slots) = self.slots_needed()? else { break };
             if slots + least_cut > self.forecast.slot_count() {
                 break;
