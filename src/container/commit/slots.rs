@@ -12,6 +12,9 @@ use std::ops::Range;
 /// Bytes by which the file grows at a time while a commit is being written.
 const GROWTH_BYTES: usize = 32 << 20;
 
+/// Slots that the commit after this one must be able to write: two for its metadata, one for its chunks.
+const LEAST_NEXT: usize = 3;
+
 /// The segment table in the making.
 pub struct Slots {
     records: Vec<SegmentRecord>,
@@ -20,6 +23,8 @@ pub struct Slots {
     most: usize,
     free_before: usize,
     protected: u64,
+    /// The parent's generation: what was free at it is usable for the commit after this one.
+    parent: u64,
     /// The oldest generation that a reader pins, if it keeps slots from being reused.
     held: Option<u64>,
     cursor: usize,
@@ -58,6 +63,7 @@ impl Slots {
             allocated,
             most: max_bytes.map_or(usize::MAX, |bytes| base.geometry.slots_in(bytes) as usize),
             protected: pinned.unwrap_or(before).min(before),
+            parent: current,
             held: pinned.filter(|p| *p < before),
             cursor: 1,
         })
@@ -162,9 +168,14 @@ impl Slots {
         self.records.iter().filter(|r| !r.live).count()
     }
 
-    /// Grows the file until `spare` slots are free.
+    /// Whether the next commit will find slots to write: those that this one frees do not help it.
+    pub fn leaves_next(&self) -> bool {
+        self.records.iter().filter(|r| !r.live && r.generation <= self.parent).count() >= LEAST_NEXT
+    }
+
+    /// Grows the file until `spare` slots are free, and enough of them for the next commit.
     pub fn keep_free(&mut self, base: &Base, spare: usize) -> Result<()> {
-        while self.free_count() < spare {
+        while self.free_count() < spare || !self.leaves_next() {
             self.grow(base)?;
         }
         let mut runs: Vec<Range<usize>> = Vec::new();

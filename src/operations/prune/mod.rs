@@ -50,7 +50,7 @@ pub struct PruneOptions {
 impl Default for PruneOptions {
     fn default() -> Self {
         let time = Timestamp::default();
-        PruneOptions { time, max_bytes: None, free_bytes: 0, clean_below: 75, shrink: true }
+        PruneOptions { time, max_bytes: None, free_bytes: 0, clean_below: 65, shrink: true }
     }
 }
 

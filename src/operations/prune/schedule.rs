@@ -81,23 +81,19 @@ pub fn schedule<'a>(store: &'a ChunkStore, forecast: Forecast<'a>, wishes: Wishe
     };
     let mut idle = 0;
     let mut must_commit = wishes.must_commit;
+    if must_commit {
+        schedule.grow_if_needed()?;
+    }
     while must_commit || (schedule.is_unfinished() && idle <= PATIENCE) {
-        match schedule.work(idle < PATIENCE)? {
-            Some((step, segments)) => {
-                idle = 0;
-                schedule.push(step, segments);
-            }
-            None => {
-                idle += 1;
-                if !schedule.settle(None)? {
-                    break;
-                }
-            }
+        let brings = match schedule.work(idle < PATIENCE)? {
+            Some((step, segments)) => schedule.push(step, segments),
+            None => false,
+        };
+        idle = if brings { 0 } else { idle + 1 };
+        if !brings && !schedule.settle(None)? {
+            break;
         }
         must_commit = false;
-    }
-    if wishes.must_commit && schedule.steps.is_empty() {
-        schedule.grow()?;
     }
     schedule.cut(wishes.least_cut.max(1), usize::from(wishes.must_commit))?;
     Ok(Scheduled { steps: schedule.steps, forecast: schedule.forecast })
@@ -127,14 +123,17 @@ impl Schedule<'_> {
         Ok(self.push(step, segments))
     }
 
-    /// The one commit that must be made, where no slot is left that it could write: the file grows.
-    fn grow(&mut self) -> Result<()> {
+    /// Where not a slot is left that a commit could write, the file grows for the one that must be made.
+    fn grow_if_needed(&mut self) -> Result<()> {
         let kept_runs = self.forecast.run_count();
         let segments = self.forecast.try_commit(&[], kept_runs)?;
-        self.forecast.grow(segments.chunks.len());
-        let change = Change { kept_runs, ..Change::default() };
-        let step = Step { change, segments: segments.chunks.len(), grows: true, ..Step::default() };
-        self.push(step, segments);
+        let missing = segments.chunks.len().saturating_sub(self.forecast.usable().count());
+        if missing > 0 {
+            self.forecast.grow(missing);
+            let change = Change { kept_runs, ..Change::default() };
+            let step = Step { change, segments: segments.chunks.len(), grows: true, ..Step::default() };
+            self.push(step, segments);
+        }
         Ok(())
     }
 
