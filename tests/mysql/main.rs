@@ -8,6 +8,7 @@ mod doctor;
 mod dump_basic;
 mod harness;
 mod kept;
+mod load_crash;
 mod load_odd;
 mod privileges;
 mod proxy;

@@ -5,7 +5,7 @@ use super::choose::Part;
 use super::journal::{self, Found, Step, Switch};
 use super::session::{self, said};
 use super::stage::{self, Staged};
-use super::{DatabaseReport, LoadPlan, LoadReport, names, statement, switch, users};
+use super::{DatabaseReport, LoadPlan, LoadReport, names, orphans, statement, switch, users};
 use crate::codec::encode;
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
@@ -116,6 +116,7 @@ fn load(
     progress: &Progress,
 ) -> Result<(Switch, Vec<super::TableReport>)> {
     let reports = stage::fill(plan, part, staging, source, progress)?;
+    staged.notes.extend(orphans::find(conn, staged, staging, &part.target)?);
     let mut begun = Switch::new(fingerprint);
     begun.source = part.database.name.clone();
     begun.target = part.target.clone();

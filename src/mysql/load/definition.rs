@@ -99,6 +99,41 @@ fn is_foreign_key(words: &str) -> bool {
     rest.starts_with("FOREIGN KEY")
 }
 
+/// A foreign key's columns and what they point to; all names are quoted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForeignKey<'a> {
+    /// The table's columns.
+    pub columns: Vec<&'a str>,
+    /// The table that is pointed to, after its database if that is named.
+    pub table: Vec<&'a str>,
+    /// Its columns.
+    pub others: Vec<&'a str>,
+}
+
+/// Reads the words of a foreign key; `None`: they are none.
+pub fn foreign_key(words: &str) -> Option<ForeignKey<'_>> {
+    let rest = words.strip_prefix("CONSTRAINT ").map_or(words, |rest| after_name(rest).trim_start());
+    let mut scan = Scan::new(rest.strip_prefix("FOREIGN KEY")?);
+    let whole = rest.strip_prefix("FOREIGN KEY")?;
+    let (mut key, mut brackets) = (ForeignKey::default(), 0);
+    while scan.at < whole.len() && brackets < 4 {
+        let start = scan.at;
+        if scan.skip_quoted() {
+            let name = whole.get(start..scan.at)?;
+            match brackets {
+                0 => {}
+                1 => key.columns.push(name),
+                2 => key.table.push(name),
+                _ => key.others.push(name),
+            }
+        } else if matches!(scan.next_plain()?.1, b'(' | b')') {
+            brackets += 1;
+        }
+    }
+    let is_whole = !key.columns.is_empty() && key.columns.len() == key.others.len();
+    (is_whole && matches!(key.table.len(), 1 | 2)).then_some(key)
+}
+
 /// What follows a quoted name.
 fn after_name(words: &str) -> &str {
     let mut scan = Scan::new(words);
@@ -251,6 +286,16 @@ mod tests {
             it.foreign_keys,
             ["CONSTRAINT `k,1` FOREIGN KEY (`id`) REFERENCES `b` (`id`) ON DELETE CASCADE"]
         );
+        let key = foreign_key(
+            "CONSTRAINT `(` FOREIGN KEY (`a(`,`b`) REFERENCES `d`.`t``` (`x`,`y`) ON DELETE CASCADE",
+        )
+        .unwrap();
+        assert_eq!(
+            (key.columns, key.table, key.others),
+            (vec!["`a(`", "`b`"], vec!["`d`", "`t```"], vec!["`x`", "`y`"])
+        );
+        assert_eq!(foreign_key("CONSTRAINT `x` CHECK (`a` > 1)"), None);
+        assert_eq!(foreign_key("FOREIGN KEY (`a`"), None);
         assert_eq!(it.defaults, ["`id` SET DEFAULT (nextval(`new```.`s`))"]);
         assert_eq!(it.left_out, ["DATA DIRECTORY='/a b/'"]);
         let expected = CREATE

@@ -210,6 +210,11 @@ fn is_same(row: &Cells, name: &str) -> bool {
     found == name || (row.number(1) != Some(0) && found.to_lowercase() == name.to_lowercase())
 }
 
+/// Whether a database has neither tables nor views.
+pub fn is_empty(conn: &mut Connection, database: &str) -> Result<bool> {
+    Ok(conn.rows(&format!("SHOW FULL TABLES FROM {}", quote(database)))?.is_empty())
+}
+
 /// The tables and sequences of a database, views not among them.
 pub fn tables(conn: &mut Connection, database: &str) -> Result<Vec<String>> {
     let sql = format!(

@@ -18,6 +18,7 @@ mod insert;
 mod journal;
 mod names;
 mod objects;
+mod orphans;
 mod preflight;
 mod proof;
 mod session;

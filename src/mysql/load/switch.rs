@@ -13,9 +13,16 @@ use crate::error::{Error, Result};
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{qualified, quote};
 use std::collections::HashSet;
+use std::time::Duration;
 
 /// The mark that the old routines and views are gone, so that objects of their names are new ones.
 const OLD_GONE: &str = "old objects";
+
+/// How long a statement of the switch waits for a table, in seconds, and how often it tries.
+const LOCK_WAIT_SECONDS: u32 = 2;
+const LOCK_TRIES: u32 = 20;
+/// A lock was not given in time; a deadlock.
+const LOCKED: [u16; 2] = [1205, 1213];
 
 /// What a switch made.
 #[derive(Default)]
@@ -50,13 +57,13 @@ fn is_ahead(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<boo
         return Ok(true);
     }
     let waiting = journal::tables(conn, staging)?;
-    let old = names_of(switch, &switch.old_tables);
+    let old = folded(&switch.old_tables);
     let stands: HashSet<String> = match switch.new_tables.is_empty() {
         // Nothing comes: the old ones have to go all the same.
         true => journal::tables(conn, &switch.target)?.iter().map(|name| fold(name)).collect(),
         false => HashSet::new(),
     };
-    let new = names_of(switch, &switch.new_tables);
+    let new = folded(&switch.new_tables);
     Ok(waiting.iter().any(|table| new.contains(&fold(table)))
         || old.iter().any(|table| stands.contains(table)))
 }
@@ -67,7 +74,7 @@ fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
-fn names_of(_switch: &Switch, tables: &[String]) -> HashSet<String> {
+fn folded(tables: &[String]) -> HashSet<String> {
     tables.iter().map(|table| fold(table)).collect()
 }
 
@@ -81,14 +88,40 @@ fn rename(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<()> {
     conn.execute(&format!("USE {}", quote(target)))?;
     for object in &switch.old_objects {
         if matches!(object.kind, SchemaObject::Trigger | SchemaObject::Event) {
-            objects::remove(conn, object)?;
+            patiently(conn, |conn| objects::remove(conn, object))?;
         }
     }
     let pairs = pairs(conn, switch, staging)?;
     if pairs.is_empty() {
         return Ok(());
     }
-    conn.execute(&format!("RENAME TABLE {}", pairs.join(", "))).map(drop)
+    let sql = format!("RENAME TABLE {}", pairs.join(", "));
+    patiently(conn, |conn| conn.execute(&sql))
+}
+
+/// Tries often and waits shortly: while a statement waits for a table that somebody reads, everybody
+/// else waits behind it.
+fn patiently(conn: &mut Connection, mut work: impl FnMut(&mut Connection) -> Result<u64>) -> Result<()> {
+    conn.execute(&format!("SET SESSION lock_wait_timeout={LOCK_WAIT_SECONDS}"))?;
+    let mut tries = 0;
+    let result = loop {
+        tries += 1;
+        match work(conn) {
+            Err(error)
+                if code_of(&error).is_some_and(|code| LOCKED.contains(&code)) && tries < LOCK_TRIES =>
+            {
+                std::thread::sleep(Duration::from_millis(500));
+            }
+            other => break other,
+        }
+    };
+    match result {
+        Ok(_) => conn.execute("SET SESSION lock_wait_timeout=60").map(drop),
+        Err(error) if code_of(&error).is_some_and(|code| LOCKED.contains(&code)) => Err(error.hint(
+            "somebody uses the tables that are to be replaced: end the practice's programs and try again",
+        )),
+        Err(error) => Err(error),
+    }
 }
 
 /// What is still to be renamed: nothing, unless the server can be killed in the middle of the
@@ -97,7 +130,7 @@ fn pairs(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<Vec<St
     let (target, old) = (&switch.target, names::old(&switch.target));
     let waiting: HashSet<String> = journal::tables(conn, staging)?.iter().map(|name| fold(name)).collect();
     let standing: HashSet<String> = journal::tables(conn, target)?.iter().map(|name| fold(name)).collect();
-    let new = names_of(switch, &switch.new_tables);
+    let new = folded(&switch.new_tables);
     let has_come = |table: &String| new.contains(&fold(table)) && !waiting.contains(&fold(table));
     let mut pairs = Vec::new();
     for table in switch.old_tables.iter().filter(|t| standing.contains(&fold(t)) && !has_come(t)) {
@@ -131,7 +164,11 @@ fn put_back(conn: &mut Connection, switch: &Switch, staging: &str, error: Error)
                 }
                 objects::reset(conn)?;
             }
-            false => drop(conn.execute(&format!("DROP DATABASE IF EXISTS {}", quote(&target)))?),
+            // Whatever is in it is not ours.
+            false if journal::exists(conn, &target)? && journal::is_empty(conn, &target)? => {
+                conn.execute(&format!("DROP DATABASE {}", quote(&target)))?;
+            }
+            false => {}
         }
         let old = names::old(&target);
         if journal::exists(conn, &old)? && journal::tables(conn, &old)?.is_empty() {

@@ -1,0 +1,143 @@
+//! Restores that are cut off: at every packet, by the server's death, by its silence. After each, the
+//! live database is what it was or running the restore again finishes it; never anything between.
+
+use crate::load_odd::{ODD, assert_equal, load};
+use crate::proxy::{Cut, Proxy, Side};
+use crate::server::{Server, told};
+use crate::snapshot::Snapshot;
+use coffer::error::Kind;
+use coffer::mysql::load::{LoadOptions, Unfinished, apply, plan};
+use coffer::progress::Progress;
+use std::time::Duration;
+
+/// What stands there before: another database with triggers, views, routines and events.
+const LIVE: &str = "DROP DATABASE IF EXISTS odd; CREATE DATABASE odd; USE odd;
+    CREATE TABLE parent (id INT PRIMARY KEY, a INT); CREATE TABLE mine (id INT PRIMARY KEY, p INT, 
+      CONSTRAINT mine_1 FOREIGN KEY (p) REFERENCES parent (id));
+    INSERT INTO parent VALUES (1,1),(2,2); INSERT INTO mine VALUES (1,2);
+    CREATE TABLE log (a INT) ENGINE=MyISAM; INSERT INTO log VALUES (5);
+    CREATE TRIGGER second_t BEFORE INSERT ON parent FOR EACH ROW SET NEW.a = 9;
+    CREATE VIEW v_two AS SELECT id FROM mine; CREATE PROCEDURE `p 1`() SELECT 2;
+    CREATE EVENT ev ON SCHEDULE EVERY 1 YEAR STARTS '2037-01-01' DO DELETE FROM log;";
+
+fn replacing() -> LoadOptions<'static> {
+    LoadOptions { replace: true, threads: 1, ..LoadOptions::default() }
+}
+
+/// Whether all of what could be tried is tried, or a share.
+fn is_full() -> bool {
+    std::env::var("COFFER_CAMPAIGN").is_ok_and(|campaign| campaign == "full")
+}
+
+#[test]
+fn a_cut_at_any_packet_leaves_the_old_or_is_finished_by_another_run() {
+    let server = Server::start(&["--local-infile=1"]);
+    server.client("", ODD);
+    let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    server.client("", LIVE);
+    let live = Snapshot::of(&mut server.connect(), &["odd"]);
+    let packets = {
+        let proxy = Proxy::start(&server.options(), None);
+        let ready = plan(&snapshot.source, &proxy.options(), &replacing()).expect("plan");
+        let before = proxy.packets(Side::Client);
+        apply(&ready, &snapshot, &Progress::default()).unwrap_or_else(|e| panic!("{}", told(&e)));
+        before..proxy.packets(Side::Client)
+    };
+    let (mut cuts, mut resumed) = (0, 0);
+    for (turn, after) in packets.step_by(if is_full() { 1 } else { 23 }).enumerate() {
+        server.client("", LIVE);
+        let everything = turn % 2 == 0;
+        let proxy = Proxy::start(&server.options(), Some(Cut { side: Side::Client, after, everything }));
+        let ready = plan(&snapshot.source, &proxy.options(), &replacing()).expect("before the cut");
+        let result = apply(&ready, &snapshot, &Progress::default());
+        drop(proxy);
+        let again = plan(&snapshot.source, &server.options(), &replacing()).expect("a look");
+        match (&result, again.parts[0].unfinished) {
+            (Ok(_), _) => assert!(!everything, "packet {after}: done without its packets"),
+            (Err(_), Unfinished::Switching) => resumed += 1,
+            (Err(error), unfinished) => {
+                let is_done = server.sql("SHOW TABLES FROM odd LIKE 'heap'").len() == 1;
+                if !is_done {
+                    let mut now = Snapshot::of(&mut server.connect(), &["odd"]);
+                    now.source.server = live.source.server.clone();
+                    let whole = |s: &Snapshot| format!("{:?}", s.source.databases);
+                    assert_eq!(whole(&live), whole(&now), "packet {after}: {} {unfinished:?}", told(error));
+                }
+            }
+        }
+        cuts += usize::from(result.is_err());
+        assert_eq!(again.obstacles, Vec::new(), "packet {after}");
+        let report = apply(&again, &snapshot, &Progress::default())
+            .unwrap_or_else(|e| panic!("packet {after}: again: {}", told(&e)));
+        assert_eq!(report.not_made, Vec::<String>::new(), "packet {after}");
+        assert_equal(&snapshot, &server, "odd");
+    }
+    assert!(cuts >= 5 && resumed >= 1, "{cuts} cuts, {resumed} in the switch");
+}
+
+#[test]
+fn a_server_that_dies_or_is_silent_while_loading_costs_nothing() {
+    let mut server = Server::start(&["--local-infile=1", "--innodb-flush-log-at-trx-commit=1"]);
+    server.client("", ODD);
+    server.client(
+        "odd",
+        "INSERT INTO parts SELECT seq, '2021-01-01', REPEAT('n',90) FROM mysql.seq_4000_to_90000",
+    );
+    let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    server.client("", LIVE);
+    for round in 0..if is_full() { 40 } else { 4 } {
+        let pause = Duration::from_millis(60 + 70 * round);
+        let ready = plan(&snapshot.source, &server.options(), &replacing()).expect("plan");
+        let result = std::thread::scope(|scope| {
+            let loading = scope.spawn(|| apply(&ready, &snapshot, &Progress::default()));
+            std::thread::sleep(pause);
+            match round % 2 {
+                0 => server.kill9(),
+                _ => {
+                    server.stop();
+                    std::thread::sleep(Duration::from_millis(300));
+                    server.cont();
+                }
+            }
+            loading.join().expect("thread")
+        });
+        match result {
+            Err(error) => {
+                assert!(round % 2 == 0, "{}", told(&error));
+                assert_eq!(error.kind(), Kind::Database, "{}", told(&error));
+                server.revive();
+                server.client("", "SELECT COUNT(*) FROM odd.parent");
+            }
+            Ok(_) if round % 2 == 0 => server.revive(),
+            Ok(_) => {}
+        }
+        load(&snapshot, &server, &replacing());
+        assert_equal(&snapshot, &server, "odd");
+        server.client("", LIVE);
+    }
+}
+
+#[test]
+fn a_source_that_breaks_off_or_lies_leaves_the_old_database() {
+    let server = Server::start(&["--local-infile=1"]);
+    server.client("", ODD);
+    let mut snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    server.client("", LIVE);
+    let attempt = |snapshot: &Snapshot| {
+        let ready = plan(&snapshot.source, &server.options(), &replacing()).expect("plan");
+        let error = apply(&ready, snapshot, &Progress::default()).expect_err("a load of something else");
+        assert_eq!(error.kind(), Kind::Damaged, "{}", told(&error));
+        assert_eq!(server.value("SELECT a FROM odd.log").as_deref(), Some("5"));
+        assert!(server.sql("SHOW DATABASES LIKE '%restoring'").is_empty(), "nothing is left");
+        error.to_string()
+    };
+    snapshot.break_after("parts", 2);
+    assert!(attempt(&snapshot).contains("a chunk is lost"));
+    snapshot.broken.lock().unwrap().clear();
+    let states = |snapshot: &mut Snapshot, rows| snapshot.table("no_key").rows = rows;
+    states(&mut snapshot, 4);
+    assert!(attempt(&snapshot).contains("states 4 rows"));
+    states(&mut snapshot, 3);
+    load(&snapshot, &server, &replacing());
+    assert_equal(&snapshot, &server, "odd");
+}
