@@ -4,6 +4,7 @@
 use super::catalog::Catalog;
 use super::lock::Keeper;
 use super::moment::{self, Moment};
+use super::plain::{self, Plainly};
 use super::plan::{DumpPlan, DumpReport};
 use super::queue::{held, on_all};
 use super::rows::Watch;
@@ -13,7 +14,8 @@ use super::table::Table;
 use super::taking::{Draft, Taken, unchanged};
 use crate::mysql::connection::Connection;
 use crate::mysql::stream::DumpSink;
-use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 /// What an attempt took.
 pub struct Whole<'s> {
@@ -35,13 +37,20 @@ pub struct Work<'a, 's> {
     pub sink: &'s dyn DumpSink,
     /// Whether to go on.
     pub watch: &'a Watch<'a>,
+    /// Bytes that may still wait in memory.
+    pub budget: Arc<AtomicUsize>,
     /// Held while a table with large values is read.
-    heavy: Mutex<()>,
+    pub heavy: Mutex<()>,
     /// What a person should know; `true`: something is missing.
     notes: Mutex<Vec<(String, bool)>>,
 }
 
-impl<'s> Work<'_, 's> {
+impl<'a, 's> Work<'a, 's> {
+    fn new(plan: &'a DumpPlan, sink: &'s dyn DumpSink, watch: &'a Watch<'a>) -> Work<'a, 's> {
+        let budget = Arc::new(AtomicUsize::new(plan.limits.memory_bytes));
+        Work { plan, sink, watch, budget, heavy: Mutex::new(()), notes: Mutex::new(Vec::new()) }
+    }
+
     /// Tells a person something.
     pub fn note(&self, note: String, is_loss: bool) {
         held(&self.notes).push((note, is_loss));
@@ -50,16 +59,23 @@ impl<'s> Work<'_, 's> {
     /// Reads a table with one statement; `None`: the server says that it is broken.
     pub fn read(&self, conn: &mut Connection, table: Table) -> Step<Option<Taken<'s>>> {
         let _one = table.is_heavy().then(|| held(&self.heavy));
-        let name = table.name();
-        let mut draft = Draft::begin(table, &self.plan.cutter_key, self.sink)?;
+        let mut draft = Draft::begin(table, self)?;
         match draft.read(conn, self.watch) {
             Ok(()) => Ok(Some(draft.end(self.watch)?)),
-            Err(Stop::Failed(error)) if is_broken_table(&error) => {
+            Err(stop) => self.give_up_broken(stop).map(|()| None),
+        }
+    }
+
+    /// Takes the error of a table that the server says is broken for a loss of that table; any other
+    /// ends the step.
+    pub fn give_up_broken(&self, stop: Stop) -> Step<()> {
+        match stop {
+            Stop::Failed(error) if is_broken_table(&error) => {
                 let cause = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
-                self.note(format!("table {name} is not in the snapshot: {cause}"), true);
-                Ok(None)
+                self.note(format!("a table is not in the snapshot: {error}: {cause}"), true);
+                Ok(())
             }
-            Err(stop) => Err(stop),
+            stop => Err(stop),
         }
     }
 }
@@ -72,7 +88,7 @@ pub fn attempt<'s>(
     session: &mut Session,
     report: &mut DumpReport,
 ) -> Step<Whole<'s>> {
-    let work = Work { plan, sink, watch, heavy: Mutex::new(()), notes: Mutex::new(Vec::new()) };
+    let work = Work::new(plan, sink, watch);
     let mut keeper = Keeper::new(session.connect()?, plan.kill_blockers);
     let mut readers = session.readers(plan.threads)?;
     let before = Catalog::read(session, plan)?;
@@ -81,13 +97,18 @@ pub fn attempt<'s>(
     watch.progress.expect((plain.len() + transactional.len()) as u64, bytes);
 
     let block = moment::block_definitions(&session.facts, !plain.is_empty(), &mut keeper)?;
-    let (moment, mut tables) = moment_of(&work, session, &mut keeper, &mut readers, plain)?;
+    let taken = match plain.is_empty() {
+        true => snapshots_only(&work, session, &mut keeper, &mut readers)?,
+        false => plain::take(&work, session, &mut keeper, &mut readers)?,
+    };
     report.stall_us = report.stall_us.max(u64::try_from(keeper.stall.as_micros()).unwrap_or(u64::MAX));
+    report.read_under_lock = taken.under_lock;
     let after = Catalog::read(session, plan)?;
-    if let Some(name) = before.difference(&after) {
+    if let Some(name) = taken.catalog.difference(&after) {
         return Err(Stop::Changed(name));
     }
-    tables.extend(read_snapshots(&work, &mut readers, transactional)?);
+    let mut tables = taken.tables;
+    tables.extend(read_snapshots(&work, &mut readers, split(taken.catalog.tables()).1)?);
     if let Some(end) = block {
         let_go(keeper.conn(), end);
     }
@@ -96,49 +117,38 @@ pub fn attempt<'s>(
         notes.extend(schema.notes.iter().map(|note| (note.clone(), false)));
         notes.extend(schema.losses.iter().map(|loss| (loss.clone(), true)));
     }
-    Ok(Whole { catalog: after, tables, moment, notes })
+    Ok(Whole { catalog: after, tables, moment: taken.moment, notes })
 }
 
 /// Tables without and with snapshots, the largest first.
-fn split(mut tables: Vec<Table>) -> (Vec<Table>, Vec<Table>) {
+pub fn split(mut tables: Vec<Table>) -> (Vec<Table>, Vec<Table>) {
     tables.sort_by_key(|table| std::cmp::Reverse(table.record.server_bytes));
     tables.into_iter().partition(|table| table.has_rows() && !table.is_transactional())
 }
 
-/// Opens the snapshots, and takes the tables that have none at the same instant.
-fn moment_of<'s>(
+/// Opens the snapshots where no table needs more: without a lock if the log proves them equal.
+fn snapshots_only<'s>(
     work: &Work<'_, 's>,
     session: &mut Session,
     keeper: &mut Keeper,
     readers: &mut [Connection],
-    plain: Vec<Table>,
-) -> Step<(Moment, Vec<Taken<'s>>)> {
-    if plain.is_empty()
-        && moment::log_proves(&session.facts)
+) -> Step<Plainly<'s>> {
+    let catalog = Catalog::read(session, work.plan)?;
+    let taken = |catalog, moment| Plainly { catalog, moment, tables: Vec::new(), under_lock: Vec::new() };
+    if moment::log_proves(&session.facts)
         && let Some(moment) = moment::by_log(session, readers)?
     {
-        return Ok((moment, Vec::new()));
+        return Ok(taken(catalog, moment));
     }
-    let limits = &work.plan.limits;
-    let mut held = keeper.lock(limits, &mut session.control, work.watch)?;
+    let mut lock = keeper.lock(&work.plan.limits, &mut session.control, work.watch)?;
     moment::snapshots(readers)?;
-    let moment = moment::locked(held.conn(), &session.facts)?;
-    // Engines without savepoints would spoil the snapshots' transactions.
-    let mut others = session.readers(work.plan.threads)?;
-    let taken = on_all(&mut others, plain, work.watch, |reader, table| {
-        unchanged(reader, &table)?;
-        work.read(reader, table)
-    });
-    held.release()?;
-    Ok((moment, taken?.into_iter().flatten().collect()))
+    let moment = moment::locked(lock.conn(), &session.facts)?;
+    lock.release()?;
+    Ok(taken(catalog, moment))
 }
 
 /// Reads the tables that the readers' snapshots hold.
-fn read_snapshots<'s>(
-    work: &Work<'_, 's>,
-    readers: &mut [Connection],
-    tables: Vec<Table>,
-) -> Step<Vec<Taken<'s>>> {
+fn read_snapshots<'s>(work: &Work<'_, 's>, readers: &mut [Connection], tables: Vec<Table>) -> Step<Vec<Taken<'s>>> {
     let taken = on_all(readers, tables, work.watch, |reader, table| {
         let guarded = table.clone();
         // Rolled back to, it gives the table free for changes of its definition.

@@ -6,12 +6,16 @@
 mod attempt;
 mod catalog;
 mod choose;
+mod fence;
+mod first;
 mod lock;
 mod moment;
+mod plain;
 mod plan;
 mod queue;
 mod rows;
 mod session;
+mod status;
 mod step;
 mod table;
 mod taking;

@@ -5,12 +5,14 @@
 use super::table::Table;
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
+use crate::mysql::stream::TableStream;
 use crate::mysql::value::{CellFormat, cell};
 use crate::progress::Progress;
 use crate::rows::{ChunkSink, RowSummary, RowWriter};
 use mysql::prelude::Queryable;
 use mysql::{Row, Value};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Rows between two looks at whether to stop.
 const LOOK_ROWS: u64 = 256;
@@ -166,39 +168,63 @@ impl From<mysql::Error> for Broken {
     }
 }
 
-/// Chunks that wait in memory, up to a bound, for a sink that must not slow down whoever reads.
-pub struct Waiting<'a> {
-    sink: &'a mut dyn ChunkSink,
+/// A stream whose chunks can be kept in memory for a while, so that a slow sink keeps nobody waiting
+/// whom the reading of rows keeps waiting.
+pub struct Buffered<'s> {
+    stream: Box<dyn TableStream + 's>,
     chunks: Vec<Vec<u8>>,
+    is_held: bool,
     bytes: usize,
-    most_bytes: usize,
+    /// Bytes that all streams of the dump together may still keep.
+    budget: Arc<AtomicUsize>,
 }
 
-impl<'a> Waiting<'a> {
-    /// Chunks for `sink`, of which at most `most_bytes` wait.
-    pub fn new(sink: &'a mut dyn ChunkSink, most_bytes: usize) -> Waiting<'a> {
-        Waiting { sink, chunks: Vec::new(), bytes: 0, most_bytes }
+impl<'s> Buffered<'s> {
+    /// A stream that keeps nothing yet.
+    pub fn new(stream: Box<dyn TableStream + 's>, budget: Arc<AtomicUsize>) -> Buffered<'s> {
+        Buffered { stream, chunks: Vec::new(), is_held: false, bytes: 0, budget }
     }
 
-    /// Hands over what waits.
+    /// From here on chunks are kept, as long as there is room.
+    pub fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// Hands over what was kept; chunks go straight on again.
     pub fn flush(&mut self) -> Result<()> {
-        for chunk in self.chunks.drain(..) {
-            self.sink.chunk(&[&chunk])?;
+        self.is_held = false;
+        for chunk in std::mem::take(&mut self.chunks) {
+            self.stream.chunk(&[&chunk])?;
         }
-        self.bytes = 0;
+        self.give_back();
         Ok(())
     }
+
+    /// The stream, after everything was handed over.
+    pub fn into_stream(mut self) -> Result<Box<dyn TableStream + 's>> {
+        self.flush()?;
+        Ok(self.stream)
+    }
+
+    fn give_back(&mut self) {
+        self.budget.fetch_add(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+    }
 }
 
-impl ChunkSink for Waiting<'_> {
+impl ChunkSink for Buffered<'_> {
     fn chunk(&mut self, parts: &[&[u8]]) -> Result<()> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        if self.bytes.saturating_add(length) > self.most_bytes {
-            self.flush()?;
-            return self.sink.chunk(parts);
+        let claim = |left: usize| left.checked_sub(length);
+        if self.is_held && self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim).is_ok() {
+            self.bytes += length;
+            self.chunks.push(parts.concat());
+            return Ok(());
         }
-        self.bytes += length;
-        self.chunks.push(parts.concat());
-        Ok(())
+        // What was kept comes before it.
+        for chunk in std::mem::take(&mut self.chunks) {
+            self.stream.chunk(&[&chunk])?;
+        }
+        self.give_back();
+        self.stream.chunk(parts)
     }
 }

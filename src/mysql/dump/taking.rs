@@ -2,7 +2,8 @@
 //! is proven: streams stay open until then, and one that is dropped is given up.
 
 use super::plan::DumpReport;
-use super::rows::{RowFeed, Watch};
+use super::attempt::Work;
+use super::rows::{Buffered, RowFeed, Watch};
 use super::step::{Step, Stop, at_table};
 use super::table::Table;
 use crate::entry::database::{TableRecord, table_path};
@@ -10,8 +11,9 @@ use crate::entry::{Entry, EntryKind, Metadata};
 use crate::error::Result;
 use crate::mysql::connection::Connection;
 use crate::mysql::schema::table_fingerprint;
-use crate::mysql::stream::{DumpSink, TableStream};
+use crate::mysql::stream::TableStream;
 use crate::rows::RowSummary;
+use std::sync::Arc;
 
 /// A table whose rows are being read.
 pub struct Draft<'s> {
@@ -20,14 +22,14 @@ pub struct Draft<'s> {
     /// Its rows so far.
     pub feed: RowFeed,
     /// Where its chunks go.
-    pub stream: Box<dyn TableStream + 's>,
+    pub out: Buffered<'s>,
 }
 
 impl<'s> Draft<'s> {
     /// Begins a table.
-    pub fn begin(table: Table, cutter_key: &[u8; 32], sink: &'s dyn DumpSink) -> Result<Draft<'s>> {
-        let feed = RowFeed::new(&table, cutter_key);
-        Ok(Draft { table, feed, stream: sink.table()? })
+    pub fn begin(table: Table, work: &Work<'_, 's>) -> Result<Draft<'s>> {
+        let feed = RowFeed::new(&table, &work.plan.cutter_key);
+        Ok(Draft { table, feed, out: Buffered::new(work.sink.table()?, Arc::clone(&work.budget)) })
     }
 
     /// Reads all rows with one statement.
@@ -36,15 +38,16 @@ impl<'s> Draft<'s> {
             return Ok(());
         }
         let sql = self.table.select();
-        let taken = self.feed.take(conn, &sql, &mut *self.stream, watch);
+        let taken = self.feed.take(conn, &sql, &mut self.out, watch);
         taken.map(drop).map_err(|error| at_table(error, &self.table.name()))
     }
 
     /// Ends the rows.
     pub fn end(mut self, watch: &Watch) -> Result<Taken<'s>> {
-        let summary = self.feed.finish(&mut *self.stream)?;
+        let summary = self.feed.finish(&mut self.out)?;
+        let stream = self.out.into_stream()?;
         watch.progress.advance(1, self.table.record.server_bytes);
-        Ok(Taken { table: self.table, stream: self.stream, summary })
+        Ok(Taken { table: self.table, stream, summary })
     }
 }
 

@@ -1,0 +1,103 @@
+//! First readings: tables without snapshots, read while others write. They promise that no statement
+//! keeps a table's writers waiting for longer than a chunk takes, and what is needed to prove later
+//! that nothing changed, or that there are only new rows behind the last one.
+
+use super::attempt::Work;
+use super::status::Status;
+use super::step::{Step, at_table};
+use super::table::Table;
+use super::taking::Draft;
+use crate::entry::database::ColumnForm;
+use crate::mysql::connection::Connection;
+use std::time::{Duration, Instant};
+
+/// Bytes of a chunk of rows, about.
+const CHUNK_BYTES: u64 = 8 << 20;
+/// Fewest rows of a chunk.
+const FEWEST_ROWS: u64 = 16;
+
+/// A table that was read without a lock.
+pub struct First<'s> {
+    /// The table with its rows.
+    pub draft: Draft<'s>,
+    /// What the server said before the first row was read.
+    pub before: Status,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether a fence stood around it from before the first row.
+    pub is_fenced: bool,
+}
+
+/// What is left to do for a table under the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing: no row changed.
+    Nothing,
+    /// Rows behind the last one.
+    End,
+    /// All rows.
+    All,
+}
+
+impl<'s> First<'s> {
+    /// Reads a table in chunks.
+    pub fn read(work: &Work<'_, 's>, conn: &mut Connection, table: Table, before: Status) -> Step<First<'s>> {
+        let began = Instant::now();
+        let mut draft = Draft::begin(table, work)?;
+        let rows = chunk_rows(&draft.table, &before, work.plan.limits.chunk_rows);
+        loop {
+            let table = &draft.table;
+            let last = Some(draft.feed.last.as_slice()).filter(|last| !last.is_empty());
+            let sql = match table.record.key.is_empty() {
+                true => table.select_from(draft.feed.rows, rows),
+                false => table.select_after(last, Some(rows)),
+            };
+            // In memory first: no slow sink keeps the table's writers waiting.
+            draft.out.hold();
+            let taken = draft.feed.take(conn, &sql, &mut draft.out, work.watch);
+            let taken = taken.map_err(|error| at_table(error, &draft.table.name()))?;
+            draft.out.flush()?;
+            if taken < rows {
+                return Ok(First { draft, before, took: began.elapsed(), is_fenced: false });
+            }
+        }
+    }
+
+    /// What is left to do, given what the server says now.
+    pub fn left(&self, now: Option<&Status>) -> Left {
+        let Some(now) = now else { return Left::All };
+        if self.before.proves(now, self.draft.feed.rows) {
+            return Left::Nothing;
+        }
+        let is_proven = self.is_fenced && self.before.is_same_table(now) || self.before.only_grew(now);
+        match is_proven && can_grow(&self.draft.table) && now.rows.is_some() {
+            true => Left::End,
+            false => Left::All,
+        }
+    }
+
+    /// Reads the rows behind the last one; whether they are all that was missing of `rows`.
+    pub fn read_end(&mut self, work: &Work<'_, 's>, conn: &mut Connection, rows: u64) -> Step<bool> {
+        let draft = &mut self.draft;
+        let last = Some(draft.feed.last.as_slice()).filter(|last| !last.is_empty());
+        let sql = draft.table.select_after(last, None);
+        draft.out.hold();
+        let taken = draft.feed.take(conn, &sql, &mut draft.out, work.watch);
+        taken.map_err(|error| at_table(error, &draft.table.name()))?;
+        Ok(draft.feed.rows == rows)
+    }
+}
+
+/// Whether new rows of a table come behind all others in the order of its key: one whole number.
+pub fn can_grow(table: &Table) -> bool {
+    let is_number = |number: u16| {
+        let column = table.record.columns.get(usize::from(number));
+        column.is_some_and(|c| c.form == ColumnForm::Number && c.column_type.contains("int"))
+    };
+    !table.record.has_history && matches!(table.record.key[..], [key] if is_number(key))
+}
+
+fn chunk_rows(table: &Table, status: &Status, most: u64) -> u64 {
+    let bytes = table.record.server_bytes / status.rows.unwrap_or(0).max(1);
+    (CHUNK_BYTES / bytes.max(1)).clamp(FEWEST_ROWS, most.max(FEWEST_ROWS))
+}
