@@ -24,7 +24,12 @@ impl Writers {
     }
 
     /// Adds a thread; `round` gives the statements of a round.
-    pub fn add(&mut self, options: ServerOptions, pause: Duration, round: impl Fn(u64) -> Vec<String> + Send + 'static) {
+    pub fn add(
+        &mut self,
+        options: ServerOptions,
+        pause: Duration,
+        round: impl Fn(u64) -> Vec<String> + Send + 'static,
+    ) {
         let (stop, longest) = (Arc::clone(&self.stop), Arc::clone(&self.longest_us));
         self.threads.push(std::thread::spawn(move || {
             let mut conn = Connection::open(&options).expect("a writer's connection");
@@ -135,8 +140,15 @@ fn chain_holds(kept: &Kept) {
     let log = column("log", 1);
     let newest = log.last().copied().unwrap_or(0);
     assert_eq!(log.len() as i64, 40_000 + newest, "rows of the log");
-    let values =
-        [column("c0", 1)[0], column("c1", 1)[0], c2[0], column("c3", 1)[0], column("c4", 1)[0], newest, column("c5", 1)[0]];
+    let values = [
+        column("c0", 1)[0],
+        column("c1", 1)[0],
+        c2[0],
+        column("c3", 1)[0],
+        column("c4", 1)[0],
+        newest,
+        column("c5", 1)[0],
+    ];
     assert!(values.windows(2).all(|pair| pair[0] >= pair[1]), "{values:?}");
     assert!(values[0] - values[6] <= 1, "{values:?}");
     assert_eq!(column("still", 1).len(), 30_000);

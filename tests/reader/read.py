@@ -26,7 +26,8 @@ SECTOR, HALF, HEADER = 4096, 131072, 262144
 KINDS = ["data", "data", "manifest", "manifest", "index", "index", "index", "root", "root", "root",
          "directory", "directory", "root", "root"]
 ENTRIES = ["dump", "folder", "file", "link", "hard-link", "pipe", "socket", "block-device",
-           "character-device"]
+           "character-device", "server", "database", "table", "object"]
+OBJECTS = ["sequence", "view", "trigger", "procedure", "function", "package", "package-body", "event", "user"]
 
 
 class Damaged(Exception):
@@ -365,10 +366,92 @@ class Container:
                 e["target"] = f.bytes()
             elif kind in (7, 8):
                 e["device"] = f.u64()
+            elif kind >= 9:
+                [self.server_entry, self.database_entry, self.table_entry, self.object_entry][kind - 9](f, e)
             e.update(mode=f.u32(), uid=f.u32(), gid=f.u32(), modified=f.time(), changed=f.time(),
                      inode=f.u64(), attributes=f.list(lambda: (f.bytes(), f.bytes())))
             f.end()
             yield e
+
+    # Databases (manifest.md, Databases; rows.md)
+
+    def server_entry(self, f, e):
+        e["text"] = [f.bytes(), f.bytes()]
+        f.list(lambda: (f.bytes(), f.bytes()))
+        e["text"].append([b"per-table", b"snapshot", b"lock"][f.u32()])
+        if f.u8():
+            f.bytes(), f.u64(), f.bytes()
+        f.u64()
+        f.list(f.bytes)
+
+    def database_entry(self, f, e):
+        name, create, character_set, collation = (f.bytes() for _ in range(4))
+        e["text"] = [name, collation]
+
+    def table_entry(self, f, e):
+        name, create, engine = (f.bytes() for _ in range(3))
+        columns = f.list(lambda: (f.bytes(), f.bytes(), f.u32(), f.bytes()))
+        key = f.list(lambda: f.take(2))
+        history, rows, checksum = f.u8(), f.u64(), f.take(16)
+        first, last, server_bytes = f.bytes(), f.bytes(), f.u64()
+        size, holes, chunks = f.u64(), f.list(lambda: (f.u64(), f.u64())), f.refs()
+        cells, count, total, read = blake3(), 0, 0, 0
+        for row in self.rows(chunks, len(columns)):
+            canonical = b"".join(leb128(0) if c is None else leb128(len(c) + 1) + c for c in row)
+            for c in row:
+                cells.update(struct.pack("<Q", 0 if c is None else len(c) + 1) + (c or b""))
+            total += xxhash.xxh3_128_intdigest(canonical)
+            count += 1
+        need(count == rows and (total % 2**128).to_bytes(16, "little") == checksum, "table: rows")
+        e["text"] = [str(count).encode(), checksum.hex().encode(), cells.hexdigest().encode()]
+
+    def object_entry(self, f, e):
+        e["kind"] = OBJECTS[f.u32()]
+        name, parent, order = f.bytes(), f.bytes(), f.u32()
+        statements = f.list(f.bytes)
+        f.list(lambda: (f.bytes(), f.bytes()))
+        f.bytes()
+        f.bytes()
+        e["text"] = [name, blake3(statements[0]).hexdigest().encode()]
+
+    def rows(self, chunk_list, columns):
+        values = b""
+        for ref in self.refs(chunk_list):
+            chunk = self.chunk(1, ref)
+            if chunk[0] == 0:
+                values += chunk[1:]
+                continue
+            need(chunk[0] == 1, "rows: neither group nor value")
+            count, width = struct.unpack_from("<IH", chunk, 1)
+            need(width == columns and 1 <= count <= 65536, "group: shape")
+            at, table = 7 + 8 * width, []
+            for column in range(width):
+                marks, data = struct.unpack_from("<II", chunk, 7 + 8 * column)
+                markers = numbers(chunk[at:at + marks])
+                if len(markers) == 1:
+                    markers *= count
+                need(len(markers) == count, "group: markers")
+                table.append((markers, chunk[at + marks:at + marks + data]))
+                at += marks + data
+            need(at == len(chunk), "group: length")
+            places, used = [0] * width, 0
+            for number in range(count):
+                row = []
+                for column, (markers, data) in enumerate(table):
+                    length, large = divmod(markers[number] - 1, 2)
+                    if markers[number] == 0:
+                        row.append(None)
+                    elif large:
+                        row.append(values[used:used + length])
+                        used += length
+                    else:
+                        row.append(data[places[column]:places[column] + length])
+                        places[column] += length
+                yield row
+            need(used == len(values), "group: values")
+            need(all(p == len(data) for p, (_, data) in zip(places, table)), "group: data")
+            values = b""
+        need(values == b"", "rows: values without a group")
 
     def content(self, e):
         kind = 1 if e["kind"] == "dump" else 2
@@ -454,6 +537,26 @@ class Container:
         need(segment[SECTOR:(1 + t) * SECTOR] == table == segment[-t * SECTOR:], "checksum table")
         need(parity(covered[:len(covered) - self.parity], self.parity) == covered[len(covered) - self.parity:],
              "parity")
+
+
+def leb128(number):
+    out = bytearray()
+    while number >= 128:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes(out + bytes([number]))
+
+
+def numbers(data):
+    found, number, shift = [], 0, 0
+    for byte in data:
+        number |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            found.append(number)
+            number, shift = 0, 0
+    need(shift == 0, "number: cut off")
+    return found
 
 
 def unpack(payload):
@@ -542,6 +645,9 @@ def main(arguments):
         print(f"\nsnapshot {number} {snapshot['id'].hex()} {snapshot['time'][0]}")
         for e in container.entries(snapshot):
             line = f"{number} {shown(e['path'])}: {e['kind']}"
+            if "text" in e:
+                print(line, *[shown(t) for t in e["text"]])
+                continue
             if e["kind"] == "link":
                 line += f" -> {shown(e['target'])}"
             if e["kind"] == "hard-link":

@@ -1,6 +1,8 @@
 //! The golden container of format version 1: made through the public API from fixed entropy and
 //! times, it must restore for ever, and this release must make the same bytes again.
 
+mod live;
+
 use crate::{compare, specification};
 use coffer::chunk_store::{ChunkStore, Settings, Writing, WritingOptions};
 use coffer::chunking::{Cutter, Sizes};
@@ -196,7 +198,16 @@ fn backup(store: &mut ChunkStore, number: u32) -> Result<()> {
     let mut writing = store.begin(pool(), options(day))?;
     let mut manifest = ManifestWriter::new(&key);
     let mut counts = Counts::default();
+    let mut live = match number {
+        1 => Vec::new(),
+        _ => live::entries(&key, &mut writing)?,
+    };
     for source in sources(number) {
+        if source.path.starts_with(b"database/") {
+            for entry in live.drain(..) {
+                manifest.push(&entry, &mut writing)?;
+            }
+        }
         counts.files += u64::from(matches!(source.kind, EntryKind::File(_)));
         let entry = put_source(source, &key, &mut writing)?;
         manifest.push(&entry, &mut writing)?;
@@ -307,6 +318,10 @@ pub fn restored(
 }
 
 fn describe(store: &ChunkStore, entry: &Entry) -> Result<String> {
+    let live = live::describe(store, &entry.kind)?;
+    if !live.is_empty() {
+        return Ok(live);
+    }
     let mut line = entry.kind.word().to_owned();
     match &entry.kind {
         EntryKind::SymbolicLink(target) => write!(line, " -> {}", String::from_utf8_lossy(target)),

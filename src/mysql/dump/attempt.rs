@@ -148,7 +148,11 @@ fn snapshots_only<'s>(
 }
 
 /// Reads the tables that the readers' snapshots hold.
-fn read_snapshots<'s>(work: &Work<'_, 's>, readers: &mut [Connection], tables: Vec<Table>) -> Step<Vec<Taken<'s>>> {
+fn read_snapshots<'s>(
+    work: &Work<'_, 's>,
+    readers: &mut [Connection],
+    tables: Vec<Table>,
+) -> Step<Vec<Taken<'s>>> {
     let taken = on_all(readers, tables, work.watch, |reader, table| {
         let guarded = table.clone();
         // Rolled back to, it gives the table free for changes of its definition.

@@ -75,7 +75,8 @@ pub fn take<'s>(
         keeper.stall = keeper.stall.max(plain.stall);
         if let Some((moment, drafts, under_lock)) = taken {
             // Only now: whatever the sink takes its time for, nobody waits for it any more.
-            let tables = on_all(&mut plain.others, drafts, work.watch, |_, draft| Ok(draft.end(work.watch)?))?;
+            let tables =
+                on_all(&mut plain.others, drafts, work.watch, |_, draft| Ok(draft.end(work.watch)?))?;
             return Ok(Plainly { catalog, moment, tables, under_lock });
         }
     }
@@ -154,7 +155,12 @@ impl<'s> Plain<'_, '_, 's> {
     }
 
     /// Puts a fence around the growing tables among `changed` that take long to read.
-    fn put_fence(&mut self, session: &mut Session, changed: &[Table], now: &BTreeMap<Name, Status>) -> Step<BTreeSet<Name>> {
+    fn put_fence(
+        &mut self,
+        session: &mut Session,
+        changed: &[Table],
+        now: &BTreeMap<Name, Status>,
+    ) -> Step<BTreeSet<Name>> {
         let least = self.work.plan.limits.aim / FENCE_SHARE;
         let is_worth = |table: &&Table| {
             let name = name_of(table);
@@ -173,7 +179,12 @@ impl<'s> Plain<'_, '_, 's> {
         }
     }
 
-    fn read_first(&mut self, tables: Vec<Table>, now: &BTreeMap<Name, Status>, fenced: &BTreeSet<Name>) -> Step<()> {
+    fn read_first(
+        &mut self,
+        tables: Vec<Table>,
+        now: &BTreeMap<Name, Status>,
+        fenced: &BTreeSet<Name>,
+    ) -> Step<()> {
         let work = self.work;
         let broken = std::sync::Mutex::new(BTreeSet::new());
         for table in &tables {
@@ -219,7 +230,10 @@ impl<'s> Plain<'_, '_, 's> {
         }
         let tables: Vec<Table> = self.firsts.values().map(|first| first.draft.table.clone()).collect();
         let now = self.statuses(session, &tables)?;
-        let whole: Vec<Table> = tables.into_iter().filter(|t| self.firsts[&name_of(t)].left(now.get(&name_of(t))) == Left::All).collect();
+        let whole: Vec<Table> = tables
+            .into_iter()
+            .filter(|t| self.firsts[&name_of(t)].left(now.get(&name_of(t))) == Left::All)
+            .collect();
         let predicted = self.predicted(&whole).1;
         if predicted > limits.hold && !is_last {
             lock.release()?;
@@ -242,7 +256,10 @@ impl<'s> Plain<'_, '_, 's> {
         let names: Vec<String> = whole.iter().map(Table::name).collect();
         let names = names.join(", ");
         if predicted > limits.most_hold {
-            let message = format!("{names}: always in change; writers would wait {} s for the dump", predicted.as_secs());
+            let message = format!(
+                "{names}: always in change; writers would wait {} s for the dump",
+                predicted.as_secs()
+            );
             return Err(Error::new(Kind::Database, message)
                 .hint("switch userstat on, convert the tables to InnoDB, or accept an instant of its own for each table")
                 .into());

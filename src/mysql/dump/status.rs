@@ -108,10 +108,9 @@ fn of(row: &Cells) -> Status {
 fn changes(conn: &mut Connection) -> Result<BTreeMap<Name, u64>> {
     let sql = "SELECT TABLE_SCHEMA, TABLE_NAME, ROWS_CHANGED FROM information_schema.TABLE_STATISTICS";
     match conn.rows(sql) {
-        Ok(rows) => Ok(rows
-            .iter()
-            .filter_map(|row| Some(((row.text(0)?, row.text(1)?), row.number(2)?)))
-            .collect()),
+        Ok(rows) => {
+            Ok(rows.iter().filter_map(|row| Some(((row.text(0)?, row.text(1)?), row.number(2)?))).collect())
+        }
         // A fork without these statistics.
         Err(error) if code_of(&error).is_some() => Ok(BTreeMap::new()),
         Err(error) => Err(error),

@@ -1,8 +1,8 @@
 //! Tables on their way into the sink. It promises that no table counts as taken before the whole dump
 //! is proven: streams stay open until then, and one that is dropped is given up.
 
-use super::plan::DumpReport;
 use super::attempt::Work;
+use super::plan::DumpReport;
 use super::rows::{Buffered, RowFeed, Watch};
 use super::step::{Step, Stop, at_table};
 use super::table::Table;
