@@ -58,7 +58,7 @@ impl Writers {
 }
 
 /// How often a test dumps.
-fn rounds(few: usize) -> usize {
+pub fn rounds(few: usize) -> usize {
     match std::env::var("COFFER_CAMPAIGN").as_deref() {
         Ok("full") => few * 50,
         _ => few,

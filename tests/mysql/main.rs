@@ -6,6 +6,7 @@ mod connecting;
 mod definitions;
 mod doctor;
 mod dump_basic;
+mod dump_faults;
 mod dump_live;
 mod harness;
 mod kept;

@@ -3,10 +3,11 @@
 
 use super::catalog::Catalog;
 use super::lock::Keeper;
-use super::moment::{self, Moment};
+use super::moment::{self, Beside, Moment};
 use super::plain::{self, Plainly};
 use super::plan::{DumpPlan, DumpReport};
 use super::queue::{held, on_all};
+use super::rights;
 use super::rows::Watch;
 use super::session::{Session, let_go};
 use super::step::{Step, Stop, is_broken_table};
@@ -91,15 +92,20 @@ pub fn attempt<'s>(
     let work = Work::new(plan, sink, watch);
     let mut keeper = Keeper::new(session.connect()?, plan.kill_blockers);
     let mut readers = session.readers(plan.threads)?;
+    rights::check(session, plan, false)?;
     let before = Catalog::read(session, plan)?;
     let (plain, transactional) = split(before.tables());
+    let rights = rights::check(session, plan, !plain.is_empty())?;
     let bytes = plain.iter().chain(&transactional).map(|table| table.record.server_bytes).sum();
     watch.progress.expect((plain.len() + transactional.len()) as u64, bytes);
 
-    let block = moment::block_definitions(&session.facts, !plain.is_empty(), &mut keeper)?;
-    let taken = match plain.is_empty() {
-        true => snapshots_only(&work, session, &mut keeper, &mut readers)?,
-        false => plain::take(&work, session, &mut keeper, &mut readers)?,
+    if rights.one_instant {
+        moment::block_definitions(session, &mut keeper, Beside::Lock)?;
+    }
+    let taken = match (rights.one_instant, plain.is_empty()) {
+        (false, _) => table_by_table(&work, session)?,
+        (true, true) => snapshots_only(&work, session, &mut keeper, &mut readers)?,
+        (true, false) => plain::take(&work, session, &mut keeper, &mut readers)?,
     };
     report.stall_us = report.stall_us.max(u64::try_from(keeper.stall.as_micros()).unwrap_or(u64::MAX));
     report.read_under_lock = taken.under_lock;
@@ -108,11 +114,11 @@ pub fn attempt<'s>(
         return Err(Stop::Changed(name));
     }
     let mut tables = taken.tables;
-    tables.extend(read_snapshots(&work, &mut readers, split(taken.catalog.tables()).1)?);
-    if let Some(end) = block {
-        let_go(keeper.conn(), end);
+    if rights.one_instant {
+        tables.extend(read_snapshots(&work, &mut readers, split(taken.catalog.tables()).1)?);
     }
     let mut notes = held(&work.notes).split_off(0);
+    notes.extend(rights.losses.into_iter().map(|loss| (loss, true)));
     for schema in &after.schemas {
         notes.extend(schema.notes.iter().map(|note| (note.clone(), false)));
         notes.extend(schema.losses.iter().map(|loss| (loss.clone(), true)));
@@ -135,16 +141,31 @@ fn snapshots_only<'s>(
 ) -> Step<Plainly<'s>> {
     let catalog = Catalog::read(session, work.plan)?;
     let taken = |catalog, moment| Plainly { catalog, moment, tables: Vec::new(), under_lock: Vec::new() };
-    if moment::log_proves(&session.facts)
-        && let Some(moment) = moment::by_log(session, readers)?
-    {
-        return Ok(taken(catalog, moment));
+    if moment::log_proves(&session.facts) {
+        let block = moment::block_definitions(session, keeper, Beside::Log)?;
+        if let Some(moment) = moment::by_log(session, readers)? {
+            return Ok(taken(catalog, moment));
+        }
+        // It does not go together with the lock.
+        block.into_iter().for_each(|end| let_go(keeper.conn(), end));
     }
     let mut lock = keeper.lock(&work.plan.limits, &mut session.control, work.watch)?;
     moment::snapshots(readers)?;
     let moment = moment::locked(lock.conn(), &session.facts)?;
     lock.release()?;
     Ok(taken(catalog, moment))
+}
+
+/// Reads each table as of an instant of its own.
+fn table_by_table<'s>(work: &Work<'_, 's>, session: &mut Session) -> Step<Plainly<'s>> {
+    let catalog = Catalog::read(session, work.plan)?;
+    let mut others = session.readers(work.plan.threads)?;
+    let (mut tables, transactional) = split(catalog.tables());
+    tables.extend(transactional);
+    let taken = on_all(&mut others, tables, work.watch, |conn, table| work.read(conn, table))?;
+    work.note("each table is as of an instant of its own: the user may not lock the server".into(), false);
+    let tables = taken.into_iter().flatten().collect();
+    Ok(Plainly { catalog, moment: Moment::default(), tables, under_lock: Vec::new() })
 }
 
 /// Reads the tables that the readers' snapshots hold.

@@ -13,6 +13,7 @@ mod moment;
 mod plain;
 mod plan;
 mod queue;
+mod rights;
 mod rows;
 mod session;
 mod status;

@@ -2,10 +2,10 @@
 //! in the binary log, or because a lock stood while their snapshots were taken), or an error.
 
 use super::lock::Keeper;
-use super::session::{Session, position};
+use super::session::{Session, let_go, position};
 use crate::entry::database::{Consistency, LogPosition};
 use crate::error::Result;
-use crate::mysql::connection::Connection;
+use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::facts::{ServerFacts, Vendor};
 
 /// Tries to get equal snapshots without a lock.
@@ -77,36 +77,53 @@ pub fn locked(keeper: &mut Connection, facts: &ServerFacts) -> Result<Moment> {
     Ok(Moment { consistency: Consistency::Lock, position: position(keeper, facts)? })
 }
 
-/// The statements that keep others from changing definitions while a dump runs, and those that let
+/// What makes the snapshots equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Positions in the binary log.
+    Log,
+    /// The global lock.
+    Lock,
+}
+
+/// The statements that keep others from changing definitions while a dump runs, and the one that lets
 /// them again; `None`: the server has none that would not stall writers.
-pub fn definitions_block(
+fn definitions_block(
     facts: &ServerFacts,
+    with: Beside,
     has_plain_tables: bool,
-) -> Option<(Vec<&'static str>, &'static str)> {
-    match facts.vendor {
-        Vendor::MySql if facts.version >= (8, 0, 0) => {
-            Some((vec!["LOCK INSTANCE FOR BACKUP"], "UNLOCK INSTANCE"))
+) -> Option<(&'static [&'static str], &'static str)> {
+    match (facts.vendor, with) {
+        (Vendor::MySql, Beside::Lock) if facts.version >= (8, 0, 0) => {
+            Some((&["LOCK INSTANCE FOR BACKUP"], "UNLOCK INSTANCE"))
         }
-        // It blocks writers of tables without transactions.
-        Vendor::MariaDb if !has_plain_tables && facts.version >= (10, 4, 2) => {
-            Some((vec!["BACKUP STAGE START", "BACKUP STAGE BLOCK_DDL"], "BACKUP STAGE END"))
+        // It blocks writers of tables without transactions, and does not go together with the lock.
+        (Vendor::MariaDb, Beside::Log) if !has_plain_tables && facts.version >= (10, 4, 2) => {
+            Some((&["BACKUP STAGE START", "BACKUP STAGE BLOCK_DDL"], "BACKUP STAGE END"))
         }
         _ => None,
     }
 }
 
-/// Opens the definitions' block, if the server and the user's rights allow.
+/// Keeps others from changing definitions, if the server and the user's rights allow; the statement
+/// that ends it.
 pub fn block_definitions(
-    facts: &ServerFacts,
-    has_plain_tables: bool,
+    session: &mut Session,
     keeper: &mut Keeper,
+    with: Beside,
 ) -> Result<Option<&'static str>> {
-    let Some((statements, end)) = definitions_block(facts, has_plain_tables) else { return Ok(None) };
+    let plain = "SELECT COUNT(*) FROM information_schema.TABLES WHERE ENGINE IN \
+                 ('MyISAM','Aria','MEMORY','CSV','ARCHIVE','MRG_MyISAM') AND TABLE_TYPE='BASE TABLE' AND \
+                 TABLE_SCHEMA NOT IN ('information_schema','performance_schema','mysql','sys')";
+    let has_plain_tables = session.control.value(plain)?.as_deref() != Some("0");
+    let Some((statements, end)) = definitions_block(&session.facts, with, has_plain_tables) else {
+        return Ok(None);
+    };
     for statement in statements {
         if let Err(error) = keeper.conn().execute(statement) {
-            return match crate::mysql::connection::code_of(&error) {
+            return match code_of(&error) {
                 Some(_) => {
-                    super::session::let_go(keeper.conn(), end);
+                    let_go(keeper.conn(), end);
                     Ok(None)
                 }
                 None => Err(error),
@@ -114,4 +131,38 @@ pub fn block_definitions(
         }
     }
     Ok(Some(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mysql::facts::LogFilter;
+
+    #[test]
+    fn definitions_are_blocked_only_where_nobody_is_stalled() {
+        let block = |version, with, plain| {
+            definitions_block(&ServerFacts::for_version(version, &[]), with, plain)
+                .map(|(list, _)| list.len())
+        };
+        assert_eq!(block("10.11.19-MariaDB", Beside::Log, false), Some(2));
+        assert_eq!(block("10.11.19-MariaDB", Beside::Log, true), None);
+        assert_eq!(block("10.11.19-MariaDB", Beside::Lock, false), None);
+        assert_eq!(block("10.3.1-MariaDB", Beside::Log, false), None);
+        assert_eq!(block("8.0.36", Beside::Lock, true), Some(1));
+        assert_eq!(block("5.7.40", Beside::Lock, true), None);
+    }
+
+    #[test]
+    fn only_an_unfiltered_log_of_mariadb_proves_equal_snapshots() {
+        let with = |version, filter: Option<LogFilter>| {
+            let mut facts = ServerFacts::for_version(version, &[("log_bin", "ON")]);
+            facts.log_filter = filter;
+            facts
+        };
+        let unfiltered = || Some(LogFilter::default());
+        assert!(log_proves(&with("10.11.19-MariaDB", unfiltered())));
+        assert!(!log_proves(&with("8.0.36", unfiltered())) && !log_proves(&with("10.11.19-MariaDB", None)));
+        let only = LogFilter { only: "shop".into(), not: String::new() };
+        assert!(!log_proves(&with("10.11.19-MariaDB", Some(only))));
+    }
 }

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::facts::{ServerFacts, Vendor};
 use crate::mysql::opener::Opener;
+use std::time::Duration;
 
 /// Connections that read rows at once, at most.
 const MOST_READERS: usize = 16;
@@ -27,6 +28,7 @@ const RECORDED: [&str; 10] = [
 /// The server of a dump.
 pub struct Session {
     opener: Opener,
+    patience: Duration,
     /// What the server is and allows.
     pub facts: ServerFacts,
     /// For definitions, settings and the process list.
@@ -40,7 +42,7 @@ impl Session {
         options.silence = Some(plan.limits.silence);
         let (opener, mut control) = Opener::new(options)?;
         let facts = ServerFacts::read(&mut control)?;
-        Ok(Session { opener, facts, control })
+        Ok(Session { opener, patience: plan.limits.patience, facts, control })
     }
 
     /// A further connection, for locks.
@@ -57,7 +59,9 @@ impl Session {
     pub fn reader(&self) -> Result<Connection> {
         let mut conn = self.opener.open()?;
         conn.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")?;
-        conn.execute("SET SESSION character_set_results=NULL")?;
+        // Somebody else's long statement on a table is waited for, and makes nobody wait.
+        let patience = self.patience.as_secs().max(1);
+        conn.execute(&format!("SET SESSION character_set_results=NULL, lock_wait_timeout={patience}"))?;
         Ok(conn)
     }
 
