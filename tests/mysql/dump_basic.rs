@@ -87,3 +87,55 @@ fn an_unknown_database_is_named() {
     assert_eq!(error.kind(), Kind::NotFound);
     assert!(error.to_string().contains("`nothing`"), "{error}");
 }
+
+#[test]
+fn keys_of_all_types_are_read_in_chunks() {
+    let server = Server::start(&["--userstat=1"]);
+    let types = [
+        ("INT", "CAST(seq AS SIGNED)-50"),
+        ("BIGINT UNSIGNED", "18446744073709551615-seq"),
+        ("DECIMAL(20,5)", "seq/7"),
+        ("DOUBLE", "seq/7"),
+        ("FLOAT", "seq/7"),
+        ("VARCHAR(20) CHARACTER SET latin1", "CONCAT('\\'\\\\', MD5(seq))"),
+        ("VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_german2_ci", "CONCAT('Ä', LEFT(MD5(seq),9))"),
+        ("CHAR(20) CHARACTER SET ucs2", "LEFT(MD5(seq),12)"),
+        ("VARBINARY(20)", "UNHEX(MD5(seq))"),
+        ("DATE", "DATE_ADD('1999-12-01', INTERVAL seq DAY)"),
+        ("DATETIME(3)", "DATE_ADD('1999-12-01', INTERVAL seq*1001 MICROSECOND)"),
+        ("TIMESTAMP", "DATE_ADD('2020-10-25 00:00:00', INTERVAL seq MINUTE)"),
+        ("TIME", "SEC_TO_TIME(CAST(seq AS SIGNED)*100-5000)"),
+        ("UUID", "UUID()"),
+        ("INET6", "INET6_NTOA(UNHEX(MD5(seq)))"),
+        ("BIT(10)", "seq"),
+        ("SET('a','b','c','d','e','f','g')", "seq"),
+    ];
+    let mut script = String::from("SET sql_mode=''; CREATE DATABASE k; USE k;\n");
+    for (number, (column, value)) in types.iter().enumerate() {
+        for (engine, key) in [("MyISAM", "PRIMARY KEY (k)"), ("Aria", "UNIQUE KEY x (n, k)")] {
+            script += &format!(
+                "CREATE TABLE {engine}{number} (n INT NOT NULL, k {column} NOT NULL, {key}) ENGINE={engine};\n\
+                 INSERT INTO {engine}{number} SELECT seq DIV 9, {value} FROM mysql.seq_1_to_100;\n"
+            );
+        }
+    }
+    script += "CREATE TABLE e (k ENUM('z','y','x'), n INT, PRIMARY KEY (k, n)) ENGINE=MyISAM;
+        INSERT INTO e SELECT seq % 3 + 1, seq FROM mysql.seq_1_to_100;
+        CREATE TABLE nokey (n INT) ENGINE=MyISAM; INSERT INTO nokey SELECT seq FROM mysql.seq_1_to_100;
+        CREATE TABLE h (id INT PRIMARY KEY, v INT) ENGINE=MyISAM WITH SYSTEM VERSIONING;
+        INSERT INTO h SELECT seq, 1 FROM mysql.seq_1_to_100; UPDATE h SET v=2;";
+    server.client("", &script);
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let mut wanted = plan(server.options(), &["k"]);
+    wanted.limits.chunk_rows = 16;
+    let (kept, report) = take(&wanted).expect("dump");
+    for (path, (record, _)) in kept.tables.lock().expect("tables").iter() {
+        let expected = if record.name == "h" { 200 } else { 100 };
+        assert_eq!(record.rows, expected, "{path}");
+    }
+    // A wrong border between chunks would show as another number of rows, and be read again.
+    let again: Vec<&String> = report.read_under_lock.iter().filter(|name| !name.ends_with("`h`")).collect();
+    assert!(again.is_empty(), "{again:?}");
+    let numbers: Vec<String> = kept.text("database/k/tables/nokey").into_iter().flatten().collect();
+    assert_eq!(numbers, (1..=100).map(|n| n.to_string()).collect::<Vec<_>>());
+}

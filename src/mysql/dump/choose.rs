@@ -19,11 +19,6 @@ impl<'a> Choice<'a> {
         let hits = |patterns: &[String]| patterns.iter().any(|p| matches(p.as_bytes(), name.as_bytes()));
         (self.include.is_empty() || hits(self.include)) && !hits(self.exclude)
     }
-
-    /// Whether everything is wanted.
-    pub fn is_all(&self) -> bool {
-        self.include.is_empty() && self.exclude.is_empty()
-    }
 }
 
 /// Whether `name` is `pattern` with any characters in place of each `*`; time is at most the product
@@ -69,6 +64,6 @@ mod tests {
         let (include, exclude) = (["shop.*".to_owned()], ["*.log".to_owned()]);
         let choice = Choice::new(&include, &exclude);
         assert!(choice.wants("shop", "a") && !choice.wants("shop", "log") && !choice.wants("other", "a"));
-        assert!(Choice::new(&[], &[]).is_all() && Choice::new(&[], &[]).wants("a", "b"));
+        assert!(Choice::new(&[], &[]).wants("a", "b"));
     }
 }

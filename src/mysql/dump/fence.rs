@@ -34,7 +34,8 @@ impl Fence {
     /// user's rights do not allow it now.
     pub fn put(mut conn: Connection, watcher: Connection, tables: &[Table]) -> Result<Option<Fence>> {
         let list: Vec<String> = tables.iter().map(|table| format!("{} READ LOCAL", table.name())).collect();
-        conn.execute("SET SESSION lock_wait_timeout=1")?;
+        // Should this program be stopped, the server takes the fence away.
+        conn.execute("SET SESSION lock_wait_timeout=1, wait_timeout=5")?;
         match conn.execute(&format!("LOCK TABLES {}", list.join(","))) {
             Ok(_) => {}
             Err(error) if code_of(&error).is_some() => return Ok(None),
@@ -74,7 +75,9 @@ impl Drop for Fence {
 fn stand(mut conn: Connection, mut watcher: Connection, end: &AtomicBool) -> Fate {
     let mut last_look = Instant::now();
     while !end.load(Ordering::Acquire) {
-        if is_waited_for(&mut watcher) {
+        // The fence is alive as long as this thread is.
+        let is_alive = conn.execute("DO 1").is_ok();
+        if !is_alive || is_waited_for(&mut watcher) {
             let_go(&mut conn, "UNLOCK TABLES");
             return Fate { stood: false, stall: last_look.elapsed() };
         }

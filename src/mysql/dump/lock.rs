@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// `ER_LOCK_DEADLOCK`: another session's `FLUSH TABLES` was in the way.
 const LOCK_DEADLOCK: u16 = 1213;
+/// What the server waits longer for a silent holder of the lock than it may be held.
+const SPARE_SECONDS: u64 = 10;
 /// A statement that has run for this long may run on for long.
 const LONG_STATEMENT: u64 = 1;
 
@@ -41,6 +43,9 @@ impl Keeper {
     ///
     /// Errors: [`Kind::Database`] once the patience is over, naming who was in the way.
     pub fn lock(&mut self, limits: &Limits, control: &mut Connection, watch: &Watch) -> Result<Held<'_>> {
+        // Should this program be stopped or cut off with the lock, the server takes it back.
+        let seconds = limits.most_hold.as_secs() + SPARE_SECONDS;
+        self.conn.execute(&format!("SET SESSION wait_timeout={seconds}"))?;
         let began = Instant::now();
         let mut waits = 0;
         let mut tries = 0;
@@ -132,12 +137,8 @@ impl Held<'_> {
     pub fn release(self) -> Result<()> {
         let released = self.keeper.conn.execute("UNLOCK TABLES");
         self.keeper.stall = self.keeper.stall.max(self.waited + self.since.elapsed());
-        released.map(drop)
-    }
-
-    /// How long it has been held.
-    pub fn elapsed(&self) -> Duration {
-        self.since.elapsed()
+        released?;
+        self.keeper.conn.execute("SET SESSION wait_timeout=86400").map(drop)
     }
 }
 

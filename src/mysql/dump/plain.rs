@@ -119,7 +119,12 @@ impl<'s> Plain<'_, '_, 's> {
     fn statuses(&self, session: &mut Session, tables: &[Table]) -> Step<BTreeMap<Name, Status>> {
         let databases: BTreeSet<String> = tables.iter().map(|table| table.database.clone()).collect();
         let databases: Vec<String> = databases.into_iter().collect();
-        Ok(status::read(&mut session.control, &databases, self.counts)?)
+        let mut statuses = status::read(&mut session.control, &databases, self.counts)?;
+        if session.facts.is_on("myisam_use_mmap") {
+            // Files change in memory, their times later.
+            statuses.values_mut().for_each(Status::distrust);
+        }
+        Ok(statuses)
     }
 
     /// Gives up what is no more, or is no longer defined as it was.
