@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// Time between two looks for somebody who waits.
 const LOOK: Duration = Duration::from_millis(40);
 
+/// Whoever waits for a table for so long may wait at the fence without naming it.
+const LONG_WAIT_MS: f64 = 250.0;
+
 /// A fence that stands, or fell.
 pub struct Fence {
     end: Arc<AtomicBool>,
@@ -41,9 +44,10 @@ impl Fence {
             Err(error) if code_of(&error).is_some() => return Ok(None),
             Err(error) => return Err(error),
         }
+        let names: Vec<String> = tables.iter().map(|table| table.record.name.to_lowercase()).collect();
         let end = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&end);
-        let thread = std::thread::spawn(move || stand(conn, watcher, &told));
+        let thread = std::thread::spawn(move || stand(conn, watcher, &names, &told));
         Ok(Some(Fence { end, thread: Some(thread) }))
     }
 
@@ -72,12 +76,12 @@ impl Drop for Fence {
 }
 
 /// Stands until told to end or somebody waits.
-fn stand(mut conn: Connection, mut watcher: Connection, end: &AtomicBool) -> Fate {
+fn stand(mut conn: Connection, mut watcher: Connection, names: &[String], end: &AtomicBool) -> Fate {
     let mut last_look = Instant::now();
     while !end.load(Ordering::Acquire) {
         // The fence is alive as long as this thread is.
         let is_alive = conn.execute("DO 1").is_ok();
-        if !is_alive || is_waited_for(&mut watcher) {
+        if !is_alive || is_waited_for(&mut watcher, names) {
             let_go(&mut conn, "UNLOCK TABLES");
             return Fate { stood: false, stall: last_look.elapsed() };
         }
@@ -89,8 +93,17 @@ fn stand(mut conn: Connection, mut watcher: Connection, end: &AtomicBool) -> Fat
     Fate { stood, stall: Duration::ZERO }
 }
 
-/// Whether somebody waits for a table; also if that is not to be known.
-fn is_waited_for(watcher: &mut Connection) -> bool {
-    let sql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%'";
-    watcher.value(sql).map_or(true, |count| count.as_deref() != Some("0"))
+/// Whether somebody waits at the fence: a statement that names one of its tables, or any that waits for
+/// long (it may reach a table through a trigger or routine); also if that is not to be known.
+fn is_waited_for(watcher: &mut Connection, names: &[String]) -> bool {
+    let time = if watcher.is_mariadb() { "TIME_MS" } else { "TIME*1000" };
+    let sql = format!(
+        "SELECT INFO, {time} FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%'"
+    );
+    let Ok(rows) = watcher.rows(&sql) else { return true };
+    rows.iter().any(|row| {
+        let statement = row.text(0).unwrap_or_default().to_lowercase();
+        let waited = row.text(1).and_then(|text| text.parse::<f64>().ok()).unwrap_or(f64::MAX);
+        waited >= LONG_WAIT_MS || names.iter().any(|name| statement.contains(name.as_str()))
+    })
 }

@@ -53,7 +53,9 @@ impl<'s> First<'s> {
                 false => table.select_after(last, Some(rows)),
             };
             // In memory first: no slow sink keeps the table's writers waiting.
-            draft.out.hold();
+            if !draft.table.is_heavy() {
+                draft.out.hold();
+            }
             let taken = draft.feed.take(conn, &sql, &mut draft.out, work.watch);
             let taken = taken.map_err(|error| at_table(error, &draft.table.name()))?;
             draft.out.flush()?;
@@ -74,6 +76,12 @@ impl<'s> First<'s> {
             true => Left::End,
             false => Left::All,
         }
+    }
+
+    /// Whether there are more rows than before it was read: a fence around a table whose rows are only
+    /// changed would fall at once.
+    pub fn has_grown(&self, now: Option<&Status>) -> bool {
+        now.is_some_and(|now| now.rows > self.before.rows)
     }
 
     /// Reads the rows behind the last one; whether they are all that was missing of `rows`.

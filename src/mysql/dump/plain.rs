@@ -170,7 +170,10 @@ impl<'s> Plain<'_, '_, 's> {
         let is_worth = |table: &&Table| {
             let name = name_of(table);
             can_grow(table)
-                && self.firsts.get(&name).is_some_and(|first| first.took >= least)
+                && self
+                    .firsts
+                    .get(&name)
+                    .is_some_and(|first| first.took >= least && first.has_grown(now.get(&name)))
                 && now.get(&name).is_some_and(Status::takes_rows_while_read)
         };
         let tables: Vec<Table> = changed.iter().filter(is_worth).cloned().collect();
