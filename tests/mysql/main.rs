@@ -12,6 +12,7 @@ mod harness;
 mod kept;
 mod load_crash;
 mod load_odd;
+mod load_parts;
 mod privileges;
 mod proxy;
 mod schemas;

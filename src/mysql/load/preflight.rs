@@ -7,6 +7,8 @@ use super::{LoadPlan, names, session, stage};
 use crate::entry::database::ObjectRecord;
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
+use crate::mysql::facts::ServerFacts;
+use crate::mysql::privileges::{Need, Privileges, Purpose, missing, refusal};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -44,6 +46,7 @@ pub fn look(plan: &mut LoadPlan) -> Result<()> {
         lacks.look(part, &mut obstacles, &mut warnings);
         names_in_case(&mut conn, part, &mut obstacles)?;
     }
+    rights(&mut conn, &plan.parts, plan.options.replace, &mut obstacles, &mut warnings)?;
     space(&mut conn, &plan.parts, &mut obstacles, &mut warnings)?;
     let (has_infile, packet) = stage::limits(&mut conn)?;
     if !has_infile {
@@ -220,6 +223,32 @@ fn names_in_case(conn: &mut Connection, part: &Part, obstacles: &mut Vec<Obstacl
             hint: None,
         });
     }
+    Ok(())
+}
+
+/// What the user may not do.
+fn rights(
+    conn: &mut Connection,
+    parts: &[Part],
+    replace: bool,
+    obstacles: &mut Vec<Obstacle>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let facts = ServerFacts::read(conn)?;
+    let held = Privileges::read(conn)?;
+    let mut databases = Vec::new();
+    for part in parts {
+        databases.extend([part.target.clone(), names::staging(&part.target)]);
+        databases.extend(replace.then(|| names::old(&part.target)));
+    }
+    let missing = missing(&held, &facts, &Purpose::Load, &databases);
+    if let Some(refused) = refusal(&missing, &held.account, conn.name()) {
+        obstacles.push(obstacle(&refused.error));
+    }
+    let useful = missing.iter().filter(|one| one.need == Need::Useful);
+    warnings.extend(useful.map(|one| {
+        format!("{} lacks {} ({}): {}", held.account.quoted(), one.privilege, one.gives, one.grant)
+    }));
     Ok(())
 }
 

@@ -1,0 +1,194 @@
+//! Parts of a restore: single tables, users, definers, changed rows, what a server lacks, what a user
+//! may not do, and limits.
+
+use crate::load_odd::{ODD, load};
+use crate::server::{Server, told};
+use crate::snapshot::Snapshot;
+use coffer::entry::database::TableRecord;
+use coffer::error::{Kind, Result};
+use coffer::mysql::load::{Definers, LoadOptions, RowChange, RowFilter, apply, plan};
+use coffer::progress::Progress;
+
+fn odd(server: &Server) -> Snapshot {
+    server.client("", ODD);
+    Snapshot::of(&mut server.connect(), &["odd"])
+}
+
+fn table(name: &str) -> Vec<(String, String)> {
+    vec![("odd".into(), name.into())]
+}
+
+#[test]
+fn one_table_takes_the_place_of_one() {
+    let server = Server::start(&["--local-infile=1"]);
+    let snapshot = odd(&server);
+    server.client(
+        "odd",
+        "SET foreign_key_checks=0; DELETE FROM child; DELETE FROM parent; DELETE FROM texts; INSERT INTO parent VALUES (50,NULL);",
+    );
+    let options = LoadOptions { tables: table("child"), ..LoadOptions::default() };
+    let refused = plan(&snapshot.source, &server.options(), &options).expect("a look");
+    assert_eq!(refused.obstacles[0].kind, Kind::Usage, "only with --replace or --as");
+    let before = server.sql("SHOW CREATE TABLE odd.parent");
+    let report = load(&snapshot, &server, &LoadOptions { replace: true, ..options.clone() });
+    assert_eq!(report.not_made, Vec::<String>::new());
+    assert_eq!(report.rows(), 2);
+    // The ring's other end points to the new table, and nothing else has changed.
+    assert_eq!(server.sql("SHOW CREATE TABLE odd.parent"), before);
+    assert_eq!(server.value("SELECT SUM(id) FROM odd.parent").as_deref(), Some("50"));
+    assert_eq!(server.value("SELECT COUNT(*) FROM odd.texts").as_deref(), Some("0"));
+    let triggers = "SELECT GROUP_CONCAT(TRIGGER_NAME ORDER BY ACTION_ORDER) FROM information_schema.TRIGGERS";
+    assert_eq!(server.value(triggers).as_deref(), Some("first_t,second_t"));
+    assert_eq!(
+        server
+            .value("SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='odd'")
+            .as_deref(),
+        Some("4")
+    );
+    // Beside it: a database with that table and its sequence alone.
+    let beside = LoadOptions {
+        tables: table("numbers `1/2 */"),
+        rename_to: Some("one".into()),
+        ..LoadOptions::default()
+    };
+    assert_eq!(load(&snapshot, &server, &beside).not_made, Vec::<String>::new());
+    assert_eq!(server.sql("SHOW TABLES FROM one").len(), 2);
+    assert_eq!(
+        server.value("SELECT COUNT(*) FROM one.`numbers ``1/2 */` WHERE id = 0").as_deref(),
+        Some("1")
+    );
+    server.client("one", "DROP TABLE `numbers ``1/2 */`");
+    let error =
+        plan(&snapshot.source, &server.options(), &LoadOptions { tables: table("nothing"), ..options });
+    assert_eq!(error.err().map(|e| e.kind()), Some(Kind::NotFound));
+}
+
+#[test]
+fn definers_users_and_events_as_asked() {
+    let server = Server::start(&["--local-infile=1"]);
+    server.client("", "CREATE USER ann@localhost IDENTIFIED BY 'x'; GRANT SELECT ON odd.* TO ann@localhost; CREATE ROLE desk; GRANT desk TO ann@localhost;");
+    server.client("", ODD);
+    server.client("odd", "CREATE EVENT wild ON SCHEDULE EVERY 1 SECOND DO INSERT INTO no_key VALUES (2,'w')");
+    let snapshot = Snapshot::of(&mut server.connect(), &["odd"]).with_users(&mut server.connect());
+    let fresh = Server::start(&["--local-infile=1", "--event-scheduler=ON"]);
+    let options = LoadOptions {
+        definers: Definers::Rewrite("root@localhost".into()),
+        users: true,
+        events: false,
+        ..LoadOptions::default()
+    };
+    let report = load(&snapshot, &fresh, &options);
+    assert_eq!((report.not_made, report.users), (Vec::new(), 2));
+    assert!(
+        fresh.sql("SHOW GRANTS FOR ann@localhost").iter().any(|row| row.text(0).unwrap().contains("`odd`.*"))
+    );
+    let definers =
+        "SELECT GROUP_CONCAT(DISTINCT DEFINER) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='odd'";
+    assert_eq!(fresh.value(definers).as_deref(), Some("root@localhost"));
+    let running = "SELECT COUNT(*) FROM information_schema.EVENTS WHERE STATUS='ENABLED'";
+    assert_eq!(fresh.value(running).as_deref(), Some("0"));
+    assert_eq!(fresh.value("SELECT COUNT(*) FROM odd.no_key").as_deref(), Some("3"));
+    let invoker = LoadOptions { definers: Definers::Invoker, replace: true, ..options };
+    assert_eq!(load(&snapshot, &fresh, &invoker).not_made, Vec::<String>::new());
+    let rights = "SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='odd' AND ROUTINE_TYPE IN ('FUNCTION','PROCEDURE') AND SECURITY_TYPE='DEFINER'";
+    assert_eq!(fresh.value(rights).as_deref(), Some("0"));
+}
+
+/// Writes `changed` into the texts' second column and leaves rows without it out.
+struct Changed;
+
+impl RowFilter for Changed {
+    fn table<'a>(&'a self, _: &str, table: &'a TableRecord) -> Result<Option<RowChange<'a>>> {
+        Ok((table.name == "texts").then(|| {
+            let change: RowChange = Box::new(|cells| {
+                let is_kept = cells[1].is_some();
+                cells[1] = Some(b"changed".to_vec());
+                Ok(is_kept)
+            });
+            change
+        }))
+    }
+}
+
+#[test]
+fn rows_are_changed_on_their_way_and_proven_as_changed() {
+    let server = Server::start(&["--local-infile=1"]);
+    let snapshot = odd(&server);
+    let options =
+        LoadOptions { rename_to: Some("test".into()), filter: Some(&Changed), ..LoadOptions::default() };
+    let report = load(&snapshot, &server, &options);
+    let texts = report.databases[0].tables.iter().find(|t| t.table == "texts").expect("texts");
+    assert_eq!(texts.rows, 3);
+    assert_eq!(server.client("test", "SELECT DISTINCT l FROM texts"), "changed\n");
+    assert_eq!(server.client("odd", "SELECT COUNT(*) FROM texts WHERE l='changed'"), "0\n");
+}
+
+#[test]
+fn what_the_server_lacks_is_said_before_anything_is_touched() {
+    let server = Server::start(&["--local-infile=1"]);
+    let mut snapshot = odd(&server);
+    server.client("", "CREATE DATABASE odd__restoring; CREATE TABLE odd__restoring.mine (a INT)");
+    let record = snapshot.table("heap");
+    record.engine = "ROCKSDB".into();
+    record.create =
+        "CREATE TABLE `heap` (`a` int COLLATE utf8mb9_x_ci COMMENT 'COLLATE y') ENGINE=ROCKSDB CHARSET=utf9"
+            .into();
+    record.server_bytes = 1 << 60;
+    let found = plan(&snapshot.source, &server.options(), &LoadOptions::default()).expect("a look").obstacles;
+    let words = [
+        "odd__restoring",
+        "already exists",
+        "engine ROCKSDB",
+        "collation utf8mb9_x_ci",
+        "character set utf9",
+        "are free",
+    ];
+    for word in words {
+        assert!(found.iter().any(|o| o.sentence.contains(word)), "{word}: {found:?}");
+    }
+    assert_eq!(found.len(), words.len(), "{found:?}");
+    assert_eq!(server.sql("SHOW TABLES FROM odd__restoring").len(), 1);
+}
+
+#[test]
+fn a_user_who_may_not_is_told_the_grant() {
+    let server = Server::start(&["--local-infile=1"]);
+    let snapshot = odd(&server);
+    server.client("", "CREATE USER weak@localhost; GRANT SELECT, INSERT, CREATE ON *.* TO weak@localhost");
+    let options = LoadOptions { rename_to: Some("copy".into()), ..LoadOptions::default() };
+    let refused = plan(&snapshot.source, &server.options_as("weak", ""), &options).expect("a look");
+    let error = refused.ready().expect_err("rights are missing");
+    assert_eq!(error.kind(), Kind::Database);
+    assert!(
+        error.message().contains("TRIGGER") && error.remedy().is_some_and(|h| h.contains("GRANT ")),
+        "{}",
+        told(&error)
+    );
+}
+
+#[test]
+fn long_rows_go_as_long_as_the_server_lets_them() {
+    let server = Server::start(&["--local-infile=1", "--max-allowed-packet=64M"]);
+    server.client("", "CREATE DATABASE odd; CREATE TABLE odd.big (id INT PRIMARY KEY, a LONGBLOB, b LONGTEXT) ENGINE=InnoDB;
+        INSERT INTO odd.big VALUES (1,REPEAT('a\\t\\\\',4000000),NULL),(2,'',REPEAT('b',3000000))");
+    let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    let small = Server::start(&["--local-infile=1", "--max-allowed-packet=1M"]);
+    assert_eq!(load(&snapshot, &small, &LoadOptions::default()).rows(), 2);
+    small.sql("SET GLOBAL local_infile=0");
+    let other = LoadOptions { rename_to: Some("other".into()), ..LoadOptions::default() };
+    let ready = plan(&snapshot.source, &small.options(), &other).expect("plan");
+    let error = apply(&ready, &snapshot, &Progress::default()).expect_err("a row is too long");
+    assert!(
+        error.kind() == Kind::Database && error.message().contains("max_allowed_packet is 1048576"),
+        "{}",
+        told(&error)
+    );
+    assert!(
+        error.remedy().is_some_and(|hint| hint.contains("max_allowed_packet=16777216")),
+        "{:?}",
+        error.remedy()
+    );
+    assert!(small.sql("SHOW DATABASES LIKE 'other%'").is_empty());
+    small.sql("SET GLOBAL max_allowed_packet=67108864");
+    assert_eq!(load(&snapshot, &small, &other).rows(), 2);
+}
