@@ -141,3 +141,104 @@ fn a_source_that_breaks_off_or_lies_leaves_the_old_database() {
     load(&snapshot, &server, &replacing());
     assert_equal(&snapshot, &server, "odd");
 }
+
+/// A small disk in place of a server's data folder; goes when dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(server: &mut Server, megabytes: u32) -> SmallDisk {
+        server.kill9();
+        let (data, aside) = (server.data(), server.data().with_extension("aside"));
+        std::fs::rename(&data, &aside).expect("aside");
+        std::fs::create_dir(&data).expect("folder");
+        let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+            let status = std::process::Command::new(program).args(arguments).status();
+            assert!(status.is_ok_and(|status| status.success()), "{program} {arguments:?}");
+        };
+        let options = format!("size={megabytes}m");
+        run(
+            "mount",
+            &[
+                "-t".as_ref(),
+                "tmpfs".as_ref(),
+                "-o".as_ref(),
+                options.as_ref(),
+                "none".as_ref(),
+                data.as_ref(),
+            ],
+        );
+        run("cp", &["-a".as_ref(), aside.join(".").as_ref(), data.as_ref()]);
+        server.revive();
+        SmallDisk(data)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Needs the right to mount.
+#[test]
+fn a_full_disk_of_the_server_ends_the_restore_and_costs_nothing() {
+    if !is_full() {
+        return;
+    }
+    for engine in ["InnoDB", "MyISAM", "Aria"] {
+        let server = Server::start(&["--local-infile=1"]);
+        server.client(
+            "",
+            &format!(
+                "CREATE DATABASE odd; USE odd; CREATE TABLE big (a INT, b VARCHAR(200)) ENGINE={engine};
+            INSERT INTO big SELECT seq, REPEAT('x',200) FROM mysql.seq_1_to_900000"
+            ),
+        );
+        let mut snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+        snapshot.table("big").server_bytes = 1;
+        let mut full = Server::start(&["--local-infile=1", "--innodb-log-file-size=8M"]);
+        full.client("", LIVE);
+        let disk = SmallDisk::mount(&mut full, 190);
+        let ready = plan(&snapshot.source, &full.options(), &replacing()).expect("plan");
+        let error = apply(&ready, &snapshot, &Progress::default()).expect_err("a full disk");
+        assert_eq!(error.kind(), Kind::Full, "{engine}: {}", told(&error));
+        assert_eq!(full.value("SELECT a FROM odd.log").as_deref(), Some("5"));
+        // An engine that waits for room may still hold its table; the next restore removes it.
+        let again = plan(&snapshot.source, &full.options(), &replacing()).expect("a look");
+        assert_ne!(again.parts[0].unfinished, Unfinished::Switching, "{engine}");
+        drop(full);
+        drop(disk);
+    }
+}
+
+#[test]
+fn a_wish_to_stop_ends_a_load_that_the_server_holds_up() {
+    let server = Server::start(&["--local-infile=1"]);
+    server.client("", ODD);
+    let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    server.client("", LIVE);
+    let progress = Progress::default();
+    let options = LoadOptions { threads: 2, ..replacing() };
+    let ready = plan(&snapshot.source, &server.options(), &options).expect("plan");
+    let mut locker = server.connect();
+    let error = std::thread::scope(|scope| {
+        let loading = scope.spawn(|| apply(&ready, &snapshot, &progress));
+        // Somebody holds a table of the staging database.
+        while locker.execute("LOCK TABLES `odd__restoring`.heap READ").is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        progress.interrupt();
+        let began = std::time::Instant::now();
+        let result = loading.join().expect("thread");
+        assert!(began.elapsed() < Duration::from_secs(20));
+        locker.execute("UNLOCK TABLES").expect("unlock");
+        result
+    });
+    match error {
+        Err(error) => assert_eq!(error.kind(), Kind::Interrupted, "{}", told(&error)),
+        Ok(report) => assert!(report.rows() > 0, "it was done before"),
+    }
+    load(&snapshot, &server, &replacing());
+    assert_equal(&snapshot, &server, "odd");
+}

@@ -115,7 +115,7 @@ fn load(
     source: &dyn RowSource,
     progress: &Progress,
 ) -> Result<(Switch, Vec<super::TableReport>)> {
-    let reports = stage::fill(plan, part, staging, source, progress)?;
+    let reports = stage::fill(conn, plan, part, staging, source, progress)?;
     staged.notes.extend(orphans::find(conn, staged, staging, &part.target)?);
     let mut begun = Switch::new(fingerprint);
     begun.source = part.database.name.clone();
@@ -260,9 +260,13 @@ fn fingerprint(plan: &LoadPlan, part: &Part) -> [u8; 32] {
 /// After an error: what was staged goes, unless the switch has begun.
 fn abandon(plan: &LoadPlan, staging: &str, error: Error) -> Error {
     // The connection that failed may be in the middle of something.
-    let cleaned = session::open(&plan.target).and_then(|mut conn| match journal::look(&mut conn, staging)? {
-        Found::Leftover => journal::drop_staging(&mut conn, staging),
-        _ => Ok(()),
+    let cleaned = session::open(&plan.target).and_then(|mut conn| {
+        // Whoever still holds a table of it is not waited for long: the next restore removes it, too.
+        conn.execute("SET SESSION lock_wait_timeout=5")?;
+        match journal::look(&mut conn, staging)? {
+            Found::Leftover => journal::drop_staging(&mut conn, staging),
+            _ => Ok(()),
+        }
     });
     match cleaned {
         Err(cause) if error.kind() != Kind::Interrupted && error.remedy().is_none() => error.hint(format!(

@@ -27,6 +27,7 @@ mod statement;
 mod switch;
 mod table;
 mod users;
+mod watch;
 
 pub use choose::{DatabaseEntries, LoadSource, Part};
 pub use preflight::{Obstacle, Unfinished};

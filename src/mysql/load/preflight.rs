@@ -3,14 +3,13 @@
 
 use super::choose::Part;
 use super::journal::{self, Found};
-use super::{LoadPlan, names, session, stage};
+use super::{LoadPlan, names, session, stage, watch};
 use crate::entry::database::ObjectRecord;
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
 use crate::mysql::facts::ServerFacts;
 use crate::mysql::privileges::{Need, Privileges, Purpose, missing, refusal};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// Something that stands against a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,10 +259,8 @@ fn space(
     warnings: &mut Vec<String>,
 ) -> Result<()> {
     let needed: u64 = parts.iter().flat_map(|part| &part.tables).map(|t| t.server_bytes).sum();
-    let folder = conn.value("SELECT @@datadir")?.unwrap_or_default();
-    let marker = Path::new(&folder).join("mysql");
-    let free = rustix::fs::statvfs(Path::new(&folder)).ok().filter(|_| conn.is_local() && marker.is_dir());
-    let Some(free) = free.map(|s| s.f_bavail.saturating_mul(s.f_frsize)) else {
+    let folder = watch::data_folder(conn)?.unwrap_or_default();
+    let Some(free) = watch::free_bytes(&folder).filter(|_| !folder.as_os_str().is_empty()) else {
         warnings.push(format!(
             "free space of {} is unknown; the restore needs about {needed} bytes",
             conn.name()
@@ -274,8 +271,9 @@ fn space(
         obstacles.push(Obstacle {
             kind: Kind::Full,
             sentence: format!(
-                "{}: the restore needs about {needed} bytes in {folder}, {free} are free",
-                conn.name()
+                "{}: the restore needs about {needed} bytes in {}, {free} are free",
+                conn.name(),
+                folder.display()
             ),
             hint: Some(
                 "the database that is replaced stays until the new one stands, so both need room".into(),

@@ -6,6 +6,7 @@ use super::choose::Part;
 use super::definition::{Definition, take_apart};
 use super::session::{self, said, tolerate};
 use super::table::{self, Rows, Task};
+use super::watch::{self, Watch};
 use super::{LoadPlan, TableReport, journal, objects, proof, unexpected};
 use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
 use crate::error::{Error, Kind, Result};
@@ -148,6 +149,7 @@ fn heap_bytes(table: &TableRecord) -> Option<u64> {
 
 /// Loads and proves all tables of the part.
 pub fn fill(
+    conn: &mut Connection,
     plan: &LoadPlan,
     part: &Part,
     staging: &str,
@@ -157,8 +159,10 @@ pub fn fill(
     let tables: Vec<&TableRecord> = part.tables.iter().filter(|t| !t.columns.is_empty()).copied().collect();
     let next = AtomicUsize::new(0);
     let done = Mutex::new((Vec::new(), None::<Error>));
+    let watch = Watch::default();
     let work = || -> Result<()> {
         let mut conn = session::open(&plan.target)?;
+        watch.add(&conn);
         let (has_infile, max_packet_bytes) = limits(&mut conn)?;
         while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
             progress.check()?;
@@ -169,17 +173,22 @@ pub fn fill(
         }
         Ok(())
     };
+    let folder = watch::data_folder(conn)?;
     std::thread::scope(|scope| {
-        for _ in 0..plan.options.threads.clamp(1, tables.len().max(1)) {
-            scope.spawn(|| {
-                if let Err(error) = work() {
-                    // The others end after their table.
-                    next.store(tables.len(), Ordering::Relaxed);
-                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    done.1.get_or_insert(error);
-                }
-            });
-        }
+        scope.spawn(|| watch.run(&plan.target, folder, progress));
+        let work = || {
+            if let Err(error) = work() {
+                // The others end after their table.
+                next.store(tables.len(), Ordering::Relaxed);
+                let error = told(error, &watch, &plan.target.name(), progress);
+                done.lock().unwrap_or_else(PoisonError::into_inner).1.get_or_insert(error);
+            }
+        };
+        let threads = plan.options.threads.clamp(1, tables.len().max(1));
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        // A worker that panicked left its table out, which shows in the count below.
+        workers.into_iter().for_each(|worker| drop(worker.join()));
+        watch.end();
     });
     let (mut reports, error) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     match error {
@@ -191,6 +200,16 @@ pub fn fill(
             reports.sort_by_key(|r: &TableReport| tables.iter().position(|t| t.name == r.table));
             Ok(reports)
         }
+    }
+}
+
+/// What ended the load, where that is not what the connection met.
+fn told(error: Error, watch: &Watch, server: &str, progress: &Progress) -> Error {
+    match progress.check() {
+        Err(interrupted) => interrupted,
+        Ok(()) if watch.is_full() => Error::new(Kind::Full, format!("{server}: its disk is full"))
+            .hint("the live database was not touched; make room and restore again"),
+        Ok(()) => error,
     }
 }
 

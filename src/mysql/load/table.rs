@@ -2,10 +2,10 @@
 //! whole, in one transaction, and that a load that failed on the way is an error.
 
 use super::session::said;
-use super::{RowChange, infile, insert, unexpected};
+use super::{RowChange, infile, insert};
 use crate::entry::database::TableRecord;
-use crate::error::{Error, Result};
-use crate::mysql::connection::Connection;
+use crate::error::{Error, Kind, Result};
+use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{qualified, quote};
 use crate::mysql::stream::Chunks;
 use crate::mysql::value::load_column;
@@ -144,9 +144,19 @@ pub fn load(connection: &mut Connection, task: &Task, rows: Rows, progress: &Pro
     Ok(sent)
 }
 
+/// What servers say when there is no room: disk full, table full.
+const FULL: [u16; 2] = [1021, 1114];
+
 /// The error of a statement for this table that failed.
 pub fn failed(connection: &Connection, task: &Task, cause: mysql::Error) -> Error {
     let error = connection.failed(&format!("loading {}", quote(&task.table.name)), cause);
-    unexpected(format!("{}: {} could not be loaded: {}", connection.name(), task.name(), said(&error)))
-        .hint("the live database was not touched; is there enough space on the server?")
+    let said = said(&error);
+    let is_full = code_of(&error).is_some_and(|code| FULL.contains(&code)) || said.contains("No space left");
+    let kind = if is_full { Kind::Full } else { Kind::Database };
+    Error::new(kind, format!("{}: {} could not be loaded: {said}", connection.name(), task.name())).hint(
+        match kind {
+            Kind::Full => "the live database was not touched; make room on the server and restore again",
+            _ => "the live database was not touched",
+        },
+    )
 }
