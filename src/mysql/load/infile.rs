@@ -2,7 +2,7 @@
 //! file it asks for, and that a stream that broke off is never taken for a whole one: the connection
 //! is then in the middle of the protocol, nothing is committed, and the error says so.
 
-use super::table::{Rows, Sent, Task, failed};
+use super::table::{Cells, Rows, Sent, Task, failed};
 use super::unexpected;
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
@@ -102,7 +102,7 @@ fn write(
 }
 
 /// Appends a row.
-fn line<'a>(cells: &mut dyn Iterator<Item = Option<&'a [u8]>>, out: &mut Vec<u8>) {
+fn line(cells: &mut Cells, out: &mut Vec<u8>) {
     for (number, cell) in cells.enumerate() {
         if number > 0 {
             out.push(b'\t');

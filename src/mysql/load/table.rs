@@ -70,6 +70,9 @@ impl Task<'_> {
     }
 }
 
+/// The cells of a row; `None`: NULL.
+pub type Cells<'i, 's> = dyn Iterator<Item = Option<&'s [u8]>> + 'i;
+
 /// Rows on their way: those of a table, changed if somebody asked for it.
 pub struct Rows<'a> {
     reader: RowReader<Chunks<'a>>,
@@ -93,10 +96,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Gives the cells of the next row to `take`; false at the end.
-    pub fn next<'s>(
-        &'s mut self,
-        take: &mut dyn FnMut(&mut dyn Iterator<Item = Option<&'s [u8]>>),
-    ) -> Result<bool> {
+    pub fn next<'s>(&'s mut self, take: &mut dyn FnMut(&mut Cells<'_, 's>)) -> Result<bool> {
         let Some(change) = &mut self.change else {
             let Some(row) = self.reader.next_row()? else { return Ok(false) };
             self.sent.rows += 1;
