@@ -164,15 +164,23 @@ fn tell(context: &Context, report: &BackupReport) {
     }
 }
 
-/// Names what the database lists and nobody has. The snapshot is whole all the same.
+/// Lines about missing attachments that a person is shown.
+const SHOWN_MISSING: usize = 20;
+
+/// Names what the database lists and nobody has: all of it in the result, for people the first. The
+/// snapshot is whole all the same.
 fn with_listed(context: &Context, outcome: Outcome, listed: &Listed) -> Outcome {
-    for name in &listed.missing {
-        context.output.warning(
-            "missing-attachment",
-            format_args!("the database lists {name}, which is no attachment here"),
-        );
+    for name in listed.missing.iter().take(SHOWN_MISSING) {
+        let message = format_args!("the database lists {name}, which is no attachment here");
+        context.output.warning("missing-attachment", message);
     }
-    outcome.with("listed_attachments", listed.listed).with("missing_attachments", listed.missing.len())
+    if let Some(more) = listed.missing.len().checked_sub(SHOWN_MISSING).filter(|more| *more > 0) {
+        context.output.warning("missing-attachment", format_args!("and {more} more, which --json lists"));
+    }
+    outcome
+        .with("listed_attachments", listed.listed)
+        .with("missing_attachments", listed.missing.len())
+        .with("missing", listed.missing.clone())
 }
 
 fn outcome(report: &BackupReport, fallen_back: bool) -> Outcome {
