@@ -4,14 +4,16 @@
 use super::choose::Choice;
 use super::plan::DumpPlan;
 use super::session::Session;
-use super::step::{Step, Stop};
+use super::step::{Step, Stop, at_table};
 use super::table::Table;
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::Kind;
+use crate::mysql::connection::code_of;
+use crate::mysql::identifier::qualified;
 use crate::mysql::schema::{
     Fingerprint, Schema, SchemaOptions, definitions_fingerprint, list_databases, read_database, read_users,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that is to be dumped, without rows.
 #[derive(Clone, Debug, Default)]
@@ -52,10 +54,36 @@ impl Catalog {
                 Err(error) => return Err(error.into()),
             }
         }
+        catalog.is_complete(session)?;
         if plan.users {
             catalog.users = read_users(&mut session.control)?;
         }
         Ok(catalog)
+    }
+
+    /// Fails if a table came or went while the definitions were read: it would be missing for no
+    /// other reason than that.
+    fn is_complete(&self, session: &mut Session) -> Step<()> {
+        let mut listed = BTreeSet::new();
+        for schema in &self.schemas {
+            let database = &schema.database.name;
+            listed.extend(schema.tables.iter().map(|table| (database.clone(), table.name.clone())));
+        }
+        if let Some((database, table)) = listed.iter().find(|name| !self.fingerprints.contains_key(*name)) {
+            return Err(Stop::Changed(qualified(database, table)));
+        }
+        for (database, table) in self.fingerprints.keys().filter(|name| !listed.contains(*name)) {
+            let name = qualified(database, table);
+            match session.control.rows(&format!("SHOW CREATE TABLE {name}")) {
+                // It can be read now, or is gone.
+                Ok(_) => return Err(Stop::Changed(name)),
+                Err(error) => match at_table(error, &name) {
+                    Stop::Failed(error) if code_of(&error).is_some() => {}
+                    stop => return Err(stop),
+                },
+            }
+        }
+        Ok(())
     }
 
     /// The tables.
