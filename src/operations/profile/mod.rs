@@ -2,7 +2,15 @@
 //! attachments and what a test copy must not hold. It promises that a key it does not know, and a
 //! table or column that is not there, is an error and never passed over.
 
+mod fit;
+mod letters;
 pub mod listed;
+mod permutation;
+mod rule;
+pub mod scrub;
+mod value;
+
+pub use rule::{RowsKept, ScrubRule, With};
 
 use crate::error::{Error, Kind, Result};
 use serde::Deserialize;
@@ -24,6 +32,9 @@ pub struct Profile {
     /// Where the database lists attachment files.
     #[serde(default)]
     pub attachments: Vec<AttachmentList>,
+    /// What a test copy must not hold.
+    #[serde(default)]
+    pub scrub: Vec<ScrubRule>,
 }
 
 /// A column that names attachment files.
@@ -57,9 +68,11 @@ impl Profile {
 
     /// Parses a profile; `origin` names it in errors.
     pub fn parse(text: &str, origin: &str) -> Result<Profile> {
-        toml::from_str(text).map_err(|cause| {
+        let profile: Profile = toml::from_str(text).map_err(|cause| {
             Error::new(Kind::Usage, format!("profile {origin}: {}", cause.to_string().trim_end()))
-        })
+        })?;
+        rule::check(&profile.scrub).map_err(|error| error.at(format!("profile {origin}")))?;
+        Ok(profile)
     }
 }
 
@@ -74,6 +87,8 @@ mod tests {
         }
         let open_dental = Profile::find("open-dental").expect("built in");
         assert_eq!(open_dental.attachments[0].table, "document");
+        assert!(open_dental.scrub.iter().any(|rule| rule.table == "patient" && !rule.optional));
+        assert!(open_dental.remarks.iter().any(|remark| remark.contains("SecurityHash")));
     }
 
     #[test]

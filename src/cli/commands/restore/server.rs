@@ -9,10 +9,13 @@ use crate::cli::events::{Outcome, Status};
 use crate::cli::server::ServerArgs;
 use crate::cli::values::format_count;
 use crate::error::{Error, Kind, Result};
-use crate::mysql::load::{Definers, LoadOptions, LoadPlan, LoadReport};
+use crate::mysql::load::{Definers, LoadOptions, LoadPlan, LoadReport, LoadSource, RowFilter};
+use crate::operations::profile::Profile;
+use crate::operations::profile::scrub::{RuleCount, Scrub, ScrubKey};
 use crate::operations::server_restore;
 use crate::snapshot::SnapshotRecord;
 use clap::Args;
+use serde_json::json;
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
@@ -37,6 +40,9 @@ pub struct ServerRestore {
     /// Make events disabled
     #[arg(long, requires = "to_server")]
     no_events: bool,
+    /// Replace what tells of people as this profile says: open-dental, or a TOML file
+    #[arg(long, value_name = "PROFILE", requires = "to_server", conflicts_with = "users")]
+    as_test: Option<String>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -52,7 +58,9 @@ impl ServerRestore {
         tables: &[String],
     ) -> Result<Outcome> {
         let source = server_restore::source(store, record)?;
-        let options = self.options(context, databases, tables)?;
+        let mut options = self.options(context, databases, tables)?;
+        let scrub = self.scrub(context, store, &source, &options)?;
+        options.filter = scrub.as_ref().map(|scrub| scrub as &dyn RowFilter);
         let plan = server_restore::plan(&source, &self.server.options(context)?, &options)?;
         plan.warnings.iter().for_each(|warning| context.output.warning("restore", warning));
         if context.globals.dry_run {
@@ -69,7 +77,28 @@ impl ServerRestore {
             let _meter = context.output.progress("loading", "table", Arc::clone(&context.progress));
             server_restore::apply(&plan, store, &context.pool()?, &context.progress)?
         };
-        Ok(outcome(context, record, &report))
+        let outcome = outcome(context, record, &report);
+        Ok(match &scrub {
+            Some(scrub) => with_counts(context, outcome, &scrub.counts()),
+            None => outcome,
+        })
+    }
+
+    /// What changes the rows, if it is to be a test copy.
+    fn scrub(
+        &self,
+        context: &Context,
+        store: &ChunkStore,
+        source: &LoadSource,
+        options: &LoadOptions,
+    ) -> Result<Option<Scrub>> {
+        let Some(name) = &self.as_test else { return Ok(None) };
+        let mut names = options.databases.clone();
+        names.extend(options.tables.iter().map(|(database, _)| database.clone()));
+        let key = ScrubKey::of(store.container().base().keyring());
+        let scrub = Scrub::new(&Profile::find(name)?, source, &names, &key)?;
+        scrub.notes().iter().for_each(|note| context.output.warning("profile", note));
+        Ok(Some(scrub))
     }
 
     fn options(
@@ -103,6 +132,23 @@ impl ServerRestore {
             filter: None,
         })
     }
+}
+
+/// Tells what each rule of a test copy did.
+fn with_counts(context: &Context, mut outcome: Outcome, counts: &[RuleCount]) -> Outcome {
+    let mut fields = Vec::new();
+    for count in counts.iter().filter(|count| count.tables > 0) {
+        let event = json!({ "rule": count.name, "with": count.word, "rows": count.rows });
+        context.output.item(
+            format_args!("{} ({}): {}", count.name, count.word, format_count(count.rows, "row")),
+            event.clone(),
+        );
+        fields.push(event);
+    }
+    if let Some(summary) = &mut outcome.summary {
+        *summary += &format!("; a test copy by {}", format_count(fields.len() as u64, "rule"));
+    }
+    outcome.with("scrubbed", fields)
 }
 
 /// Asks whoever sits at the terminal to type the name of each database that is replaced.
@@ -152,7 +198,7 @@ fn outcome(context: &Context, record: &SnapshotRecord, report: &LoadReport) -> O
     for database in &report.databases {
         tables += database.tables.len();
         for table in &database.tables {
-            let event = serde_json::json!({
+            let event = json!({
                 "database": database.target, "table": table.table, "rows": table.rows,
                 "checksum": format!("{:032x}", table.checksum),
                 "load_ms": table.load.as_millis() as u64, "proof_ms": table.proof.as_millis() as u64,
