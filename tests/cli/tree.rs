@@ -35,6 +35,7 @@ const RUNS: &[(&str, &str)] = &[
     ("unpin", "c latest"),
     ("prune", "c --keep practice"),
     ("doctor", "--mysql-socket SOCKET --mysql-user root"),
+    ("drill", "c --no-database --report drill.html"),
     ("dump-format", "c"),
     ("key list", "c"),
     ("key add", "c --new-recovery-code"),

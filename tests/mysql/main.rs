@@ -18,4 +18,5 @@ mod proxy;
 mod schemas;
 mod server;
 mod snapshot;
+mod trial;
 mod zoo;

@@ -7,6 +7,7 @@ mod copy;
 mod demo;
 mod diff;
 mod doctor;
+mod drill;
 mod dump_format;
 mod entries;
 mod export;
@@ -70,6 +71,8 @@ pub enum Command {
     Verify(verify::Verify),
     /// Tell what stands between a database server and a good backup
     Doctor(doctor::Doctor),
+    /// Restore a snapshot for trial and report how it went
+    Drill(drill::Drill),
     /// Show the file by the names of its specification
     DumpFormat(dump_format::DumpFormat),
     /// List and change what opens the container
@@ -104,6 +107,7 @@ impl Command {
             Command::Rotation(rotation) => rotation.name(),
             Command::Verify(_) => "verify",
             Command::Doctor(_) => "doctor",
+            Command::Drill(_) => "drill",
             Command::DumpFormat(_) => "dump-format",
             Command::Key(key) => key.name(),
             Command::Demo(_) => "demo",
@@ -133,6 +137,7 @@ impl Command {
             Command::Rotation(command) => command.run(context),
             Command::Verify(command) => command.run(context),
             Command::Doctor(command) => command.run(context),
+            Command::Drill(command) => command.run(context),
             Command::DumpFormat(command) => command.run(context),
             Command::Key(command) => command.run(context),
             Command::Demo(command) => command.run(context),

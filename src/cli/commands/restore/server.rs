@@ -62,6 +62,7 @@ impl ServerRestore {
         let scrub = self.scrub(context, store, &source, &options)?;
         options.filter = scrub.as_ref().map(|scrub| scrub as &dyn RowFilter);
         let plan = server_restore::plan(&source, &self.server.options(context)?, &options)?;
+        scrub.as_ref().map_or(Ok(()), |scrub| scrub.check(&plan))?;
         plan.warnings.iter().for_each(|warning| context.output.warning("restore", warning));
         if context.globals.dry_run {
             for obstacle in &plan.obstacles {

@@ -1,0 +1,231 @@
+//! Live databases on trial: loaded, proven row by row (which loading does), their objects compared, and
+//! dropped again. It promises to drop only what it made, and that one damaged database does not keep
+//! the others from being tried.
+
+use super::report::DatabaseTrial;
+use super::{Drill, Place, millis, usage, without_values};
+use crate::entry::database::{ObjectRecord, SchemaObject};
+use crate::error::{Error, Kind, Result};
+use crate::mysql::connection::Connection;
+use crate::mysql::identifier::quote;
+use crate::mysql::load::{DatabaseEntries, LoadOptions, LoadSource};
+use crate::mysql::options::ServerOptions;
+use crate::mysql::schema::{SchemaOptions, list_databases, read_database};
+use crate::operations::server_restore;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// The longest name that leaves room for those of a restore.
+const MAX_NAME: usize = 48;
+
+/// Looks whether the prefix is one and the server has no database with it.
+///
+/// Errors: [`Kind::Usage`]; [`Kind::Database`] if the server cannot be asked.
+pub fn check_prefix(server: &ServerOptions, prefix: &str) -> Result<()> {
+    let is_word = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !is_word || !(4..=24).contains(&prefix.len()) {
+        return Err(usage(format!("`{prefix}` is no prefix for the drill's databases"))
+            .hint("4 to 24 letters, digits and underscores"));
+    }
+    let mut conn = Connection::open(server)?;
+    match list_databases(&mut conn)?.iter().find(|name| has_prefix(name, prefix)) {
+        Some(name) => Err(usage(format!("{}: database `{name}` is there already", conn.name()))
+            .hint("a drill never touches what it did not make: drop it, or choose another --prefix")),
+        None => Ok(()),
+    }
+}
+
+fn has_prefix(name: &str, prefix: &str) -> bool {
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// The name that a database gets for the trial.
+fn trial_name(place: &Place, prefix: &str, database: &str, number: usize) -> String {
+    match place {
+        Place::Scratch(_) => database.to_owned(),
+        Place::Given(_) if prefix.len() + database.chars().count() <= MAX_NAME => {
+            format!("{prefix}{database}")
+        }
+        Place::Given(_) => format!("{prefix}{number}"),
+    }
+}
+
+impl Drill<'_> {
+    /// Tries all of them.
+    pub fn databases(&mut self, place: &Place) -> Result<()> {
+        let source = server_restore::source(self.store, self.record)?;
+        let server = place.options();
+        let mut conn = Connection::open(&server)?;
+        let version = conn.value("SELECT VERSION()")?.unwrap_or_default();
+        self.report.server = match place {
+            Place::Scratch(_) => format!("a private {version}"),
+            Place::Given(_) => format!("{}, {version}", conn.name()),
+        };
+        if version != source.server.version {
+            self.report.notes.push(format!(
+                "the databases come from {} and were tried on {version}: statements are not compared word by word",
+                source.server.version
+            ));
+        }
+        drop(conn);
+        let names: Vec<String> = source
+            .databases
+            .iter()
+            .enumerate()
+            .map(|(n, d)| trial_name(place, &self.plan.prefix, &d.record.name, n))
+            .collect();
+        let made = Made { server: server.clone(), names: &names, is_given: matches!(place, Place::Given(_)) };
+        let mut outcome = Ok(());
+        for (database, target) in source.databases.iter().zip(&names) {
+            outcome = self.one(&source, database, &server, target, version == source.server.version);
+            if outcome.is_err() {
+                break;
+            }
+        }
+        let dropped = made.drop_all();
+        outcome.and(dropped)
+    }
+
+    fn one(
+        &mut self,
+        source: &LoadSource,
+        entries: &DatabaseEntries,
+        server: &ServerOptions,
+        target: &str,
+        is_same_version: bool,
+    ) -> Result<()> {
+        let name = entries.record.name.clone();
+        let is_renamed = *target != name;
+        let options = LoadOptions {
+            databases: vec![name.clone()],
+            rename_to: is_renamed.then(|| target.to_owned()),
+            threads: self.plan.threads,
+            // A private server runs no events; on a given one they must not run.
+            events: !is_renamed,
+            ..LoadOptions::default()
+        };
+        let mut trial = DatabaseTrial { database: name.clone(), ..DatabaseTrial::default() };
+        let began = Instant::now();
+        let loaded = server_restore::plan(source, server, &options)
+            .and_then(|plan| server_restore::apply(&plan, self.store, self.pool, self.progress));
+        trial.ms = millis(began.elapsed());
+        match loaded {
+            Ok(report) => {
+                trial.tables = report.databases.iter().map(|d| d.tables.len() as u64).sum();
+                trial.rows = report.rows();
+                trial.bytes = entries.tables.iter().map(|t| t.content.size).sum();
+                let known: Vec<&ObjectRecord> =
+                    entries.objects.iter().filter(|o| !o.problem.is_empty()).collect();
+                for lost in &report.not_made {
+                    let is_known = known.iter().any(|o| lost.contains(&quote(&o.name)));
+                    let told = without_values(lost);
+                    if is_known { trial.notes.push(told) } else { trial.differences.push(told) }
+                }
+                trial.notes.extend(report.notes.iter().map(|note| without_values(note)));
+                let began = Instant::now();
+                self.objects(entries, server, target, is_same_version && !is_renamed, &mut trial)?;
+                trial.compare_ms = millis(began.elapsed());
+            }
+            // No space, or a signal, says nothing of the snapshot.
+            Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Busy | Kind::Full | Kind::Destination) => {
+                return Err(error);
+            }
+            Err(error) => trial.differences.push(without_values(&told(&error))),
+        }
+        let took = std::time::Duration::from_millis(trial.ms);
+        self.phase(format!("database {name} loaded and read back"), took, trial.bytes);
+        self.report.differences.extend(trial.differences.iter().map(|d| format!("database {name}: {d}")));
+        self.report.databases.push(trial);
+        Ok(())
+    }
+
+    /// Compares tables and other objects: all are there, and their statements are the same.
+    fn objects(
+        &self,
+        entries: &DatabaseEntries,
+        server: &ServerOptions,
+        target: &str,
+        has_same_words: bool,
+        trial: &mut DatabaseTrial,
+    ) -> Result<()> {
+        let mut conn = Connection::open(server)?;
+        let schema = read_database(&mut conn, target, &SchemaOptions::default())?;
+        let tables: BTreeMap<&str, &str> =
+            schema.tables.iter().map(|t| (t.name.as_str(), t.create.as_str())).collect();
+        for table in &entries.tables {
+            match tables.get(table.name.as_str()) {
+                None if table.columns.is_empty() => {
+                    trial.notes.push(format!("table `{}` is not there", table.name))
+                }
+                None => trial.differences.push(format!("table `{}` is not there", table.name)),
+                Some(create) if has_same_words && *create != table.create => {
+                    trial.differences.push(format!("table `{}` is not made as it was", table.name));
+                }
+                Some(_) => {}
+            }
+        }
+        let key = |o: &ObjectRecord| (o.kind, o.parent.clone(), o.name.clone());
+        let objects: BTreeMap<_, _> = schema.objects.iter().map(|o| (key(o), o)).collect();
+        for object in entries.objects.iter().filter(|o| o.problem.is_empty()) {
+            let name = format!("{} `{}`", object.kind.word(), object.name);
+            match objects.get(&key(object)) {
+                None => trial.differences.push(format!("{name} is not there")),
+                Some(made) if has_same_words && !is_same(object, made) => {
+                    trial.differences.push(format!("{name} is not made as it was"));
+                }
+                Some(_) => trial.objects += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an object was made as it was. What a sequence counts to is not compared: it goes on.
+fn is_same(old: &ObjectRecord, new: &ObjectRecord) -> bool {
+    match old.kind {
+        SchemaObject::Sequence => old.statements.first() == new.statements.first(),
+        _ => old.statements == new.statements && old.definer == new.definer,
+    }
+}
+
+/// An error with what caused it.
+fn told(error: &Error) -> String {
+    let mut text = error.message().to_owned();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text += &format!(": {words}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// What was made on a given server.
+struct Made<'a> {
+    server: ServerOptions,
+    names: &'a [String],
+    is_given: bool,
+}
+
+impl Made<'_> {
+    /// Drops the databases of the trial, and what a restore that failed left beside them. A private
+    /// server goes as a whole.
+    fn drop_all(self) -> Result<()> {
+        if !self.is_given {
+            return Ok(());
+        }
+        let mut conn = Connection::open(&self.server)?;
+        conn.execute("SET SESSION foreign_key_checks=0")?;
+        let is_ours = |name: &String| {
+            self.names.iter().any(|own| {
+                name == own || name.strip_prefix(own.as_str()).is_some_and(|r| r.starts_with("__"))
+            })
+        };
+        for name in list_databases(&mut conn)?.iter().filter(|name| is_ours(name)) {
+            conn.execute(&format!("DROP DATABASE {}", quote(name)))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,271 @@
+//! A private database server: its data, socket and log stand in a folder of its own, only this user
+//! reaches it, and it never outlives the program. It promises to end no process but its own, by its
+//! number, and to remove its folder, also if this program is killed.
+
+use crate::crypto::{Entropy, SystemEntropy};
+use crate::error::{Error, Kind, Result};
+use crate::mysql::connection::Connection;
+use crate::mysql::options::ServerOptions;
+use crate::mysql::sources::login_name;
+use crate::progress::Progress;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long the server may take to answer after its start.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// The longest path that a socket may have, by the system.
+const MAX_SOCKET_BYTES: usize = 100;
+/// Where administrators' programs stand that `PATH` may lack.
+const MORE_FOLDERS: [&str; 5] =
+    ["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/mysql/bin", "/sbin"];
+/// What it is started with: nothing of it must survive a power cut, no event runs, no log is kept.
+const SETTINGS: [&str; 11] = [
+    "--skip-networking",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-doublewrite=0",
+    "--innodb-buffer-pool-size=128M",
+    "--key-buffer-size=32M",
+    "--performance-schema=0",
+    "--max-allowed-packet=1G",
+    "--event-scheduler=OFF",
+    "--local-infile=1",
+    "--skip-log-bin",
+    "--character-set-server=utf8mb4",
+];
+
+/// A folder that goes away with the value.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes a new folder, for this user only, in `parent` (else where temporary files go).
+    pub fn create(parent: Option<&Path>, prefix: &str) -> Result<Folder> {
+        let mut random = [0; 8];
+        SystemEntropy.fill(&mut random)?;
+        let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        let path = parent.join(format!("{prefix}-{:016x}", u64::from_le_bytes(random)));
+        DirBuilder::new().mode(0o700).create(&path).map_err(|cause| {
+            Error::io(Kind::Destination, format!("{}: cannot be made", path.display()), cause)
+        })?;
+        Ok(Folder(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is in a folder for temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running server.
+pub struct ScratchServer {
+    server: Child,
+    guard: Option<Child>,
+    // Removed after the server has ended.
+    folder: Folder,
+}
+
+/// The server's program, if the machine has one.
+pub fn program() -> Option<PathBuf> {
+    find("mariadbd").or_else(|| find("mysqld"))
+}
+
+/// A program by name, on the path or where administrators' programs stand.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(MORE_FOLDERS.map(PathBuf::from));
+    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+impl ScratchServer {
+    /// Starts one in a new folder in `parent`; `case` is its `lower_case_table_names`.
+    ///
+    /// Errors: [`Kind::Database`] if the machine has no server's program or it does not start.
+    pub fn start(parent: Option<&Path>, case: Option<u8>, progress: &Progress) -> Result<ScratchServer> {
+        let program = program().ok_or_else(|| {
+            Error::new(Kind::Database, "this machine has no mariadbd or mysqld")
+                .hint("install mariadb-server, or name a server with --to-server and --mysql-…")
+        })?;
+        let folder = Folder::create(parent, "coffer-scratch")?;
+        if folder.path().as_os_str().len() + "/sock".len() > MAX_SOCKET_BYTES {
+            let message = format!("{}: too long a path for a socket", folder.path().display());
+            return Err(Error::new(Kind::Usage, message).hint("choose a shorter one with --scratch-dir"));
+        }
+        let case = case.filter(|case| *case <= 1).map(|case| format!("--lower-case-table-names={case}"));
+        install(&program, folder.path(), case.as_deref())?;
+        let mut command = Command::new(&program);
+        command.args(arguments(folder.path())).args(SETTINGS).args(case).env("TZ", "UTC");
+        let server = quiet(&mut command).map_err(|cause| failed(&program, cause))?;
+        let mut scratch = ScratchServer { server, guard: None, folder };
+        scratch.guard = Some(guard(scratch.server.id(), scratch.folder.path())?);
+        scratch.wait(progress)?;
+        Ok(scratch)
+    }
+
+    /// How to reach it.
+    pub fn options(&self) -> ServerOptions {
+        ServerOptions {
+            socket: Some(self.folder.path().join("sock")),
+            user: Some("root".into()),
+            ..ServerOptions::default()
+        }
+    }
+
+    /// Its folder, for files that go with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn wait(&mut self, progress: &Progress) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let refusal = match Connection::open(&self.options()) {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            progress.check()?;
+            let has_ended = matches!(self.server.try_wait(), Ok(Some(_)));
+            if has_ended || began.elapsed() > PATIENCE {
+                let message = format!("the scratch server does not start: {}", self.last_words());
+                return Err(Error::new(Kind::Database, message).because(refusal));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The last error in its log.
+    fn last_words(&self) -> String {
+        let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let line = log.lines().rev().find(|line| line.contains("[ERROR]")).or(log.lines().last());
+        line.unwrap_or("it says nothing").to_owned()
+    }
+}
+
+impl Drop for ScratchServer {
+    fn drop(&mut self) {
+        // First the guard, so that it never ends a process that took over the number.
+        if let Some(mut guard) = self.guard.take() {
+            let _ = guard.kill();
+            let _ = guard.wait();
+        }
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn arguments(folder: &Path) -> Vec<String> {
+    let at = |option: &str, name: &str| format!("--{option}={}", folder.join(name).display());
+    vec![
+        "--no-defaults".into(),
+        format!("--user={}", login_name().unwrap_or_else(|| "root".into())),
+        at("datadir", "data"),
+        at("tmpdir", "tmp"),
+        at("socket", "sock"),
+        at("pid-file", "pid"),
+        at("log-error", "log"),
+    ]
+}
+
+/// Makes the data folder.
+fn install(program: &Path, folder: &Path, case: Option<&str>) -> Result<()> {
+    for name in ["data", "tmp"] {
+        let path = folder.join(name);
+        DirBuilder::new().mode(0o700).create(&path).map_err(|cause| {
+            Error::io(Kind::Destination, format!("{}: cannot be made", path.display()), cause)
+        })?;
+    }
+    let version = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    let version = version.map_err(|cause| failed(program, cause))?;
+    let is_mariadb = String::from_utf8_lossy(&version.stdout).contains("MariaDB");
+    let mut command = match is_mariadb {
+        true => {
+            let installer =
+                ["mariadb-install-db", "mysql_install_db"].into_iter().find_map(find).ok_or_else(|| {
+                    Error::new(Kind::Database, "this machine has mariadbd but no mariadb-install-db")
+                        .hint("install mariadb-server, or name a server with --to-server and --mysql-…")
+                })?;
+            let mut command = Command::new(installer);
+            let basics = arguments(folder).into_iter().take(3);
+            command.args(basics).args([
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                "--skip-name-resolve",
+            ]);
+            command
+        }
+        false => {
+            let mut command = Command::new(program);
+            command.args(arguments(folder).into_iter().take(3)).arg("--initialize-insecure").args(case);
+            command
+        }
+    };
+    let output =
+        command.stdin(Stdio::null()).process_group(0).output().map_err(|cause| failed(program, cause))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let line = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
+            Err(Error::new(
+                Kind::Database,
+                format!("the scratch server's data folder cannot be made: {line}"),
+            ))
+        }
+    }
+}
+
+/// A shell that ends the server and removes its folder once this program is gone: its input ends then.
+fn guard(server: u32, folder: &Path) -> Result<Child> {
+    let script = "read -r line; kill -9 \"$1\"; sleep 1; rm -rf \"$2\"";
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script, "coffer-guard", &server.to_string()]).arg(folder).process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map_err(|cause| failed(Path::new("/bin/sh"), cause))
+}
+
+/// Starts a program that a signal to this one's group does not reach.
+fn quiet(command: &mut Command) -> std::io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn()
+}
+
+fn failed(program: &Path, cause: std::io::Error) -> Error {
+    Error::io(Kind::Database, format!("{}: cannot be started", program.display()), cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_go_away() {
+        let folder = Folder::create(None, "coffer-test").expect("made");
+        let path = folder.path().to_owned();
+        std::fs::write(path.join("file"), b"x").expect("written");
+        drop(folder);
+        assert!(!path.exists());
+        assert_eq!(
+            Folder::create(Some(Path::new("/nonexistent")), "x").err().map(|e| e.kind()),
+            Some(Kind::Destination)
+        );
+    }
+
+    #[test]
+    fn paths_too_long_for_sockets_are_refused() {
+        let folder = Folder::create(None, "coffer-test").expect("made");
+        let deep = folder.path().join("d".repeat(90));
+        std::fs::create_dir(&deep).expect("made");
+        let error = ScratchServer::start(Some(&deep), None, &Progress::default()).err().map(|e| e.kind());
+        // Without a server's program there is nothing to start at all.
+        assert!(matches!(error, Some(Kind::Usage | Kind::Database)), "{error:?}");
+    }
+}

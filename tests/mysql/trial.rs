@@ -1,0 +1,213 @@
+//! Test copies and drills from a container, as people run them: the binary against a private server.
+
+use crate::server::Server;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+const PRACTICE: &str = "
+CREATE DATABASE shop; USE shop;
+CREATE TABLE patient (PatNum INT PRIMARY KEY, LName VARCHAR(50), Phone VARCHAR(30), Mail VARCHAR(100) NOT NULL DEFAULT '',
+  Born DATE NOT NULL, Ssn BIGINT UNSIGNED NULL, Note TEXT CHARACTER SET latin1, Code VARCHAR(20) NOT NULL,
+  UNIQUE KEY Code (Code), UNIQUE KEY Ssn (Ssn)) ENGINE=MyISAM DEFAULT CHARSET=utf8mb4;
+INSERT INTO patient SELECT seq, IF(seq%7,CONCAT('Smith',seq%50),'O''Neil'), CONCAT('(555) 01',LPAD(seq,4,'0'),'-77'),
+  CONCAT('user',seq,'@mail.example.com'), '1950-01-01' + INTERVAL seq*9 DAY, IF(seq%3,100000000+seq*7,NULL),
+  CONCAT('caf\\xe9 called Smith',seq), CONCAT('cODE-',seq) FROM mysql.seq_1_to_2000;
+UPDATE patient SET Born='0001-01-01', Mail='', Phone=NULL WHERE PatNum<4;
+CREATE TABLE message (Id INT PRIMARY KEY, Sent VARCHAR(40), KEY (Sent)) ENGINE=InnoDB;
+INSERT INTO message SELECT PatNum, REPLACE(REPLACE(Phone,'(',''),') ','') FROM patient;
+CREATE TABLE queue (Id INT) ENGINE=InnoDB; INSERT INTO queue VALUES (1),(2);
+CREATE TABLE hours (Id INT PRIMARY KEY, d DATETIME); INSERT INTO hours VALUES (1,'2026-01-01 10:00:00');
+CREATE VIEW names AS SELECT LName FROM patient;
+CREATE TRIGGER counted BEFORE INSERT ON queue FOR EACH ROW SET NEW.Id=NEW.Id+1;
+";
+
+const PROFILE: &str = "name = 'shop'
+[[scrub]]\ntable='patient'\ncolumn='LName'\nwith='name'
+[[scrub]]\ntable='patient'\ncolumn='Phone'\nwith='phone'
+[[scrub]]\ntable='message'\ncolumn='Sent'\nwith='phone'
+[[scrub]]\ntable='patient'\ncolumn='Mail'\nwith='email'
+[[scrub]]\ntable='patient'\ncolumn='Born'\nwith='date'
+[[scrub]]\ntable='patient'\ncolumn='Ssn'\nwith='digits'
+[[scrub]]\ntable='patient'\ncolumn='Note'\nwith='text'
+[[scrub]]\ntable='patient'\ncolumn='Code'\nwith='text'
+[[scrub]]\ntable='queue'\nrows='none'
+[[scrub]]\ntable='nowhere'\ncolumn='x'\nwith='text'\noptional=true
+";
+
+struct Run {
+    code: Option<i32>,
+    result: Value,
+    said: String,
+}
+
+fn coffer(folder: &Path, server: &Server, arguments: &str) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COFFER_")) {
+        command.env_remove(name);
+    }
+    let output = command
+        .args(arguments.split_whitespace())
+        .arg("--json")
+        .env("COFFER_MYSQL_SOCKET", server.socket())
+        .env("COFFER_MYSQL_USER", "root")
+        .env("COFFER_STATE_DIR", folder.join("state"))
+        .current_dir(folder)
+        .output()
+        .expect("coffer runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let last = text.lines().last().unwrap_or_default();
+    let result = serde_json::from_str(last).unwrap_or(Value::Null);
+    Run { code: output.status.code(), result, said: text + &String::from_utf8_lossy(&output.stderr) }
+}
+
+#[track_caller]
+fn exits(folder: &Path, server: &Server, arguments: &str, code: i32) -> Run {
+    let run = coffer(folder, server, arguments);
+    assert_eq!(run.code, Some(code), "coffer {arguments}\n{}", run.said);
+    run
+}
+
+fn backed_up(server: &Server) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path();
+    server.client("", PRACTICE);
+    std::fs::create_dir(path.join("images")).expect("folder");
+    for number in 0..150 {
+        std::fs::write(path.join(format!("images/smith-{number}.png")), vec![number as u8; 3000])
+            .expect("file");
+    }
+    std::fs::write(path.join("p.toml"), PROFILE).expect("profile");
+    exits(path, server, "init c --no-encryption", 0);
+    exits(path, server, "backup c --database shop --attachments images", 0);
+    folder
+}
+
+#[test]
+fn a_test_copy_tells_nothing_and_still_fits_together() {
+    let server = Server::start(&["--local-infile=1"]);
+    let folder = backed_up(&server);
+    let path = folder.path();
+    let run = exits(path, &server, "restore c latest --to-server --as copy --as-test p.toml", 0);
+    let rows = |rule: &str| {
+        let all = run.result["scrubbed"].as_array().expect("counts");
+        all.iter().find(|r| r["rule"] == rule).unwrap_or_else(|| panic!("{rule}: {all:?}"))["rows"].as_u64()
+    };
+    assert_eq!(
+        (rows("patient.Phone"), rows("queue"), rows("patient.Mail")),
+        (Some(1997), Some(2), Some(1997))
+    );
+    let one = |sql: &str| server.value(sql).unwrap_or_default();
+    assert_eq!(one("SELECT COUNT(*) FROM copy.patient c JOIN shop.patient o USING (PatNum)
+        WHERE c.LName=o.LName OR c.Mail=o.Mail AND o.Mail<>'' OR c.Phone=o.Phone OR c.Ssn=o.Ssn OR c.Note=o.Note OR c.Code=o.Code"), "0");
+    assert_eq!(one("SELECT COUNT(DISTINCT Code), COUNT(*) FROM copy.patient"), "2000");
+    assert_eq!(
+        one("SELECT COUNT(*) FROM copy.patient c JOIN shop.patient o USING (PatNum)
+        WHERE YEAR(c.Born)<>YEAR(o.Born) OR LENGTH(c.Phone)<>LENGTH(o.Phone) OR LENGTH(c.Ssn)<>LENGTH(o.Ssn)
+        OR (c.Ssn IS NULL)<>(o.Ssn IS NULL) OR LENGTH(c.Note)<>LENGTH(o.Note)"),
+        "0"
+    );
+    assert_eq!(
+        one("SELECT COUNT(*) FROM copy.patient WHERE Mail NOT LIKE '%_@_%.invalid' AND Mail<>''"),
+        "0"
+    );
+    assert_eq!(
+        one("SELECT CONCAT(Born,'|',Mail,'|',IFNULL(Phone,'NULL')) FROM copy.patient WHERE PatNum=1"),
+        "0001-01-01||NULL"
+    );
+    let joined = "SELECT COUNT(*) FROM copy.patient p JOIN copy.message m ON m.Id=p.PatNum AND m.Sent=REPLACE(REPLACE(p.Phone,'(',''),') ','')";
+    assert_eq!(one(joined), "1997", "numbers meet as they met");
+    assert_eq!(one("SELECT COUNT(*) FROM copy.queue"), "0");
+    // A second copy is the same.
+    exits(path, &server, "restore c latest --to-server --as again --as-test p.toml", 0);
+    assert_eq!(
+        one("SELECT COUNT(*) FROM copy.patient JOIN again.patient USING (PatNum,LName,Mail,Born,Note,Code)"),
+        "2000"
+    );
+}
+
+#[test]
+fn a_profile_that_does_not_fit_touches_nothing() {
+    let server = Server::start(&["--local-infile=1"]);
+    let folder = backed_up(&server);
+    let path = folder.path();
+    for (rules, word) in [
+        ("[[scrub]]\ntable='nowhere'\ncolumn='x'\nwith='text'", "nowhere"),
+        ("[[scrub]]\ntable='patient'\ncolumn='Absent'\nwith='text'", "patient.Absent"),
+        ("[[scrub]]\ntable='patient'\ncolumn='Born'\nwith='text'", "patient.Born"),
+        ("[[scrub]]\ntable='patient'\ncolumn='Code'\nfixed='x'", "patient.Code"),
+        ("[[scrub]]\ntable='patient'\ncolumn='Mail'\nwith='null'", "patient.Mail"),
+        ("[[scrub]]\ntable='nowhere'\nrows='none'\noptional=true", "shop"),
+        ("[[scrub]]\ntable='patient'\ncolumn='Mail'\nwith='mail'", "line 4"),
+    ] {
+        std::fs::write(path.join("bad.toml"), format!("name='bad'\n{rules}\n")).expect("profile");
+        let run = exits(path, &server, "restore c latest --to-server --as copy --as-test bad.toml", 2);
+        assert!(run.said.contains(word), "{word}: {}", run.said);
+    }
+    exits(path, &server, "restore c latest --to-server --as copy --as-test macpractice", 2);
+    exits(path, &server, "restore c latest --to-server --as copy --as-test open-dental", 2);
+    assert!(server.sql("SHOW DATABASES LIKE 'copy%'").is_empty());
+}
+
+#[test]
+fn a_drill_proves_on_a_private_server_and_on_a_given_one() {
+    let server = Server::start(&["--local-infile=1"]);
+    let folder = backed_up(&server);
+    let path = folder.path();
+    std::fs::write(path.join("d.sql"), "CREATE TABLE t (a INT); INSERT INTO t VALUES (1);").expect("dump");
+    exits(path, &server, "backup c --database shop --attachments images --dump d.sql", 0);
+    std::fs::create_dir(path.join("scratch")).expect("folder");
+    let run = exits(path, &server, "drill c --scratch-dir scratch --report drill.html --reviewer Eve<b>", 0);
+    assert_eq!(
+        (run.result["verdict"].as_str(), run.result["attachments"].as_u64()),
+        (Some("proven"), Some(100))
+    );
+    assert_eq!((run.result["rows"].as_u64(), run.result["dumps_loaded"].as_u64()), (Some(4003), Some(1)));
+    assert_eq!(std::fs::read_dir(path.join("scratch")).expect("folder").count(), 0, "the scratch is gone");
+    let page = std::fs::read_to_string(path.join("drill.html")).expect("page");
+    let json = std::fs::read_to_string(path.join("drill.json")).expect("JSON");
+    for text in [&page, &json] {
+        assert!(text.contains("shop") && !text.contains("Smith") && !text.contains("smith-"), "{text}");
+    }
+    assert!(page.contains("Eve&lt;b&gt;"));
+    // The report of another drill is not overwritten.
+    exits(path, &server, "drill c --no-database --report drill.html", 14);
+
+    exits(path, &server, "drill c --to-server --attachments-share 0 --report given.html", 3);
+    assert!(server.sql("SHOW DATABASES LIKE 'coffer%'").is_empty(), "dropped");
+    server.sql("CREATE DATABASE coffer_drill_x");
+    let run = exits(path, &server, "drill c --to-server --report other.html", 2);
+    assert!(run.said.contains("coffer_drill_x") && !path.join("other.html").exists(), "{}", run.said);
+    assert_eq!(server.sql("SHOW DATABASES LIKE 'coffer%'").len(), 1);
+}
+
+#[test]
+fn a_drill_on_damage_says_so() {
+    let server = Server::start(&["--local-infile=1"]);
+    let folder = backed_up(&server);
+    let path = folder.path();
+    // Four bad spots of every segment are beyond nothing; a zeroed middle is beyond parity.
+    let mut bytes = std::fs::read(path.join("c")).expect("container");
+    let (start, end) = (bytes.len() / 4, bytes.len() * 3 / 4);
+    bytes[start..end].fill(0);
+    std::fs::write(path.join("c"), bytes).expect("damaged");
+    let run = coffer(path, &server, "drill c --all --report drill.html");
+    assert_eq!(run.code, Some(4), "{}", run.said);
+}
+
+#[test]
+fn the_demonstration_leaves_nothing_behind() {
+    let server = Server::start(&["--local-infile=1"]);
+    let folder = tempfile::tempdir().expect("folder");
+    let socket = format!("demo --mysql-user root --mysql-socket {}", server.socket().display());
+    let run = exits(folder.path(), &server, &socket, 0);
+    assert!(
+        run.result["next_added_bytes"].as_u64() < run.result["first_added_bytes"].as_u64(),
+        "{}",
+        run.said
+    );
+    assert!(server.sql("SHOW DATABASES LIKE 'coffer%'").is_empty());
+    server.sql("CREATE DATABASE coffer_demo_practice");
+    exits(folder.path(), &server, &socket, 2);
+    assert_eq!(server.sql("SHOW DATABASES LIKE 'coffer%'").len(), 1, "not ours");
+}
