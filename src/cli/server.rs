@@ -59,6 +59,13 @@ impl ServerArgs {
                 .any(|n| variable(&format!("COFFER_MYSQL_{n}")))
     }
 
+    /// Whether an argument names a server.
+    pub fn is_argument(&self) -> bool {
+        let layer = self.arguments();
+        let is_named = layer.socket.is_some() || layer.host.is_some() || layer.port.is_some();
+        is_named || self.mysql_defaults_file.is_some()
+    }
+
     /// The way to the server; warnings go to the output.
     ///
     /// Errors: [`Kind::Usage`] for what makes no sense, [`Kind::Failed`] for a password that cannot be

@@ -3,6 +3,7 @@
 //! the practice's own files, and to fail if anything differs.
 
 mod folder;
+mod live;
 
 use super::new_secret::NewSecret;
 use super::stats::factor;
@@ -10,6 +11,7 @@ use crate::attachments::exclude::Excludes;
 use crate::attachments::restore::RestoreOptions;
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
+use crate::cli::server::ServerArgs;
 use crate::cli::values::{format_count, format_duration, format_size};
 use crate::container::Access;
 use crate::crypto::{Credential, KdfCost, NewSlot, SystemEntropy};
@@ -42,6 +44,11 @@ pub struct Demo {
     /// Nights to live through
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=365))]
     nights: u32,
+    /// Show a live database instead, on the server that is named or a private one
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 impl Demo {
@@ -51,8 +58,13 @@ impl Demo {
             let nights = format_count(self.nights.into(), "night");
             return Ok(Outcome::done().summary(format!("{nights} of an invented practice would be shown")));
         }
+        let is_named = self.server.is_argument();
         let folder = Folder::create(self.keep.as_deref())?;
         context.watch()?;
+        if self.live || is_named {
+            let server = is_named.then(|| self.server.options(context)).transpose()?;
+            return live::show(context, &folder, server);
+        }
         let mut show = Show::start(context, &folder)?;
         for night in 0..self.nights {
             show.night(night)?;
