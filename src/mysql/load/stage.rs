@@ -36,10 +36,15 @@ pub struct Staged {
 pub fn make(conn: &mut Connection, part: &Part, staging: &str) -> Result<Staged> {
     let record = part.database;
     conn.execute(&format!(
-        "CREATE DATABASE {}{}",
+        "CREATE DATABASE IF NOT EXISTS {}{}",
         quote(staging),
         character_set(&record.character_set, &record.collation)
     ))?;
+    // One that was left after a kill has the character set of then.
+    let set = character_set(&record.character_set, &record.collation);
+    if !set.is_empty() {
+        conn.execute(&format!("ALTER DATABASE {}{set}", quote(staging)))?;
+    }
     journal::create(conn, staging)?;
     conn.execute(&format!("USE {}", quote(staging)))?;
     let mut staged = Staged::default();
