@@ -125,31 +125,28 @@ pub fn fit(
 ) -> Result<(Decision, PrunePlan)> {
     let candidates = decision.unprotected();
     let options = PruneOptions { max_bytes: Some(max_bytes), ..options.clone() };
-    // `None`: what would stay does not fit.
+    // An inner error: what would stay does not fit, and how long it would be.
     let attempt = |count: usize| {
         let smaller = decision.without(&candidates[..count]);
         match prune::plan(store, &smaller.victims(), &options, progress) {
-            Ok(plan) => Ok((plan.file_bytes_after <= max_bytes).then_some((smaller, plan))),
-            Err(error) if error.kind() == Kind::Usage => Ok(None),
+            Ok(plan) => Ok(Ok((smaller, plan))),
+            Err(error) if error.kind() == Kind::Usage => Ok(Err(error)),
             Err(error) => Err(error),
         }
     };
-    if let Some(none) = attempt(0)? {
+    if let Ok(none) = attempt(0)? {
         return Ok(none);
     }
-    let Some(mut best) = attempt(candidates.len())? else {
-        return Err(Error::new(Kind::Usage, format!("maximum size of {max_bytes} bytes")).hint(
-            "even with everything gone that is not protected the file would be longer: unpin snapshots, \
-             lower --protect-verified or --min-age, or allow more",
-        ));
-    };
+    let mut best = attempt(candidates.len())?.map_err(|error| {
+        error.hint("unpin snapshots, lower --protect-verified or --min-age, or allow more")
+    })?;
     // Dropping `low` does not suffice, dropping `high` does.
     let (mut low, mut high) = (0, candidates.len());
     while high - low > 1 {
         let middle = low + (high - low) / 2;
         match attempt(middle)? {
-            Some(found) => (high, best) = (middle, found),
-            None => low = middle,
+            Ok(found) => (high, best) = (middle, found),
+            Err(_) => low = middle,
         }
     }
     Ok(best)

@@ -1,3 +1,5 @@
+//! Scripts of odd databases, byte for byte.
+
 use super::*;
 use crate::entry::database::{ColumnForm, ColumnRecord};
 

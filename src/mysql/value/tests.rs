@@ -1,3 +1,5 @@
+//! Cells of every form, from the binary protocol and into literals.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -127,7 +127,12 @@ impl Drill<'_> {
                 trial.compare_ms = millis(began.elapsed());
             }
             // No space, or a signal, says nothing of the snapshot.
-            Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Busy | Kind::Full | Kind::Destination) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    Kind::Interrupted | Kind::Busy | Kind::Full | Kind::Destination
+                ) =>
+            {
                 return Err(error);
             }
             Err(error) => trial.differences.push(without_values(&told(&error))),

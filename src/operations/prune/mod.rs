@@ -90,7 +90,8 @@ impl PrunePlan {
 
 /// Plans the removal of `victims` and the giving back of space. Writes nothing.
 ///
-/// Errors: [`Kind::NotFound`] for a victim that is not there, [`Kind::Usage`] for one that is pinned, [`Kind::Damaged`] if not everything that
+/// Errors: [`Kind::NotFound`] for a victim that is not there, [`Kind::Usage`] for one that is
+/// pinned, [`Kind::Damaged`] if not everything that
 /// stays can be read, [`Kind::Usage`] if `options` ask for less than what stays needs.
 pub fn plan(
     store: &ChunkStore,
