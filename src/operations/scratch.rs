@@ -46,6 +46,10 @@ impl Folder {
         let mut random = [0; 8];
         SystemEntropy.fill(&mut random)?;
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        // Other programs that get the path work in folders of their own.
+        let parent = parent.canonicalize().map_err(|cause| {
+            Error::io(Kind::Destination, format!("{}: cannot be used", parent.display()), cause)
+        })?;
         let path = parent.join(format!("{prefix}-{:016x}", u64::from_le_bytes(random)));
         DirBuilder::new().mode(0o700).create(&path).map_err(|cause| {
             Error::io(Kind::Destination, format!("{}: cannot be made", path.display()), cause)
@@ -215,7 +219,9 @@ fn install(program: &Path, folder: &Path, case: Option<&str>) -> Result<()> {
         true => Ok(()),
         false => {
             let said = String::from_utf8_lossy(&output.stderr);
-            let line = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
+            let is_reason = |line: &&str| line.contains("[ERROR]") && !line.ends_with("Aborting");
+            let line =
+                said.lines().rev().find(is_reason).or(said.lines().last()).unwrap_or("it says nothing");
             Err(Error::new(
                 Kind::Database,
                 format!("the scratch server's data folder cannot be made: {line}"),
