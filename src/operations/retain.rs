@@ -4,7 +4,7 @@
 use super::prune::{self, PruneOptions, PrunePlan};
 use crate::chunk_store::ChunkStore;
 use crate::clock::Timestamp;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::ids::SnapshotId;
 use crate::progress::Progress;
 use crate::retention::{self, EVERY, Period, Policy, Reason, Rule, Selection, Snapshot, Verdict};
