@@ -9,6 +9,7 @@ use crate::mysql::options::ServerOptions;
 use crate::mysql::sources::login_name;
 use crate::progress::Progress;
 use std::fs::DirBuilder;
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -73,9 +74,9 @@ impl Drop for Folder {
 /// A running server.
 pub struct ScratchServer {
     server: Child,
-    guard: Option<Child>,
-    // Removed after the server has ended.
+    // Removed after the server has ended, and before the guard goes.
     folder: Folder,
+    guard: Guard,
 }
 
 /// The server's program, if the machine has one.
@@ -105,12 +106,14 @@ impl ScratchServer {
             return Err(Error::new(Kind::Usage, message).hint("choose a shorter one with --scratch-dir"));
         }
         let case = case.filter(|case| *case <= 1).map(|case| format!("--lower-case-table-names={case}"));
+        let mut guard = Guard::start(folder.path())?;
         install(&program, folder.path(), case.as_deref())?;
         let mut command = Command::new(&program);
         command.args(arguments(folder.path())).args(SETTINGS).args(case).env("TZ", "UTC");
         let server = quiet(&mut command).map_err(|cause| failed(&program, cause))?;
-        let mut scratch = ScratchServer { server, guard: None, folder };
-        scratch.guard = Some(guard(scratch.server.id(), scratch.folder.path())?);
+        let told = guard.watch(Some(server.id()));
+        let mut scratch = ScratchServer { server, folder, guard };
+        told?;
         scratch.wait(progress)?;
         Ok(scratch)
     }
@@ -157,13 +160,10 @@ impl ScratchServer {
 
 impl Drop for ScratchServer {
     fn drop(&mut self) {
-        // First the guard, so that it never ends a process that took over the number.
-        if let Some(mut guard) = self.guard.take() {
-            let _ = guard.kill();
-            let _ = guard.wait();
-        }
         let _ = self.server.kill();
         let _ = self.server.wait();
+        // The number may be another's from now on. The folder goes before the guard does.
+        let _ = self.guard.watch(None);
     }
 }
 
@@ -231,12 +231,35 @@ fn install(program: &Path, folder: &Path, case: Option<&str>) -> Result<()> {
 }
 
 /// A shell that ends the server and removes its folder once this program is gone: its input ends then.
-fn guard(server: u32, folder: &Path) -> Result<Child> {
-    let script = "read -r line; kill -9 \"$1\"; sleep 1; rm -rf \"$2\"";
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", script, "coffer-guard", &server.to_string()]).arg(folder).process_group(0);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().map_err(|cause| failed(Path::new("/bin/sh"), cause))
+struct Guard(Child);
+
+impl Guard {
+    fn start(folder: &Path) -> Result<Guard> {
+        let script = "server=; while read -r line; do server=$line; done; [ -z \"$server\" ] || kill -9 \"$server\"; \
+                      for try in 1 2 3 4 5; do sleep 1; rm -rf \"$1\"; done";
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, "coffer-guard"]).arg(folder).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map(Guard).map_err(|cause| failed(Path::new("/bin/sh"), cause))
+    }
+
+    /// Tells it the server's number, or that there is none.
+    fn watch(&mut self, server: Option<u32>) -> Result<()> {
+        let number = server.map(|number| number.to_string()).unwrap_or_default();
+        let told = self.0.stdin.as_mut().map_or(Ok(()), |input| writeln!(input, "{number}"));
+        told.map_err(|cause| failed(Path::new("/bin/sh"), cause))
+    }
+
+    fn dismiss(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.dismiss();
+    }
 }
 
 /// Starts a program that a signal to this one's group does not reach.
