@@ -6,7 +6,6 @@
 //! `mariadb-dump --lock-all-tables`.
 //! `… -- --socket PATH --database NAME [--threads N]` only times a dump of a server that is there.
 
-#[allow(dead_code)]
 #[path = "../tests/mysql/server.rs"]
 mod server;
 

@@ -10,6 +10,9 @@ use coffer::error::Result;
 use coffer::rows::{ChunkSink, GroupSizes, RowWriter};
 use std::collections::HashSet;
 
+/// The cells of a row, by its number, before and after the night.
+type MakeRow = fn(u64, bool) -> Vec<Option<Vec<u8>>>;
+
 /// What a chunk costs beside its packed bytes.
 const CHUNK_COST: usize = 140;
 
@@ -99,8 +102,7 @@ fn log(n: u64, is_edited: bool) -> Vec<Option<Vec<u8>>> {
 
 fn main() {
     let rows = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(300_000u64);
-    let tables: [(&str, fn(u64, bool) -> Vec<Option<Vec<u8>>>); 2] =
-        [("procedures", procedure), ("log", log)];
+    let tables: [(&str, MakeRow); 2] = [("procedures", procedure), ("log", log)];
     for (name, row) in tables {
         println!(
             "\n{name}, {rows} rows\n| mean | groups | plain | stored | ratio | night adds | of stored | of plain |"
@@ -112,7 +114,7 @@ fn main() {
     }
 }
 
-fn measure(rows: u64, mean: u64, row: fn(u64, bool) -> Vec<Option<Vec<u8>>>) {
+fn measure(rows: u64, mean: u64, row: MakeRow) {
     let mut store = Store { packers: Packers::default(), known: HashSet::new(), groups: 0, bytes: 0 };
     let plain = write(rows, mean, row, |_| false, &mut store);
     let (groups, stored) = (store.groups, store.bytes);
@@ -128,13 +130,7 @@ fn measure(rows: u64, mean: u64, row: fn(u64, bool) -> Vec<Option<Vec<u8>>>) {
     );
 }
 
-fn write(
-    rows: u64,
-    mean: u64,
-    row: fn(u64, bool) -> Vec<Option<Vec<u8>>>,
-    is_edited: impl Fn(u64) -> bool,
-    store: &mut Store,
-) -> u64 {
+fn write(rows: u64, mean: u64, row: MakeRow, is_edited: impl Fn(u64) -> bool, store: &mut Store) -> u64 {
     let sizes = GroupSizes { min: mean * 256, mean: mean * 1024, max: 256 << 10 };
     let columns = row(0, false).len();
     let mut writer = RowWriter::new(columns, &[0], &[7; 32]).with_sizes(sizes);

@@ -87,7 +87,7 @@ pub fn usual_files(home: Option<&Path>) -> (Vec<Layer>, Vec<String>) {
 
 /// The layer of an option file that was named, and warnings.
 ///
-/// Errors: [`Kind::Usage`].
+/// Errors: [`crate::error::Kind::Usage`].
 pub fn named_file(path: &Path) -> Result<(Layer, Vec<String>)> {
     let found = option_file::read(path)?;
     Ok((found.layer, found.warnings))

@@ -3,7 +3,7 @@
 
 use crate::targets::{look_at_disk, raw_open};
 use crate::world::*;
-use coffer::chunk_store::ChunkStore;
+use coffer::chunk_store::{ChunkStore, Settings};
 use coffer::codec::encode;
 use coffer::container::Access;
 use coffer::container::checksums::write_tables;
@@ -182,7 +182,7 @@ fn with_runs(
     let fence_ref = stream(put(ObjectKind::IndexFence, &fence), &fence);
     let filter_ref = stream(put(ObjectKind::IndexFilter, filter), filter);
     let run = (count, fence_ref, filter_ref);
-    let contents = (vec![run; runs], StreamRef::default(), StreamRef::default(), None::<u64>);
+    let contents = (vec![run; runs], StreamRef::default(), StreamRef::default(), Settings::default());
     commit.finish(encode(&contents), std::iter::empty()).expect("committed");
     disk
 }
@@ -304,7 +304,7 @@ fn contents_and_indexes_that_lie() {
                 vec![(u64::MAX, none.clone(), none.clone()); 9],
                 none.clone(),
                 none.clone(),
-                None::<u64>,
+                Settings::default(),
             )),
         ),
         (
@@ -313,7 +313,7 @@ fn contents_and_indexes_that_lie() {
                 Vec::<(u64, StreamRef, StreamRef)>::new(),
                 stream(u64::MAX, vec![part; 500]),
                 stream(u64::MAX, vec![]),
-                Some(0u64),
+                Settings { max_bytes: Some(0), retention: None },
             )),
         ),
         (
@@ -322,7 +322,7 @@ fn contents_and_indexes_that_lie() {
                 vec![(0u64, none.clone(), none.clone()); 5000],
                 none.clone(),
                 none.clone(),
-                None::<u64>,
+                Settings::default(),
             )),
         ),
         ("no length", vec![0xff; 40]),

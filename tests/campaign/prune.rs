@@ -2,7 +2,7 @@
 //! in what stays, and being told to stop. What was there is there, whole, and the next prune finishes.
 
 use crate::power::predecessor;
-use crate::space::{backup_within, fragmented, open_file, prune_of};
+use crate::space::{backup_within, fragmented, open_file, prune_of, thorough};
 use crate::world::*;
 use coffer::chunk_store::ChunkStore;
 use coffer::container::Access;
@@ -21,7 +21,7 @@ fn power_may_fail_at_any_moment_of_a_prune() {
     let disk = SimulatedDisk::from_bytes(base.bytes());
     let mut store = open(&disk, Access::Write).expect("opens");
     disk.record();
-    let (after, report) = prune_of(&mut store, &before, &[0], &PruneOptions::default(), "whole");
+    let (after, report) = prune_of(&mut store, &before, &[0], &thorough(), "whole");
     drop(store);
     assert!(report.commits >= 3 && report.moved_bytes > 0, "a prune of one piece: {report:?}");
     let mut earlier = Expected { generation: before.generation - 1, ..before.clone() };
@@ -44,7 +44,7 @@ fn power_may_fail_at_any_moment_of_a_prune() {
             assert!(!store.container().has_fallen_back(), "{place}: {:?}", store.container().notes());
             let state = must_be(&store, &all, &place).clone();
             let victims: &[usize] = if state.snapshots.len() == before.snapshots.len() { &[0] } else { &[] };
-            let (state, _) = prune_of(&mut store, &state, victims, &PruneOptions::default(), &place);
+            let (state, _) = prune_of(&mut store, &state, victims, &thorough(), &place);
             must_be(&store, &[&state], &place);
             segments_whole(&store, &place);
             let length = image.len().expect("length");
@@ -66,7 +66,7 @@ fn any_operation_of_a_prune_may_fail() {
             let mut store = open(&disk, Access::Write).expect("opens");
             let victims = [Catalog::read(&store).expect("catalog").snapshots[0].id];
             disk.fail_at(nth, class, Fault { error: FaultError::Io, sticky: false });
-            let options = PruneOptions::default();
+            let options = thorough();
             let outcome = plan(&store, &victims, &options, &Progress::default())
                 .and_then(|plan| apply(&mut store, plan, pool(), &Progress::default()));
             if !disk.fault_fired() {
@@ -83,7 +83,7 @@ fn any_operation_of_a_prune_may_fail() {
             }
             must_be(&store, &[&after], &place);
             let victims: &[usize] = if generation > before.generation { &[] } else { &[0] };
-            let (after, _) = prune_of(&mut store, &after, victims, &PruneOptions::default(), &place);
+            let (after, _) = prune_of(&mut store, &after, victims, &thorough(), &place);
             must_be(&store, &[&after], &place);
         }
     }
@@ -191,7 +191,7 @@ fn a_segment_with_a_lost_chunk_stays_and_the_rest_goes() {
     let mut store = open(&disk, Access::Write).expect("opens");
     let catalog = Catalog::read(&store).expect("catalog");
     let victims = [catalog.snapshots[0].id];
-    let options = PruneOptions::default();
+    let options = thorough();
     let plan = plan(&store, &victims, &options, &Progress::default()).expect("plan");
     let report = apply(&mut store, plan, pool(), &Progress::default()).expect("prune");
     assert_eq!(report.damaged_slots.len(), 1, "{report:?}");

@@ -6,7 +6,7 @@
 //!
 //! # How
 //!
-//! [`plan`] looks and touches nothing. [`LoadPlan::apply`] makes a staging database (`NAME__restoring`)
+//! [`plan`] looks and touches nothing. [`apply`] makes a staging database (`NAME__restoring`)
 //! without triggers and foreign keys, loads and proves its tables in parallel, writes down what is to
 //! be switched (`journal.rs`), and then switches (`switch.rs`) in steps that may each be repeated.
 
@@ -108,7 +108,7 @@ pub struct LoadPlan<'a> {
     options: LoadOptions<'a>,
     /// The databases, in order.
     pub parts: Vec<Part<'a>>,
-    /// Why it cannot be done; [`LoadPlan::apply`] refuses while there is any.
+    /// Why it cannot be done; [`apply`] refuses while there is any.
     pub obstacles: Vec<Obstacle>,
     /// What should be known before, one sentence each.
     pub warnings: Vec<String>,

@@ -75,7 +75,7 @@ impl Dumper for Shop {
             ..DatabaseRecord::default()
         };
         let number = |n: u32| Some(n.to_string().into_bytes());
-        let patient = |n: u32| vec![number(n), (n % 7 != 0).then(|| noise(n.into(), 30))];
+        let patient = |n: u32| vec![number(n), (!n.is_multiple_of(7)).then(|| noise(n.into(), 30))];
         self.table("patient", sink, &key, (0..self.visits).map(patient))?;
         let large = |n: u32| vec![number(n), Some(format!("{}", n % 6).into_bytes())];
         self.table("document", sink, &key, (0..8).map(large))?;
@@ -114,7 +114,7 @@ fn a_live_database_is_kept_beside_dumps_and_files_and_comes_back_as_a_script() {
     let script = std::fs::read(out.path().join("database/shop.sql")).expect("a script");
     let script = String::from_utf8(script).expect("text");
     assert!(script.contains("CREATE TABLE `patient`") && script.contains("VIEW `all/of it`"), "{script}");
-    assert_eq!(script.matches("\n(").count() + script.matches("),(").count() > 0, true);
+    assert!(script.contains("INSERT INTO `patient`"), "{script}");
     assert!(out.path().join("database/d.sql").exists() && out.path().join("attachments/img/3").exists());
     let databases = Databases::read(&session.store, &report.record, &Selection::default()).expect("read");
     let rows = StoredRows::new(&session.store, pool(1).expect("a pool"));
