@@ -17,11 +17,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A row: a cell is NULL or bytes.
 pub type KeptRow = Vec<Option<Vec<u8>>>;
 
+/// A table's record with its chunks.
+pub type KeptTable = (TableRecord, Vec<Vec<u8>>);
+
 /// What a dump gave.
 #[derive(Default)]
 pub struct Kept {
     /// Tables by path.
-    pub tables: Mutex<BTreeMap<String, (TableRecord, Vec<Vec<u8>>)>>,
+    pub tables: Mutex<BTreeMap<String, KeptTable>>,
     /// Other entries by path.
     pub entries: Mutex<BTreeMap<String, Entry>>,
     /// Notes, and whether something is lost.

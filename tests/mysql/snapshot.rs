@@ -16,6 +16,9 @@ use mysql::prelude::Queryable;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
+/// What is run with a table.
+pub type Before = Box<dyn Fn(&TableRecord) + Sync + Send>;
+
 /// Databases in memory.
 #[derive(Default)]
 pub struct Snapshot {
@@ -25,7 +28,7 @@ pub struct Snapshot {
     /// Tables whose chunks break off, or end early, after so many chunks.
     pub broken: Mutex<HashMap<String, usize>>,
     /// What is run before the chunks of a table are given.
-    pub before: Option<Box<dyn Fn(&TableRecord) + Sync + Send>>,
+    pub before: Option<Before>,
 }
 
 #[derive(Default)]

@@ -7,7 +7,7 @@ use super::session::Session;
 use super::step::{Step, Stop, at_table};
 use super::table::Table;
 use crate::entry::database::{ObjectRecord, SchemaObject};
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 use crate::mysql::connection::code_of;
 use crate::mysql::identifier::qualified;
 use crate::mysql::schema::{
@@ -37,10 +37,18 @@ impl Catalog {
         let mut catalog = Catalog::default();
         // As the readers, who compare theirs with these.
         session.control.execute("SET SESSION character_set_results=NULL")?;
+        let mut all = Vec::new();
         for name in &names {
             let fingerprints = definitions_fingerprint(&mut session.control, name)?;
+            all.extend(fingerprints.keys().map(|table| format!("{name}.{table}")));
             let wanted = fingerprints.into_iter().filter(|(table, _)| choice.wants(name, table));
             catalog.fingerprints.extend(wanted.map(|(table, print)| ((name.clone(), table), print)));
+        }
+        if let Some(pattern) = choice.unmet(&all) {
+            return Err(Stop::Failed(
+                Error::new(Kind::Usage, format!("no table of the databases is called `{pattern}`"))
+                    .hint("tables are named as DATABASE.TABLE, with * for any characters"),
+            ));
         }
         session.control.execute("SET SESSION character_set_results=utf8mb4")?;
         for name in &names {
@@ -50,6 +58,12 @@ impl Catalog {
                 Ok(schema) => catalog.schemas.push(schema),
                 Err(error) if error.kind() == Kind::NotFound && plan.databases.is_none() => {
                     return Err(Stop::Changed(name.clone()));
+                }
+                Err(error) if error.kind() == Kind::NotFound => {
+                    let message = error.message().to_owned();
+                    return Err(Stop::Failed(
+                        Error::new(Kind::Usage, message).hint("coffer doctor lists what the server has"),
+                    ));
                 }
                 Err(error) => return Err(error.into()),
             }

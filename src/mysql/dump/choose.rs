@@ -13,6 +13,12 @@ impl<'a> Choice<'a> {
         Choice { include, exclude }
     }
 
+    /// The first pattern of those to include that none of `names` (`database.table`) meets.
+    pub fn unmet(&self, names: &[String]) -> Option<&'a String> {
+        let is_met = |pattern: &&String| names.iter().any(|n| matches(pattern.as_bytes(), n.as_bytes()));
+        self.include.iter().find(|pattern| !is_met(pattern))
+    }
+
     /// Whether a table is wanted.
     pub fn wants(&self, database: &str, table: &str) -> bool {
         let name = format!("{database}.{table}");
@@ -65,5 +71,8 @@ mod tests {
         let choice = Choice::new(&include, &exclude);
         assert!(choice.wants("shop", "a") && !choice.wants("shop", "log") && !choice.wants("other", "a"));
         assert!(Choice::new(&[], &[]).wants("a", "b"));
+        let names = ["shop.a".to_owned()];
+        assert_eq!(choice.unmet(&names), None);
+        assert_eq!(Choice::new(&exclude, &[]).unmet(&names), Some(&exclude[0]));
     }
 }

@@ -1,10 +1,13 @@
 //! What of a snapshot is loaded, and under which names. It promises that every name that was asked
 //! for is found or refused.
 
-use super::LoadOptions;
+use super::{LoadOptions, names};
 use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject, ServerRecord, TableRecord};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::identifier::quote;
+
+/// Characters of the longest name that a server takes.
+const MOST_NAME: usize = 64;
 
 /// Names that belong to the server itself.
 const SYSTEM_DATABASES: [&str; 4] = ["information_schema", "performance_schema", "mysql", "sys"];
@@ -77,8 +80,14 @@ fn part<'a>(source: &'a LoadSource, name: &str, options: &LoadOptions) -> Result
             .hint(format!("it has: {}", known.join(", ")))
     })?;
     let target = options.rename_to.clone().unwrap_or_else(|| name.to_owned());
-    if target.is_empty() || SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(&target)) {
-        return Err(Error::new(Kind::Usage, format!("`{target}` is no name for a restored database")));
+    let is_system = SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(&target));
+    let is_long =
+        names::old(&target).chars().count().max(names::staging(&target).chars().count()) > MOST_NAME;
+    if target.is_empty() || target.ends_with(' ') || is_system || is_long {
+        return Err(Error::new(Kind::Usage, format!("`{target}` is no name for a restored database")).hint(
+            "a name is not the server's own, ends in no space, and leaves room for `__restoring`: 52 \
+                   characters at most",
+        ));
     }
     let wanted: Vec<&str> = options
         .tables

@@ -5,7 +5,8 @@ use super::definition::{ForeignKey, foreign_key};
 use super::stage::Staged;
 use crate::error::Result;
 use crate::mysql::connection::Connection;
-use crate::mysql::identifier::{qualified, quote};
+use crate::mysql::identifier::{literal, qualified, quote};
+use std::collections::{BTreeMap, HashSet};
 
 /// A sentence for each key that points to a table that is not there, or that some row breaks.
 pub fn find(conn: &mut Connection, staged: &Staged, staging: &str, target: &str) -> Result<Vec<String>> {
@@ -23,6 +24,52 @@ pub fn find(conn: &mut Connection, staged: &Staged, staging: &str, target: &str)
             } else if !conn.rows(&query(staging, table, parent, &key))?.is_empty() {
                 found.push(format!("{name} has rows without a partner, as in the source"));
             }
+        }
+    }
+    Ok(found)
+}
+
+/// Columns with those that they point to.
+type Pairs = Vec<(String, String)>;
+
+/// A sentence for each foreign key of a table that was not restored, into one of `tables` of `target`
+/// (names in lower case), that some row breaks now: its partner is not in what was restored.
+pub fn outside(conn: &mut Connection, target: &str, tables: &HashSet<String>) -> Result<Vec<String>> {
+    let rows = conn.rows(&format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_NAME, \
+         REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA={} \
+         ORDER BY 1, 2, 3, ORDINAL_POSITION",
+        literal(target)
+    ))?;
+    let mut keys: BTreeMap<[String; 3], (String, Pairs)> = BTreeMap::new();
+    for row in rows {
+        let [database, table, key, column, parent, other] =
+            std::array::from_fn(|cell| row.text(cell).unwrap_or_default());
+        let is_restored = database == target && tables.contains(&table.to_lowercase());
+        if !is_restored && tables.contains(&parent.to_lowercase()) {
+            keys.entry([database, table, key])
+                .or_insert_with(|| (parent, Vec::new()))
+                .1
+                .push((column, other));
+        }
+    }
+    let mut found = Vec::new();
+    for ([database, table, key], (parent, columns)) in keys {
+        let join: Vec<String> =
+            columns.iter().map(|(c, p)| format!("c.{}=p.{}", quote(c), quote(p))).collect();
+        let given: Vec<String> = columns.iter().map(|(c, _)| format!("c.{} IS NOT NULL", quote(c))).collect();
+        let query = format!(
+            "SELECT 1 FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {}) LIMIT 1",
+            qualified(&database, &table),
+            given.join(" AND "),
+            qualified(target, &parent),
+            join.join(" AND ")
+        );
+        if !conn.rows(&query)?.is_empty() {
+            found.push(format!(
+                "table `{database}`.`{table}`, which was not restored: rows of its foreign key `{key}` have no \
+                 partner in the restored `{target}`.`{parent}`"
+            ));
         }
     }
     Ok(found)

@@ -1,11 +1,12 @@
 //! The switch: from a proven staging database to the live one. It promises that every step may be
 //! repeated, so that whoever runs it again after a kill ends where an unbroken run would; that until
-//! the one RENAME statement an error puts back what was taken away; and that the tables that stood
+//! the one RENAME statement an error puts back what was taken away, at once; and that the tables that stood
 //! there before are dropped last.
 
 use super::journal::{self, Step, Switch};
 use super::names;
 use super::objects;
+use super::orphans;
 use super::session::{said, tolerate};
 use super::stage::character_set;
 use crate::entry::database::{ObjectRecord, SchemaObject};
@@ -78,7 +79,9 @@ fn folded(tables: &[String]) -> HashSet<String> {
     tables.iter().map(|table| fold(table)).collect()
 }
 
-/// Takes the old triggers and events away and moves all tables in one statement.
+/// Moves all tables in one statement, with the old triggers taken away just before it. They
+/// go only once nobody uses the tables, and come back at once if the tables cannot be had after all:
+/// rows that people write meanwhile must not miss their triggers.
 fn rename(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<()> {
     let target = &switch.target;
     if !journal::exists(conn, target)? {
@@ -86,17 +89,64 @@ fn rename(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<()> {
         conn.execute(&format!("CREATE DATABASE {}{set}", quote(target)))?;
     }
     conn.execute(&format!("USE {}", quote(target)))?;
-    for object in &switch.old_objects {
-        if matches!(object.kind, SchemaObject::Trigger | SchemaObject::Event) {
-            patiently(conn, |conn| objects::remove(conn, object))?;
-        }
-    }
     let pairs = pairs(conn, switch, staging)?;
-    if pairs.is_empty() {
-        return Ok(());
-    }
     let sql = format!("RENAME TABLE {}", pairs.join(", "));
-    patiently(conn, |conn| conn.execute(&sql))
+    patiently(conn, |conn| {
+        let is_locked = lock_old(conn, switch)?;
+        let removed = triggers(switch).try_for_each(|trigger| objects::remove(conn, trigger).map(drop));
+        if is_locked {
+            conn.execute("UNLOCK TABLES")?;
+        }
+        removed?;
+        if pairs.is_empty() {
+            return Ok(0);
+        }
+        let moved = conn.execute(&sql);
+        if moved.as_ref().is_err_and(is_refused_lock) && switch.is_replaced {
+            make_triggers(conn, switch)?;
+        }
+        moved
+    })
+}
+
+/// Waits until nobody uses the old tables, and keeps everybody out; false: there are none with triggers,
+/// or the right to lock them is missing.
+fn lock_old(conn: &mut Connection, switch: &Switch) -> Result<bool> {
+    let standing = journal::tables(conn, &switch.target)?;
+    let has_triggers = triggers(switch).next().is_some();
+    let old = folded(&switch.old_tables);
+    let locks: Vec<String> = standing
+        .iter()
+        .filter(|table| has_triggers && old.contains(&fold(table)))
+        .map(|table| format!("{} WRITE", qualified(&switch.target, table)))
+        .collect();
+    if locks.is_empty() {
+        return Ok(false);
+    }
+    match conn.execute(&format!("LOCK TABLES {}", locks.join(", "))) {
+        Ok(_) => Ok(true),
+        Err(error) if is_refused_lock(&error) => Err(error),
+        // Without the right to lock, or with a trigger that cannot be opened, it goes as it can.
+        Err(error) if code_of(&error).is_some() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the error says that a table could not be had in time.
+fn is_refused_lock(error: &Error) -> bool {
+    code_of(error).is_some_and(|code| LOCKED.contains(&code))
+}
+
+fn triggers(switch: &Switch) -> impl Iterator<Item = &ObjectRecord> {
+    switch.old_objects.iter().filter(|object| object.kind == SchemaObject::Trigger)
+}
+
+/// Makes the old triggers again.
+fn make_triggers(conn: &mut Connection, switch: &Switch) -> Result<()> {
+    for trigger in triggers(switch) {
+        make_one(conn, trigger)?;
+    }
+    objects::reset(conn)
 }
 
 /// Tries often and waits shortly: while a statement waits for a table that somebody reads, everybody
@@ -145,7 +195,7 @@ fn pairs(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<Vec<St
     Ok(pairs)
 }
 
-/// After an error before the tables were moved: the old triggers and events again, and no journal.
+/// After an error before the tables were moved: the old triggers again, and no journal.
 fn put_back(conn: &mut Connection, switch: &Switch, staging: &str, error: Error) -> Error {
     let target = switch.target.clone();
     let result = (|| -> Result<bool> {
@@ -157,12 +207,7 @@ fn put_back(conn: &mut Connection, switch: &Switch, staging: &str, error: Error)
         match switch.is_replaced {
             true => {
                 conn.execute(&format!("USE {}", quote(&target)))?;
-                for object in &switch.old_objects {
-                    if matches!(object.kind, SchemaObject::Trigger | SchemaObject::Event) {
-                        make_one(conn, object)?;
-                    }
-                }
-                objects::reset(conn)?;
+                make_triggers(conn, switch)?;
             }
             // Whatever is in it is not ours.
             false if journal::exists(conn, &target)? && journal::is_empty(conn, &target)? => {
@@ -205,13 +250,25 @@ fn finish(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<Outco
         if !set.is_empty() {
             conn.execute(&format!("ALTER DATABASE {}{set}", quote(&switch.target)))?;
         }
+        if let Some(comment) = comment_of(&switch.database.create)
+            && let Err(error) = conn.execute(&format!("ALTER DATABASE {} {comment}", quote(&switch.target)))
+        {
+            outcome.not_made.push(format!("the comment of database `{}`: {}", switch.target, said(&error)));
+        }
     }
     steps(conn, switch, staging, &done, &mut outcome)?;
     make_objects(conn, switch, staging, &done, &mut outcome)?;
     drop_old(conn, switch, &mut outcome)?;
+    outcome.notes.extend(orphans::outside(conn, &switch.target, &folded(&switch.new_tables))?);
     conn.execute(&format!("USE {}", quote(&switch.target)))?;
     journal::drop_staging(conn, staging)?;
     Ok(outcome)
+}
+
+/// The clause that gives a database its comment: behind everything else that `SHOW CREATE DATABASE` says.
+fn comment_of(create: &str) -> Option<&str> {
+    let at = create.find("*/ COMMENT '")?;
+    Some(&create[at + 3..])
 }
 
 fn steps(

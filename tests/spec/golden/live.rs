@@ -24,7 +24,7 @@ fn patients() -> Rows {
         let hash = blake3::hash(&n.to_le_bytes());
         vec![
             text((n * 3).to_string()),
-            (n % 11 != 0).then(|| format!("N\u{e9}e {}", n % 89).into_bytes()),
+            (!n.is_multiple_of(11)).then(|| format!("N\u{e9}e {}", n % 89).into_bytes()),
             text(format!("{}e-1", n)),
             text(format!("19{:02}-00-00", n % 100)),
             text((n % 4).to_string()),

@@ -55,9 +55,15 @@ impl DatabaseOptions {
                 None => Ok(None),
             };
         }
+        let mut names: Vec<String> = Vec::new();
+        for name in &self.database {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
         Ok(Some(Source::Databases(Arc::new(DumpPlan {
             server: self.server.options(context)?,
-            databases: (!self.all_databases).then(|| self.database.clone()),
+            databases: (!self.all_databases).then_some(names),
             include: self.table.clone(),
             exclude: self.exclude_table.clone(),
             users: self.users,
