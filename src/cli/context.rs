@@ -10,7 +10,7 @@ use super::{interrupt, secrets::Options};
 use crate::chunk_store::ChunkStore;
 use crate::clock::{Clock, FixedClock, SystemClock, Timestamp};
 use crate::container::header::Header;
-use crate::container::{Access, Tip};
+use crate::container::{Access, Container, Tip};
 use crate::crypto::{Credential, KeyTable, key_file, recovery};
 use crate::error::{Error, Kind, Result};
 use crate::ids::{ContainerId, RootHash};
@@ -141,6 +141,9 @@ impl Context {
         // A container that is only read beside the one that is adopted is not meant.
         let adopts = self.adopts.load(Ordering::Relaxed) && access == Access::Write;
         // What fell back says so itself, and refuses to be written.
+        let known_generation = known.as_ref().map(|known| known.generation);
+        let is_older = known_generation > Some(container.state().root.generation);
+        let known_generation = known_generation.filter(|_| is_older);
         let verdict = match known.filter(|_| !adopts && !container.has_fallen_back()) {
             Some(known) => known.check(name, &ancestry),
             None => Ok(()),
@@ -162,6 +165,10 @@ impl Context {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
         match (verdict, access) {
             (Err(error), Access::Write) => Err(error),
+            // A backup beside this reader may have gone on, and said so, since it was opened.
+            (Err(_), Access::Read) if known_generation.is_some_and(|g| newest(container) >= Some(g)) => {
+                Ok(())
+            }
             (Err(error), Access::Read) => {
                 self.output.warning("rollback", &error);
                 Ok(())
@@ -264,6 +271,11 @@ impl Context {
         let at = find(&catalog, selector)?;
         Ok(catalog.snapshots.swap_remove(at))
     }
+}
+
+/// The generation that the file has come to by now.
+fn newest(container: &Container) -> Option<u64> {
+    container.live_segments().ok().map(|live| live.generation)
 }
 
 /// Whether the container at `path` needs a secret.

@@ -155,6 +155,11 @@ impl Container {
         &self.header
     }
 
+    /// What the newest commit of the file holds live by now, which another process may have written.
+    pub fn live_segments(&self) -> Result<scrub::LiveSegments> {
+        scrub::LiveSegments::read(&*self.base.storage, &self.header)
+    }
+
     /// Whether this handle may commit.
     pub fn is_writable(&self) -> bool {
         self.writable

@@ -112,6 +112,7 @@ pub fn go_on(
     progress.expect(old.len() as u64, (old.len() * segment) as u64);
     let live = session.store.live_slots().len();
     let mut most = (BATCH_BYTES / segment).min(live / BATCH_SHARE).max(2);
+    let mut is_tight = false;
     loop {
         let mut old = old_segments(session);
         old.retain(|slot| !report.left.contains(slot));
@@ -119,8 +120,15 @@ pub fn go_on(
             break;
         }
         let slots: Vec<u32> = old.into_iter().take(most).collect();
-        match reseal(session, &slots, time, pool, progress, &mut report) {
+        match reseal(session, &slots, time, pool, progress, &mut report, is_tight) {
             Err(error) if error.kind() == Kind::Full && most > 1 => most /= 2,
+            // What a commit frees can be written only after the next: one segment at a time, on the
+            // reserve, a file at its limit is sealed anew, too.
+            Err(error) if error.kind() == Kind::Full && !is_tight => {
+                is_tight = true;
+                settle(session, time, pool)?;
+            }
+            Ok(()) if is_tight => settle(session, time, pool)?,
             other => other?,
         }
     }
@@ -139,12 +147,16 @@ fn reseal(
     pool: &Arc<ThreadPool>,
     progress: &Progress,
     report: &mut RotationReport,
+    is_tight: bool,
 ) -> Result<()> {
     let store = &mut session.store;
     let (catalog, ledger) = (Catalog::read(store)?, Ledger::read(store)?);
     let settings = store.contents().settings.clone();
     let commit = CommitOptions { max_bytes: settings.max_bytes, time, read_back: true };
     let mut writing = store.begin(pool.clone(), WritingOptions { commit, level: 3 })?;
+    if is_tight {
+        writing.commit().give_back();
+    }
     let table = &store.container().state().table;
     let epoch = store.container().base().keyring().epoch();
     // The copies of older epochs go: they do not count.
@@ -170,6 +182,19 @@ fn reseal(
     report.moved_segments += moved_segments;
     report.moved_chunks += moved_chunks;
     report.left.extend(left);
+    Ok(())
+}
+
+/// A commit that changes nothing, after which slots freed before may be written.
+fn settle(session: &mut Session, time: Timestamp, pool: &Arc<ThreadPool>) -> Result<()> {
+    let store = &mut session.store;
+    let (catalog, ledger) = (Catalog::read(store)?, Ledger::read(store)?);
+    let settings = store.contents().settings.clone();
+    let commit = CommitOptions { max_bytes: settings.max_bytes, time, read_back: true };
+    let mut writing = store.begin(pool.clone(), WritingOptions { commit, level: 3 })?;
+    writing.commit().give_back();
+    let committed = writing.finish(&catalog.encode(), &ledger.encode(), settings)?;
+    store.install(committed);
     Ok(())
 }
 
