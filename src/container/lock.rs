@@ -3,10 +3,9 @@
 //! that a dead process holds nothing.
 
 use super::Base;
-use super::recovery::Found;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Lock, Storage};
-use std::sync::Arc;
+use std::ops::Deref;
 
 /// Byte of the writer lock.
 pub const WRITER_BYTE: u64 = 1 << 62;
@@ -16,12 +15,12 @@ pub const PIN_BYTE: u64 = WRITER_BYTE + 1;
 pub const PIN_COUNT: u64 = 1 << 16;
 
 /// A held generation lock; released when dropped.
-pub struct Pin {
-    storage: Arc<dyn Storage>,
+pub struct Pin<S: Deref<Target: Storage>> {
+    storage: S,
     byte: u64,
 }
 
-impl Drop for Pin {
+impl<S: Deref<Target: Storage>> Drop for Pin<S> {
     fn drop(&mut self) {
         self.storage.unlock(self.byte);
     }
@@ -40,33 +39,32 @@ pub fn take_writer(base: &Base) -> Result<()> {
     }
 }
 
-/// Opens the newest state and pins it: locks its generation, reads again, and retries if it is no
-/// longer among the newest two.
-pub fn pinned(
-    base: &Arc<Base>,
-    notes: &mut Vec<String>,
-    newest: impl Fn() -> Result<Found>,
-) -> Result<(Found, Option<Pin>)> {
+/// Finds the newest state and pins it: locks its generation, finds again, and retries if it is no longer
+/// among the newest two. No pin: there are no locks here.
+///
+/// Errors: those of `newest`; [`Kind::Destination`] if a lock fails, [`Kind::Busy`] if commits outrun it.
+pub fn pinned<T, S: Deref<Target: Storage> + Clone>(
+    storage: S,
+    name: &str,
+    newest: impl Fn() -> Result<T>,
+    generation_of: impl Fn(&T) -> u64,
+) -> Result<(T, Option<Pin<S>>)> {
     for _ in 0..100 {
         let found = newest()?;
-        let generation = found.state.root.generation;
+        let generation = generation_of(&found);
         let byte = PIN_BYTE + generation % PIN_COUNT;
-        match base.storage.lock(byte, false).map_err(|e| base.io("generation lock not taken", e))? {
+        let failed = |e| Error::io(Kind::Destination, format!("{name}: generation lock not taken"), e);
+        match storage.lock(byte, false).map_err(failed)? {
             Lock::Acquired => {}
             Lock::Busy => continue,
-            Lock::Unsupported => {
-                notes.push(
-                    "this file system has no locks: a backup running now could disturb this reading".into(),
-                );
-                return Ok((found, None));
-            }
+            Lock::Unsupported => return Ok((found, None)),
         }
-        let pin = Pin { storage: base.storage.clone(), byte };
-        if newest()?.state.root.generation <= generation + 1 {
+        let pin = Pin { storage: storage.clone(), byte };
+        if generation_of(&newest()?) <= generation + 1 {
             return Ok((found, Some(pin)));
         }
     }
-    Err(Error::new(Kind::Busy, format!("{}: commits follow too fast to read one", base.name())))
+    Err(Error::new(Kind::Busy, format!("{name}: commits follow too fast to read one")))
 }
 
 /// The oldest generation that some reader pins, if older than `current`.

@@ -71,7 +71,7 @@ pub struct Container {
     header: Header,
     state: Arc<State>,
     /// Held for its effect: released when the container is dropped.
-    _pin: Option<Pin>,
+    _pin: Option<Pin<Arc<dyn Storage>>>,
     writable: bool,
     notes: Vec<String>,
     fallen_back: bool,
@@ -114,7 +114,18 @@ impl Container {
         let mut notes = Vec::new();
         let (found, pin) = match access {
             Access::Write => (recovery::newest(&base, &header)?, None),
-            Access::Read => lock::pinned(&base, &mut notes, || recovery::newest(&base, &header))?,
+            Access::Read => {
+                let newest = || recovery::newest(&base, &header);
+                let (found, pin) =
+                    lock::pinned(base.storage.clone(), name, newest, |found| found.state.root.generation)?;
+                if pin.is_none() {
+                    notes.push(
+                        "this file system has no locks: a backup running now could disturb this reading"
+                            .into(),
+                    );
+                }
+                (found, pin)
+            }
         };
         notes.extend(found.notes);
         let header = header_of_now(&*base.storage, header, &found.state.root, access)?;

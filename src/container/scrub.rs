@@ -6,15 +6,15 @@ use super::checksums::{ChecksumTable, TableHash};
 use super::geometry::Geometry;
 use super::header::Header;
 use super::layout::{MAP_CLOSING, MAP_FREE, MAP_PART_ENTRIES};
-use super::lock::{PIN_BYTE, PIN_COUNT};
+use super::lock::{self, Pin};
 use super::reading::read_segment_parts;
 use super::root::Location;
 use super::segment::{self, Health};
 use super::slot_map::{self, MapEntry};
 use super::{Base, State};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::ids::ContainerId;
-use crate::storage::{Lock, Storage};
+use crate::storage::Storage;
 use std::collections::BTreeMap;
 
 /// The live segments of the newest commit, as the clear parts of the file tell.
@@ -26,39 +26,16 @@ pub struct LiveSegments {
     pub hashes: BTreeMap<u32, TableHash>,
 }
 
-/// A generation that no writer overwrites as long as this lives.
-pub struct KeylessPin<'a> {
-    storage: &'a dyn Storage,
-    byte: u64,
-}
-
-impl Drop for KeylessPin<'_> {
-    fn drop(&mut self) {
-        self.storage.unlock(self.byte);
-    }
-}
-
 impl LiveSegments {
-    /// What the newest commit holds live, pinned as any reader pins it; not pinned where there are no locks.
+    /// What the newest commit holds live, pinned as any reader pins it; not pinned where there are no
+    /// locks. `name` is the container's, for errors.
     pub fn pinned<'a>(
         storage: &'a dyn Storage,
         header: &Header,
-    ) -> Result<(LiveSegments, Option<KeylessPin<'a>>)> {
-        for _ in 0..100 {
-            let live = LiveSegments::read(storage, header)?;
-            let byte = PIN_BYTE + live.generation % PIN_COUNT;
-            let lock = storage.lock(byte, false);
-            match lock.map_err(|e| Error::io(Kind::Destination, "generation lock not taken", e))? {
-                Lock::Acquired => {}
-                Lock::Busy => continue,
-                Lock::Unsupported => return Ok((live, None)),
-            }
-            let pin = KeylessPin { storage, byte };
-            if LiveSegments::read(storage, header)?.generation <= live.generation + 1 {
-                return Ok((live, Some(pin)));
-            }
-        }
-        Err(Error::new(Kind::Busy, "commits follow too fast to read one"))
+        name: &str,
+    ) -> Result<(LiveSegments, Option<Pin<&'a dyn Storage>>)> {
+        let newest = || LiveSegments::read(storage, header).map_err(|e| e.at(name));
+        lock::pinned(storage, name, newest, |live| live.generation)
     }
 
     /// Reads superblock and slot map without any key.

@@ -71,7 +71,7 @@ pub fn scrub(
     let header = Header::read(storage).map_err(|e| e.at(name))?;
     let mut report = VerifyReport::default();
     note_header(storage, &header, &mut report);
-    let (live, _pin) = LiveSegments::pinned(storage, &header).map_err(|e| e.at(name))?;
+    let (live, _pin) = LiveSegments::pinned(storage, &header, name)?;
     report.generation = live.generation;
     let size = header.geometry.segment_bytes as u64;
     progress.expect(live.hashes.len() as u64, live.hashes.len() as u64 * size);
