@@ -10,7 +10,7 @@
 //! | 4 | `snapshot`, `attachments`, `mysql` |
 //! | 3 | `chunk_store` |
 //! | 2 | `container`, `rows` |
-//! | 1 | `chunking`, `compress`, `crypto`, `retention`, `storage` |
+//! | 1 | `chunking`, `compress`, `crypto`, `retention`, `storage`, `values` |
 //! | 0 | `error`, `ids`, `entry`, `codec`, `limits`, `progress`, `clock` |
 
 pub mod clock;
@@ -26,6 +26,7 @@ pub mod compress;
 pub mod crypto;
 pub mod retention;
 pub mod storage;
+pub mod values;
 
 pub mod container;
 pub mod rows;

@@ -3,8 +3,8 @@
 
 use crate::cli::commands::Command;
 use crate::cli::secrets;
-use crate::cli::values::{Selector, parse_duration};
 use crate::error::{Error, Kind, Result};
+use crate::values::{Selector, parse_duration};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, ValueEnum};
 use std::ffi::OsString;

@@ -2,9 +2,9 @@
 //! log and the console alike. Every line has `event`, `version`, `command` and `time`; a command
 //! ends with exactly one `result`. Sizes and durations are exact integers.
 
-use crate::cli::values::rfc3339;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind};
+use crate::values::rfc3339;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

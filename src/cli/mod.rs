@@ -11,6 +11,5 @@ pub mod output;
 mod run;
 pub mod secrets;
 pub mod server;
-pub mod values;
 
 pub use run::main;

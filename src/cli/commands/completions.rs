@@ -4,8 +4,8 @@
 use crate::cli::args::Arguments;
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
-use crate::cli::values::format_count;
 use crate::error::{Error, Kind, Result};
+use crate::values::format_count;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;

@@ -3,10 +3,10 @@
 use crate::cli::args::places;
 use crate::cli::context::{Context, selector};
 use crate::cli::events::Outcome;
-use crate::cli::values::format_size;
 use crate::container::Access;
 use crate::error::Result;
 use crate::operations::inspect::{self, Change, DiffLine};
+use crate::values::format_size;
 use clap::Args;
 use serde_json::json;
 use std::ffi::OsString;

@@ -5,10 +5,10 @@
 use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
 use crate::cli::server::ServerArgs;
-use crate::cli::values::{format_count, format_size};
 use crate::error::Result;
 use crate::mysql::privileges::Need;
 use crate::operations::doctor::{self, DatabaseSurvey, Diagnosis, Question, Sequence};
+use crate::values::{format_count, format_size};
 use clap::Args;
 use serde_json::{Map, Value, json};
 

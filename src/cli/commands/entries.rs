@@ -1,12 +1,12 @@
 //! Entries of a snapshot shown to people and programs, and paths of entries as arguments.
 
 use crate::chunk_store::ChunkStore;
-use crate::cli::values::{format_size, format_time, rfc3339, unescape};
 use crate::entry::{Entry, EntryKind, EntryPath};
 use crate::error::Result;
 use crate::operations::inspect;
 use crate::operations::select::Selection;
 use crate::snapshot::SnapshotRecord;
+use crate::values::{format_size, format_time, rfc3339, unescape};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;

@@ -2,9 +2,9 @@
 //! impossible policy is a usage error before anything is touched.
 
 use crate::cli::args::usage;
-use crate::cli::values::{format_duration, parse_days, parse_duration, parse_month};
 use crate::error::{Error, Kind, Result};
 use crate::retention::{EVERY, Period, Policy, Rule, Series};
+use crate::values::{format_duration, parse_days, parse_duration, parse_month};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use std::time::Duration;

@@ -4,10 +4,10 @@
 use crate::cli::args::usage;
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
-use crate::cli::values::{format_count, format_time, local_day, parse_time, rfc3339};
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::operations::rotation::{Choice, Medium, Member, RotationSet, RotationSets, Schedule, choices};
+use crate::values::{format_count, format_time, local_day, parse_time, rfc3339};
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
 use serde_json::{Value, json};

@@ -5,10 +5,10 @@ use crate::chunk_store::Settings;
 use crate::cli::args::{places, usage};
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
-use crate::cli::values::{format_size, parse_size};
 use crate::container::Access;
 use crate::error::{Error, Kind, Result};
 use crate::operations::settings;
+use crate::values::{format_size, parse_size};
 use clap::Args;
 use std::ffi::OsString;
 

@@ -3,12 +3,12 @@
 use crate::cli::args::places;
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
-use crate::cli::values::{format_count, format_size, format_time, rfc3339};
 use crate::container::Access;
 use crate::entry::write_escaped;
 use crate::error::Result;
 use crate::ids::SnapshotId;
 use crate::snapshot::{Catalog, SnapshotRecord};
+use crate::values::{format_count, format_size, format_time, rfc3339};
 use clap::Args;
 use serde_json::{Value, json};
 use std::ffi::OsString;

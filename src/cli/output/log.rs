@@ -1,9 +1,9 @@
 //! The log file: what the command tells, added to a file line by line. It promises never to stop a
 //! command once it is open: a log that cannot be written any more is given up.
 
-use crate::cli::values::rfc3339;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
+use crate::values::rfc3339;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;

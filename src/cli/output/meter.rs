@@ -4,8 +4,8 @@
 
 use super::channel::Channel;
 use crate::cli::events::{Body, Standing};
-use crate::cli::values::{format_count, format_duration, format_rate, format_size};
 use crate::progress::Progress;
+use crate::values::{format_count, format_duration, format_rate, format_size};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -3,6 +3,7 @@
 //! due until it is copied.
 
 use crate::error::{Error, Kind, Result};
+use crate::values::parse_days;
 use jiff::civil::Date;
 
 /// When a medium is due.
@@ -24,46 +25,16 @@ impl std::str::FromStr for Schedule {
 
     /// Reads `mon,tue`, `mon-fri`, `daily`, `monthly` or `in-turn`.
     fn from_str(text: &str) -> Result<Schedule> {
-        let unknown = || {
-            Error::new(Kind::Usage, format!("`{text}` names no days"))
-                .hint("write days such as mon,thu or mon-fri, daily, monthly or in-turn")
-        };
-        let day = |word: &str| {
-            let word = word.trim().to_ascii_lowercase();
-            DAYS.iter()
-                .position(|day| word.len() >= 3 && full_name(day).starts_with(&word))
-                .ok_or_else(unknown)
-        };
         match text {
-            "monthly" => return Ok(Schedule::MonthEnd),
-            "in-turn" => return Ok(Schedule::InTurn),
-            "daily" => return Ok(Schedule::Days(0x7f)),
-            _ => {}
+            "monthly" => Ok(Schedule::MonthEnd),
+            "in-turn" => Ok(Schedule::InTurn),
+            "daily" => Ok(Schedule::Days(0x7f)),
+            days => parse_days(days).map(Schedule::Days).map_err(|error| {
+                Error::new(Kind::Usage, error.message())
+                    .hint("write days such as mon,thu or mon-fri, daily, monthly or in-turn")
+            }),
         }
-        let mut days = 0;
-        for part in text.split(',') {
-            match part.split_once('-') {
-                None => days |= 1 << day(part)?,
-                Some((first, last)) => {
-                    let (first, last) = (day(first)?, day(last)?);
-                    let count = (last + 7 - first) % 7;
-                    (0..=count).for_each(|ahead| days |= 1 << ((first + ahead) % 7));
-                }
-            }
-        }
-        Ok(Schedule::Days(days))
     }
-}
-
-fn full_name(day: &str) -> String {
-    let rest = match day {
-        "tue" => "sday",
-        "wed" => "nesday",
-        "thu" => "rsday",
-        "sat" => "urday",
-        _ => "day",
-    };
-    format!("{day}{rest}")
 }
 
 impl std::fmt::Display for Schedule {

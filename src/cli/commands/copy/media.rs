@@ -6,12 +6,12 @@ use super::{Copy, Copying, Source, fields, status, summary, would};
 use crate::cli::commands::rotation::{of_day, sets};
 use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
-use crate::cli::values::local_day;
 use crate::error::{Error, Kind, Result};
 use crate::ids::SnapshotId;
 use crate::operations::copy::CopyReport;
 use crate::operations::rotation::{Choice, Copied, Member, RotationSet, Schedule};
 use crate::snapshot::Catalog;
+use crate::values::local_day;
 use serde_json::{Value, json};
 
 impl Copy {

@@ -7,7 +7,6 @@ use super::{say, wrong};
 use crate::attachments::exclude::Excludes;
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
-use crate::cli::values::{format_count, format_duration, format_size};
 use crate::crypto::{NewSlot, SystemEntropy};
 use crate::error::Result;
 use crate::mysql::connection::Connection;
@@ -20,6 +19,7 @@ use crate::operations::scratch::ScratchServer;
 use crate::operations::session::{self, Session};
 use crate::operations::{server_restore, verify};
 use crate::snapshot::Level;
+use crate::values::{format_count, format_duration, format_size};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -106,7 +106,7 @@ impl Selector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::values::parse_time;
+    use crate::values::parse_time;
 
     fn selector(text: &str) -> Selector {
         text.parse().unwrap()
