@@ -6,6 +6,7 @@
 //! | floor | modules |
 //! |---|---|
 //! | 8 | `cli` |
+//! | 6 | `schemes` |
 //! | 5 | `operations` |
 //! | 4 | `snapshot`, `attachments`, `mysql` |
 //! | 3 | `chunk_store` |
@@ -38,5 +39,7 @@ pub mod mysql;
 pub mod snapshot;
 
 pub mod operations;
+
+pub mod schemes;
 
 pub mod cli;

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::ids::{ContainerId, RootHash};
 use crate::snapshot::{LedgerEntry, Level};
+use crate::storage::state_file;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -227,10 +228,9 @@ impl ClientState {
         let file = self.file(container);
         let failed =
             |e: std::io::Error| Error::io(Kind::Failed, format!("{}: state not written", file.display()), e);
-        create_private(&self.folder).map_err(failed)?;
-        let beside = file.with_extension(format!("json.{}", std::process::id()));
         let text = serde_json::to_vec(stored).map_err(|e| failed(e.into()))?;
-        std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &file)).map_err(failed)
+        state_file::create_private(&self.folder).map_err(failed)?;
+        state_file::replace(&file, &text).map_err(failed)
     }
 }
 
@@ -241,11 +241,6 @@ fn root_of(text: &str) -> Option<RootHash> {
         *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
     Some(root)
-}
-
-fn create_private(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]

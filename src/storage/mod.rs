@@ -10,6 +10,7 @@ mod file;
 mod kernel;
 mod lock;
 mod simulated;
+pub mod state_file;
 
 pub use file::{FileStorage, sync_folder_of};
 pub use simulated::{CrashPoint, CrashPoints, Fault, FaultError, Operation, SimulatedDisk};

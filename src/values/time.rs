@@ -68,6 +68,21 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
     })
 }
 
+/// The minutes after midnight that `text`, a time of day, means: `22:30`, `7:05`.
+pub fn parse_clock(text: &str) -> Result<u16> {
+    let number = |part: &str, below: u16| {
+        let is_number = (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        part.parse::<u16>().ok().filter(|number| is_number && *number < below)
+    };
+    let minutes = text.trim().split_once(':').and_then(|(hour, minute)| {
+        let minute = number(minute, 60).filter(|_| minute.len() == 2)?;
+        Some(number(hour, 24)? * 60 + minute)
+    });
+    minutes.ok_or_else(|| {
+        Error::new(Kind::Usage, format!("`{text}` is no time of day")).hint("write 22:30 or 7:05")
+    })
+}
+
 /// `duration` for people: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`, `3 d 04 h`.
 pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -93,6 +108,16 @@ mod tests {
         let early = parse_time("1969-12-31T23:59:59.25Z").unwrap();
         assert_eq!(early, Timestamp { seconds: -1, nanoseconds: 250_000_000 });
         assert_eq!(rfc3339(early), "1969-12-31T23:59:59.25Z");
+    }
+
+    #[test]
+    fn times_of_day_are_minutes() {
+        for (text, minutes) in [("0:00", 0), ("7:05", 425), ("07:05", 425), ("23:59", 1439)] {
+            assert_eq!(parse_clock(text).expect(text), minutes);
+        }
+        for text in ["", "7", "7:5", "24:00", "12:60", "+7:05", "007:05", "7:05 pm"] {
+            assert!(parse_clock(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -6,10 +6,10 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::ids::ContainerId;
 use crate::operations::client_state::ClientState;
+use crate::storage::state_file;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Version of the file.
 const VERSION: u32 = 1;
@@ -130,21 +130,9 @@ impl RotationSets {
         }
         let stored = Stored { version: VERSION, members: set.members.iter().map(store).collect() };
         let text = serde_json::to_vec_pretty(&stored).map_err(|e| failed(e.into()))?;
-        make_private(&self.folder).map_err(failed)?;
-        let beside = self.folder.join(format!(".{name}.{}", std::process::id()));
-        let write = || {
-            let mut out = std::fs::File::create(&beside)?;
-            out.write_all(&text)?;
-            out.sync_all()?;
-            std::fs::rename(&beside, &file)
-        };
-        write().map_err(failed)
+        state_file::create_private(&self.folder).map_err(failed)?;
+        state_file::replace(&file, &text).map_err(failed)
     }
-}
-
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 fn store(member: &Member) -> StoredMember {

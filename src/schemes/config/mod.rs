@@ -1,0 +1,130 @@
+//! The configuration: one TOML file with the practice, its database servers, containers, schemes and
+//! the ways to tell people. It promises that a key it does not know, a value that makes no sense and a
+//! name that leads nowhere are errors that show the place and what is allowed, and that it holds no
+//! secret, only where secrets are.
+
+mod check;
+mod notify;
+mod places;
+mod scheme;
+mod words;
+
+pub use notify::{Channel, ChannelKind, Encryption, Occasion};
+pub use places::{ContainerPlace, Keep, Practice, Server, StatusFiles};
+pub use scheme::{Copying, Hook, Scheme, Source};
+pub use words::{Clock, Days, Month, Percent, Size, Span};
+
+use crate::error::{Error, Kind, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The version of the configuration that this program writes and reads.
+pub const VERSION: u32 = 1;
+/// Longest configuration file that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// [`VERSION`].
+    pub version: toml::Spanned<u32>,
+    /// Who it is about.
+    #[serde(default)]
+    pub practice: Practice,
+    /// Database servers, by name.
+    #[serde(default)]
+    pub server: BTreeMap<String, Server>,
+    /// Containers, by name.
+    #[serde(default)]
+    pub container: BTreeMap<String, ContainerPlace>,
+    /// Schemes, by name.
+    #[serde(default)]
+    pub scheme: BTreeMap<String, Scheme>,
+    /// Ways to tell people, by name.
+    #[serde(default)]
+    pub notify: BTreeMap<String, Channel>,
+    /// Files that other programs watch.
+    #[serde(default)]
+    pub status: StatusFiles,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// Errors: [`Kind::NotFound`] if there is none; [`Kind::Usage`], with line and column, if it is wrong.
+    pub fn load(path: &Path) -> Result<Config> {
+        let text = read(path)?;
+        Config::parse(&text, &path.display().to_string())
+    }
+
+    /// Parses and checks `text`; `origin` names it in errors.
+    pub fn parse(text: &str, origin: &str) -> Result<Config> {
+        let config: Config = toml::from_str(text).map_err(|cause| {
+            let place = cause.span().map(|span| place(text, span.start)).unwrap_or_default();
+            Error::new(Kind::Usage, format!("{origin}{place}: {}", cause.message().trim_end()))
+        })?;
+        check::check(&config).map_err(|wrong| wrong.error(text, origin))?;
+        Ok(config)
+    }
+
+    /// The container of that name.
+    pub fn container(&self, name: &str) -> Result<&ContainerPlace> {
+        self.container.get(name).ok_or_else(|| unknown("container", name, self.container.keys()))
+    }
+
+    /// The scheme of that name.
+    pub fn scheme(&self, name: &str) -> Result<&Scheme> {
+        self.scheme.get(name).ok_or_else(|| unknown("scheme", name, self.scheme.keys()))
+    }
+}
+
+/// The text of the configuration at `path`.
+pub fn read(path: &Path) -> Result<String> {
+    let name = format!("configuration {}", path.display());
+    let failed = |cause: std::io::Error| match cause.kind() {
+        std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, format!("{name}: there is none"))
+            .hint("coffer setup makes one; or name it with --config FILE"),
+        _ => Error::io(Kind::Failed, format!("{name}: cannot be read"), cause),
+    };
+    let meta = std::fs::metadata(path).map_err(failed)?;
+    if meta.len() > MAX_BYTES {
+        return Err(Error::new(Kind::Usage, format!("{name}: is longer than {MAX_BYTES} bytes")));
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+/// Where the configuration is if it is not named: `COFFER_CONFIG`, else that of root or of the user.
+pub fn usual_path(variable: impl Fn(&str) -> Option<std::ffi::OsString>, is_root: bool) -> Option<PathBuf> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(named) = set("COFFER_CONFIG") {
+        return Some(named);
+    }
+    if is_root {
+        return Some("/etc/coffer/coffer.toml".into());
+    }
+    let base = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
+    Some(base.join("coffer/coffer.toml"))
+}
+
+/// `, line 3, column 7`.
+fn place(text: &str, at: usize) -> String {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+    format!(", line {line}, column {column}")
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> Error {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    let hint = match known.is_empty() {
+        true => format!("the configuration has no {what}"),
+        false => format!("there are: {}", known.join(", ")),
+    };
+    Error::new(Kind::NotFound, format!("{what} `{name}` is not in the configuration")).hint(hint)
+}
+
+#[cfg(test)]
+mod tests;

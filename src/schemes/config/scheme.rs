@@ -1,0 +1,145 @@
+//! `[scheme.NAME]`: what is saved, where to, when, and what is done before and after.
+
+use super::places::Keep;
+use super::words::{Clock, Days, Percent, Span};
+use serde::Deserialize;
+use std::time::Duration;
+use toml::Spanned;
+
+/// A scheme.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scheme {
+    /// Whether the daemon runs it.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// What of the practice it saves.
+    pub source: Spanned<Source>,
+    /// The server that its databases are on; not needed if there is one.
+    pub server: Option<Spanned<String>>,
+    /// Its databases; empty: all of the server.
+    #[serde(default)]
+    pub databases: Vec<String>,
+    /// The tables that it saves, `*` stands for any characters: of [`Source::Tables`].
+    #[serde(default)]
+    pub tables: Vec<String>,
+    /// Tables that it leaves out.
+    #[serde(default)]
+    pub exclude_tables: Vec<String>,
+    /// Whether users and their grants are saved, too.
+    #[serde(default)]
+    pub users: bool,
+    /// Its attachment folders: `DIR` or `LABEL=DIR`.
+    #[serde(default)]
+    pub attachments: Vec<Spanned<String>>,
+    /// Files that it leaves out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// What is known of the practice's application: `open-dental`, or a TOML file.
+    pub profile: Option<Spanned<String>>,
+    /// The container that it saves to.
+    pub to: Spanned<String>,
+    /// The days of its runs.
+    pub days: Option<Days>,
+    /// The times of day of its runs, in the practice's zone.
+    #[serde(default)]
+    pub times: Vec<Clock>,
+    /// In place of days and times: a cron expression, in the practice's zone.
+    pub calendar: Option<Spanned<String>>,
+    /// zstd level, 1 to 22.
+    pub level: Option<Spanned<i32>>,
+    /// Whether what was written is read back from the medium; that is so unless it says `false`.
+    #[serde(default = "yes")]
+    pub read_back: bool,
+    /// The share of older data that each run verifies, in turn.
+    pub verify_share: Option<Percent>,
+    /// How often everything is verified in full.
+    pub verify_every: Option<Span>,
+    /// How often a drill proves that it restores.
+    pub drill_every: Option<Span>,
+    /// What is kept of its snapshots, instead of what its container keeps.
+    pub keep: Option<Keep>,
+    /// Where its snapshots are copied to.
+    #[serde(default)]
+    pub copy: Vec<Copying>,
+    /// Commands before it; one that fails stops the run.
+    #[serde(default)]
+    pub before: Vec<Hook>,
+    /// Commands after it, whatever became of it.
+    #[serde(default)]
+    pub after: Vec<Hook>,
+    /// The command that restarts the database server after the backup. People who work at that time are
+    /// thrown out.
+    pub restart_server: Option<Hook>,
+    /// How often a run that failed is tried again.
+    #[serde(default = "two")]
+    pub retries: u32,
+    /// How long is waited before that.
+    #[serde(default = "quarter_of_an_hour")]
+    pub retry_after: Span,
+    /// How long after its slot a scheme without a good run is overdue; not given: a day.
+    pub overdue_after: Option<Span>,
+}
+
+/// What of the practice a scheme saves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Databases and attachments.
+    All,
+    /// Databases.
+    Database,
+    /// Attachment folders.
+    Attachments,
+    /// Chosen tables: critical data.
+    Tables,
+}
+
+/// A place that snapshots are copied to after the backup: `{ to = "offsite" }` or `{ rotation = "week" }`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Copying {
+    /// The container.
+    pub to: Option<Spanned<String>>,
+    /// The rotation set whose medium of the day it goes to.
+    pub rotation: Option<Spanned<String>>,
+}
+
+/// A command of the practice's own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Hook {
+    /// The command, for `/bin/sh`.
+    pub command: String,
+    /// How long it may take.
+    #[serde(default = "ten_minutes")]
+    pub timeout: Span,
+}
+
+impl Scheme {
+    /// Whether it saves databases.
+    pub fn has_databases(&self) -> bool {
+        *self.source.get_ref() != Source::Attachments
+    }
+
+    /// Whether it saves attachment folders.
+    pub fn has_attachments(&self) -> bool {
+        matches!(self.source.get_ref(), Source::All | Source::Attachments)
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn quarter_of_an_hour() -> Span {
+    Span(Duration::from_secs(15 * 60))
+}
+
+fn ten_minutes() -> Span {
+    Span(Duration::from_secs(10 * 60))
+}

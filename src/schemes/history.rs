@@ -1,0 +1,140 @@
+//! Every run that was made: `STATE/runs/SCHEME/ID.json` is the record, `ID.jsonl` beside it the events
+//! of its commands. It promises that a record is whole or absent, that a run that was killed stays to be
+//! seen as one that never ended, and that one damaged record hides no other.
+
+use super::run::{RunOutcome, RunRecord};
+use crate::error::{Error, Kind, Result};
+use crate::storage::state_file;
+use std::path::{Path, PathBuf};
+
+/// The runs of all schemes.
+#[derive(Clone, Debug)]
+pub struct History {
+    folder: PathBuf,
+}
+
+impl History {
+    /// The history in the folder of state `state`.
+    pub fn at(state: &Path) -> History {
+        History { folder: state.join("runs") }
+    }
+
+    /// The file of events of a run.
+    pub fn events(&self, scheme: &str, id: &str) -> PathBuf {
+        self.folder.join(scheme).join(format!("{id}.jsonl"))
+    }
+
+    /// Keeps `run`, in place of what was kept of it.
+    pub fn save(&self, run: &RunRecord) -> Result<()> {
+        let folder = self.folder.join(&run.scheme);
+        let file = folder.join(format!("{}.json", run.id));
+        let failed = |cause: std::io::Error| {
+            Error::io(Kind::Failed, format!("{}: record of a run not written", file.display()), cause)
+        };
+        let text = serde_json::to_vec_pretty(run).map_err(|cause| failed(cause.into()))?;
+        state_file::create_private(&folder).map_err(failed)?;
+        state_file::replace(&file, &text).map_err(failed)
+    }
+
+    /// The runs of `scheme`, oldest first, and what could not be read.
+    pub fn runs(&self, scheme: &str) -> (Vec<RunRecord>, Vec<Error>) {
+        let (mut runs, mut errors) = (Vec::new(), Vec::new());
+        let folder = self.folder.join(scheme);
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return (runs, errors),
+            Err(cause) => {
+                errors.push(Error::io(
+                    Kind::Failed,
+                    format!("{}: runs cannot be read", folder.display()),
+                    cause,
+                ));
+                return (runs, errors);
+            }
+        };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if path.extension().is_some_and(|extension| extension == "json") {
+                match read(&path) {
+                    Ok(run) => runs.push(run),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        runs.sort_by(|a, b| (&a.started, &a.id).cmp(&(&b.started, &b.id)));
+        (runs, errors)
+    }
+
+    /// The newest run of `scheme` with a snapshot to rely on.
+    pub fn last_good(&self, scheme: &str) -> Option<RunRecord> {
+        self.runs(scheme).0.into_iter().rev().find(RunRecord::has_backup)
+    }
+
+    /// The newest run of `scheme` that ended.
+    pub fn last_ended(&self, scheme: &str) -> Option<RunRecord> {
+        self.runs(scheme).0.into_iter().rev().find(|run| run.outcome != RunOutcome::Running)
+    }
+}
+
+fn read(path: &Path) -> Result<RunRecord> {
+    let bad = |what: &str| Error::new(Kind::Failed, format!("{}: {what}", path.display()));
+    let text = std::fs::read(path).map_err(|cause| bad("record of a run cannot be read").because(cause))?;
+    let run: RunRecord =
+        serde_json::from_slice(&text).map_err(|cause| bad("record of a run is damaged").because(cause))?;
+    match run.version == super::run::VERSION {
+        true => Ok(run),
+        false => Err(bad("record of a run has a version that this program does not know")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schemes::run::{Cause, StepKind, StepRecord, VERSION};
+
+    fn run(id: &str, outcome: RunOutcome) -> RunRecord {
+        let step = StepRecord {
+            step: StepKind::Backup,
+            target: Some("night".into()),
+            started: id.into(),
+            elapsed_ms: 5,
+            outcome,
+            exit_code: Some(0),
+            code: None,
+            message: None,
+            warnings: Default::default(),
+            result: Default::default(),
+        };
+        RunRecord {
+            version: VERSION,
+            id: id.into(),
+            scheme: "nightly".into(),
+            cause: Cause::Schedule,
+            slot: None,
+            attempt: 1,
+            who: "root@office".into(),
+            started: id.into(),
+            finished: None,
+            outcome,
+            steps: vec![step],
+        }
+    }
+
+    #[test]
+    fn a_damaged_record_hides_no_other() {
+        let state = tempfile::tempdir().expect("folder");
+        let history = History::at(state.path());
+        assert_eq!(history.runs("nightly").0, []);
+        for (id, outcome) in [("2", RunOutcome::Warnings), ("1", RunOutcome::Done), ("3", RunOutcome::Failed)]
+        {
+            history.save(&run(id, RunOutcome::Running)).expect("saved");
+            history.save(&run(id, outcome)).expect("saved again");
+        }
+        std::fs::write(history.events("nightly", "2").with_extension("json.1"), "x").expect("written");
+        std::fs::write(state.path().join("runs/nightly/0.json"), "{").expect("written");
+        let (runs, errors) = history.runs("nightly");
+        assert_eq!(runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+        assert_eq!(errors.len(), 1);
+        assert_eq!(history.last_good("nightly").map(|run| run.id), Some("2".into()));
+        assert_eq!(history.last_ended("nightly").map(|run| run.id), Some("3".into()));
+    }
+}

@@ -1,0 +1,8 @@
+//! Unattended runs: what the configuration names (schemes, containers, servers, people to tell), when
+//! each scheme is due, and what became of it. It promises that a run is a chain of the commands that a
+//! person could type, so that nothing works by itself that cannot be done and checked by hand.
+
+pub mod config;
+pub mod history;
+pub mod notice;
+pub mod run;

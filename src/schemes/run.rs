@@ -1,0 +1,163 @@
+//! The record of a run: what was done, step by step, and how each ended. It promises to hold no names
+//! of files and nothing of patients, so that it can be shown to anybody who may see the practice's
+//! evidence.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The version of the record.
+pub const VERSION: u32 = 1;
+
+/// One execution of a scheme.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Its id: the time it began, `20261122T220000Z`, and a number if there were several.
+    pub id: String,
+    /// The scheme.
+    pub scheme: String,
+    /// What caused it.
+    pub cause: Cause,
+    /// The time it was due, if it was (RFC 3339).
+    pub slot: Option<String>,
+    /// Which attempt for that time it is, from 1.
+    pub attempt: u32,
+    /// Who caused it: `user@machine`.
+    pub who: String,
+    /// When it began (RFC 3339).
+    pub started: String,
+    /// When it ended; `None` while it runs, and for ever if it was killed.
+    pub finished: Option<String>,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// Its steps, in order.
+    pub steps: Vec<StepRecord>,
+}
+
+/// What causes a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// It was its time.
+    Schedule,
+    /// Its time had passed while nothing could run.
+    CatchUp,
+    /// An earlier attempt failed or was broken off.
+    Retry,
+    /// Somebody asked for it.
+    Manual,
+}
+
+/// How a run or a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOutcome {
+    /// All was done.
+    Done,
+    /// A step was not done because of another.
+    Skipped,
+    /// It runs, or was killed.
+    Running,
+    /// The backup is kept, and something needs a look.
+    Warnings,
+    /// It was asked to stop.
+    Interrupted,
+    /// It failed.
+    Failed,
+    /// Damage was found.
+    Damage,
+}
+
+impl RunOutcome {
+    /// Whether there is a snapshot that a person can rely on.
+    pub fn is_good(self) -> bool {
+        matches!(self, RunOutcome::Done | RunOutcome::Warnings)
+    }
+
+    /// What the exit code of a command means.
+    pub fn of_exit_code(code: i32) -> RunOutcome {
+        match code {
+            0 => RunOutcome::Done,
+            3 => RunOutcome::Warnings,
+            4 => RunOutcome::Damage,
+            130 => RunOutcome::Interrupted,
+            _ => RunOutcome::Failed,
+        }
+    }
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// What it was.
+    pub step: StepKind,
+    /// The container, rotation set or hook that it was about, by the name in the configuration.
+    pub target: Option<String>,
+    /// When it began (RFC 3339).
+    pub started: String,
+    /// How many milliseconds it took.
+    pub elapsed_ms: u64,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// The exit code of its command.
+    pub exit_code: Option<i32>,
+    /// The stable word for what it failed of.
+    pub code: Option<String>,
+    /// What it failed of, and what to do; without names of files.
+    pub message: Option<String>,
+    /// How many warnings it gave, by their stable words.
+    pub warnings: Map<String, Value>,
+    /// The numbers of its result, by the names that `--json` gives them.
+    pub result: Map<String, Value>,
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepKind {
+    /// A command before.
+    Before,
+    /// Making the snapshot, and reading back what was written.
+    Backup,
+    /// Restarting the database server.
+    Restart,
+    /// Verifying a share of the older data, or all.
+    Verify,
+    /// Retention.
+    Prune,
+    /// A copy to another container.
+    Copy,
+    /// A trial restore.
+    Drill,
+    /// A command after.
+    After,
+}
+
+impl StepKind {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            StepKind::Before => "before",
+            StepKind::Backup => "backup",
+            StepKind::Restart => "restart",
+            StepKind::Verify => "verify",
+            StepKind::Prune => "prune",
+            StepKind::Copy => "copy",
+            StepKind::Drill => "drill",
+            StepKind::After => "after",
+        }
+    }
+}
+
+impl RunRecord {
+    /// The steps of that kind.
+    pub fn steps_of(&self, kind: StepKind) -> impl Iterator<Item = &StepRecord> {
+        self.steps.iter().filter(move |step| step.step == kind)
+    }
+
+    /// Whether it made a snapshot that a person can rely on, whatever became of the steps after.
+    pub fn has_backup(&self) -> bool {
+        self.steps_of(StepKind::Backup).any(|step| step.outcome.is_good())
+    }
+}
