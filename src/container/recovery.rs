@@ -4,14 +4,14 @@
 //! rolled forward; nothing is written here.
 
 use super::checksums::{ChecksumTable, TableHash};
-use super::header::Header;
+use super::header::{Header, WholeSuperblock};
 use super::layout::SegmentHeader;
 use super::root::{self, CommitRoot, Location, SegmentRecord};
 use super::segment::{self, DirectoryEntry, Health, Trailer};
 use super::superblock::{RootPointer, Superblock};
 use super::{Base, Payload, State, join_parts, layout, read_copies};
 use crate::crypto::ObjectKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ids::{RootHash, SegmentId};
 
 /// What opening found.
@@ -26,9 +26,24 @@ pub struct Found {
     pub fallen_back: bool,
 }
 
-/// The newest whole state of the container.
+/// Most times that a state is looked for anew because the file went on meanwhile.
+const MAX_TURNS: usize = 100;
+
+/// The newest whole state of the container. What another process commits meanwhile, giving up what the
+/// superblocks of before led to, is no damage: it is looked for again.
 pub fn newest(base: &Base, header: &Header) -> Result<Found> {
+    for _ in 0..MAX_TURNS {
+        if let Some(found) = newest_of_now(base, header)? {
+            return Ok(found);
+        }
+    }
+    Err(Error::new(Kind::Busy, format!("{}: commits follow too fast to read one", base.name())))
+}
+
+/// The same by the superblocks of this moment; `None` if they lead nowhere and are others by now.
+fn newest_of_now(base: &Base, header: &Header) -> Result<Option<Found>> {
     let (slots, rotten) = header.superblocks(&*base.storage);
+    let generations = generations(&slots);
     let lost = slots.iter().any(Option::is_none);
     let mut blocks: Vec<_> = slots.into_iter().flatten().collect();
     blocks.sort_by_key(|(block, _)| std::cmp::Reverse(block.generation));
@@ -53,7 +68,10 @@ pub fn newest(base: &Base, header: &Header) -> Result<Found> {
                     notes.push("a newer commit was found, but not all of its segments are whole".into());
                     fallen_back = true;
                 }
-                return Ok(Found { state: newer.unwrap_or(state), notes, adopted, fallen_back });
+                return Ok(Some(Found { state: newer.unwrap_or(state), notes, adopted, fallen_back }));
+            }
+            Err(_) if self::generations(&header.superblocks(&*base.storage).0) != generations => {
+                return Ok(None);
             }
             Err(error) => {
                 notes.push(format!("commit {} cannot be opened: {error}", block.generation));
@@ -61,6 +79,16 @@ pub fn newest(base: &Base, header: &Header) -> Result<Found> {
             }
         }
     }
+    by_its_root(base, &blocks, notes).map(Some)
+}
+
+/// The generations that the superblocks name.
+fn generations(slots: &[Option<WholeSuperblock>; 2]) -> [Option<u64>; 2] {
+    slots.each_ref().map(|slot| slot.as_ref().map(|(block, _)| block.generation))
+}
+
+/// The newest whole commit where none of the superblocks, `blocks`, leads to one.
+fn by_its_root(base: &Base, blocks: &[WholeSuperblock], mut notes: Vec<String>) -> Result<Found> {
     match scan(base, None)? {
         (Some(state), passed) => {
             // A superblock is written after all that it names was synced: a higher one says that a

@@ -44,6 +44,8 @@ pub(crate) fn open(disk: &SimulatedDisk, access: Access) -> Result<Container> {
     Container::open(Arc::new(disk.reopen()), header, keyring(), "test", access)
 }
 
+mod racing;
+
 fn bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut out = vec![0; length];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
