@@ -62,6 +62,9 @@ impl Prune {
             let _meter = context.output.progress("planning", "snapshot", Arc::clone(&context.progress));
             self.plan(context, &session, &named, &options)?
         };
+        if !(self.tag.is_empty() && self.source.is_empty()) && decision.judged.iter().all(is_passed_over) {
+            context.output.warning("nothing-selected", "no snapshot has what --tag and --source ask for");
+        }
         decision.judged.iter().for_each(|judged| context.output.item(line(judged), item(judged)));
         let numbers = [plan.freed_bytes, plan.file_bytes_before, plan.file_bytes_after];
         if dry {
@@ -150,6 +153,11 @@ fn drop_named(context: &Context, catalog: &Catalog, named: &[Selector]) -> Resul
         false => Err(Error::new(Kind::Usage, "nothing would be kept: these are all snapshots there are")
             .hint("leave one, or say --yes if that is meant")),
     }
+}
+
+/// Whether the rules were not asked about it.
+fn is_passed_over(judged: &Judged) -> bool {
+    judged.verdict.reasons.contains(&Reason::NotSelected)
 }
 
 /// A verdict as a line for people.
