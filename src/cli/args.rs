@@ -31,6 +31,9 @@ pub struct Globals {
     /// The container, unless it is the first argument [env: COFFER_CONTAINER]
     #[arg(id = "container option", long = "container", value_name = "FILE", global = true)]
     pub container: Option<PathBuf>,
+    /// The configuration [env: COFFER_CONFIG]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
     /// Write one JSON event a line on standard output, a `result` last
     #[arg(long, global = true, env = "COFFER_JSON", value_parser = FalseyValueParser::new(), hide_env_values = true)]
     pub json: bool,

@@ -3,6 +3,7 @@
 mod allocator;
 pub mod args;
 pub mod commands;
+pub mod configured;
 pub mod context;
 pub mod events;
 pub mod interrupt;

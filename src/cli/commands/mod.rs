@@ -22,6 +22,7 @@ mod prune;
 mod repair;
 mod restore;
 mod rotation;
+mod scheme;
 mod set;
 mod snapshots;
 mod stats;
@@ -67,6 +68,8 @@ pub enum Command {
     Export(export::Export),
     /// Keep the media that copies go to in turn
     Rotation(rotation::Rotation),
+    /// Run what the configuration names
+    Scheme(scheme::Scheme),
     /// Prove that the container is as it was written
     Verify(verify::Verify),
     /// Tell what stands between a database server and a good backup
@@ -105,6 +108,7 @@ impl Command {
             Command::Copy(_) => "copy",
             Command::Export(_) => "export",
             Command::Rotation(rotation) => rotation.name(),
+            Command::Scheme(scheme) => scheme.name(),
             Command::Verify(_) => "verify",
             Command::Doctor(_) => "doctor",
             Command::Drill(_) => "drill",
@@ -135,6 +139,7 @@ impl Command {
             Command::Copy(command) => command.run(context),
             Command::Export(command) => command.run(context),
             Command::Rotation(command) => command.run(context),
+            Command::Scheme(command) => command.run(context),
             Command::Verify(command) => command.run(context),
             Command::Doctor(command) => command.run(context),
             Command::Drill(command) => command.run(context),

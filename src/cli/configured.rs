@@ -1,0 +1,61 @@
+//! The configuration that a command works with, and the folder in which this machine keeps the state of
+//! its schemes. It promises that all commands find the same ones.
+
+use super::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::operations::client_state::ClientState;
+use crate::schemes::config::{Config, usual_path};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// A configuration that was read.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// Its file, absolute.
+    pub path: PathBuf,
+    /// What it says.
+    pub config: Config,
+    /// The folder of state: that of the configuration, else the usual one.
+    pub state: PathBuf,
+}
+
+impl Configured {
+    /// Reads the configuration that `--config` or `COFFER_CONFIG` names, or the usual one.
+    ///
+    /// Errors: as [`Config::load`]; [`Kind::Usage`] if there is no usual place.
+    pub fn load(context: &Context) -> Result<Configured> {
+        let path = path(context)?;
+        let config = Config::load(&path)?;
+        let state = state(&config)?;
+        Ok(Configured { path, config, state })
+    }
+}
+
+/// Where the configuration is, or would be.
+pub fn path(context: &Context) -> Result<PathBuf> {
+    let named = context.globals.config.clone();
+    let found = named.or_else(|| usual_path(variable, rustix::process::geteuid().is_root()));
+    let found = found.ok_or_else(|| {
+        Error::new(Kind::Usage, "there is no usual place for a configuration").hint("give --config FILE")
+    })?;
+    std::path::absolute(&found)
+        .map_err(|cause| Error::io(Kind::Usage, format!("{}: is no path", found.display()), cause))
+}
+
+/// The folder of state under `config`.
+pub fn state(config: &Config) -> Result<PathBuf> {
+    if let Some(named) = &config.practice.state {
+        return Ok(named.clone());
+    }
+    let usual = ClientState::usual(variable).map(|state| state.folder().to_owned());
+    let usual = usual.ok_or_else(|| {
+        Error::new(Kind::Failed, "there is no place for the state of schemes")
+            .hint("write state under [practice], or set COFFER_STATE_DIR or HOME")
+    })?;
+    std::path::absolute(&usual)
+        .map_err(|cause| Error::io(Kind::Failed, format!("{}: is no path", usual.display()), cause))
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
