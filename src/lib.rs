@@ -11,7 +11,7 @@
 //! | 4 | `snapshot`, `attachments`, `mysql` |
 //! | 3 | `chunk_store` |
 //! | 2 | `container`, `rows` |
-//! | 1 | `chunking`, `compress`, `crypto`, `retention`, `storage`, `values` |
+//! | 1 | `chunking`, `compress`, `crypto`, `retention`, `schedule`, `storage`, `values` |
 //! | 0 | `error`, `ids`, `entry`, `codec`, `limits`, `progress`, `clock` |
 
 pub mod clock;
@@ -26,6 +26,7 @@ pub mod chunking;
 pub mod compress;
 pub mod crypto;
 pub mod retention;
+pub mod schedule;
 pub mod storage;
 pub mod values;
 
