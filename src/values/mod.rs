@@ -3,6 +3,7 @@
 //! error that quotes it and shows what would be.
 
 mod calendar;
+pub mod page;
 mod path;
 mod selector;
 mod size;

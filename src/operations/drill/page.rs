@@ -2,20 +2,12 @@
 //! script, no picture, no font) and that every word that is not ours is escaped.
 
 use super::report::{AttachmentTrial, DrillReport, Verdict};
-
-const STYLE: &str = "body{font:15px/1.5 sans-serif;max-width:48em;margin:2em auto;padding:0 1em;color:#111}\
-h1{font-size:1.5em}h2{font-size:1.15em;margin-top:1.6em;border-bottom:1px solid #999}\
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.25em .6em;border:1px solid #bbb;vertical-align:top}\
-td.n{text-align:right;white-space:nowrap}.verdict{font-size:1.2em;padding:.5em .8em;border:2px solid #111}\
-.line{border-bottom:1px solid #111;height:2em}@media print{body{margin:0}h2{break-after:avoid}tr{break-inside:avoid}}";
+use crate::values::page::{escaped, list, page};
 
 /// The page.
 pub fn html(report: &DrillReport) -> String {
-    let mut out = String::new();
     let title = format!("Restore drill of {}", report.held.get(..10).unwrap_or(&report.held));
-    out += "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">";
-    out += &format!("<title>{}</title><style>{STYLE}</style></head><body>\n", escaped(&title));
-    out += &format!("<h1>{}</h1>\n<p class=\"verdict\">{}</p>\n", escaped(&title), verdict(report.verdict()));
+    let mut out = format!("<p class=\"verdict\">{}</p>\n", verdict(report.verdict()));
     facts(&mut out, report);
     findings(&mut out, "Differences", &report.differences);
     findings(&mut out, "Not proven", &report.not_proven);
@@ -31,8 +23,8 @@ pub fn html(report: &DrillReport) -> String {
     out +=
         "<div class=\"line\"></div><div class=\"line\"></div><div class=\"line\"></div></td></tr></table>\n";
     out += "<p>This report shows the readiness of one backup on one day. It holds names of databases and tables, \
-            and nothing of what is in them. Keep it for six years.</p>\n</body></html>\n";
-    out
+            and nothing of what is in them. Keep it for six years.</p>\n";
+    page(&title, &out)
 }
 
 fn verdict(verdict: Verdict) -> &'static str {
@@ -73,9 +65,7 @@ fn findings(out: &mut String, title: &str, lines: &[String]) {
     if lines.is_empty() {
         return;
     }
-    *out += &format!("<h2>{title}</h2>\n<ul>");
-    lines.iter().for_each(|line| *out += &format!("<li>{}</li>", escaped(line)));
-    *out += "</ul>\n";
+    *out += &format!("<h2>{title}</h2>\n{}", list(lines));
 }
 
 fn databases(out: &mut String, report: &DrillReport) {
@@ -150,22 +140,6 @@ fn phases(out: &mut String, report: &DrillReport) {
 
 fn seconds(ms: u64) -> String {
     format!("{}.{} s", ms / 1000, ms % 1000 / 100)
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other if other.is_control() => out.push('\u{fffd}'),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
