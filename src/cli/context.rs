@@ -18,12 +18,14 @@ use crate::operations::session::{self, Session};
 use crate::progress::Progress;
 use crate::snapshot::{Catalog, SnapshotRecord};
 use crate::storage::FileStorage;
-use crate::values::Selector;
+use crate::values::{Selector, rfc3339};
 use rayon::ThreadPool;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+mod recording;
 
 /// The surroundings of one command.
 pub struct Context {
@@ -33,6 +35,9 @@ pub struct Context {
     pub output: Output,
     /// How far it is, and whether it is to stop.
     pub progress: Arc<Progress>,
+    command: String,
+    /// When it began (RFC 3339).
+    began: String,
     watching: AtomicBool,
     adopts: AtomicBool,
     seen: Mutex<Vec<Seen>>,
@@ -41,6 +46,8 @@ pub struct Context {
 /// A container that was opened, for what is told and remembered of it at the end.
 struct Seen {
     container: ContainerId,
+    /// The last part of its path.
+    short: String,
     /// Generation and root hash that were opened.
     opened: (u64, RootHash),
     /// Its parent, which was durable whatever becomes of the machine now; `None` if it is not to be
@@ -72,7 +79,8 @@ impl Context {
         }
         let (watching, adopts) = (AtomicBool::new(false), AtomicBool::new(false));
         let progress = Arc::new(Progress::default());
-        Ok(Context { globals, output, progress, watching, adopts, seen: Mutex::default() })
+        let (command, began) = (name.to_owned(), rfc3339(SystemClock.now()));
+        Ok(Context { globals, output, progress, command, began, watching, adopts, seen: Mutex::default() })
     }
 
     /// Ends the command. The result names the container and its last commit, and this machine remembers
@@ -81,6 +89,9 @@ impl Context {
         let result = result.map(|outcome| self.identify(outcome));
         if let Err(error) = self.remember() {
             self.output.note(format_args!("the last commit is not noted: {error}"));
+        }
+        if let Err(error) = self.record(&result) {
+            self.output.detail(format_args!("not in the audit log: {error}"));
         }
         self.output.finish(result)
     }
@@ -156,6 +167,7 @@ impl Context {
         };
         let seen = Seen {
             container: id,
+            short: recording::short_name(container.base().name()),
             opened: (root.generation, container.state().hash),
             durable: Some(own).filter(|_| is_trusted && !self.globals.dry_run),
             is_encrypted: session.is_encrypted,

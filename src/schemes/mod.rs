@@ -2,7 +2,10 @@
 //! each scheme is due, and what became of it. It promises that a run is a chain of the commands that a
 //! person could type, so that nothing works by itself that cannot be done and checked by hand.
 
+pub mod audit;
 pub mod config;
 pub mod history;
 pub mod notice;
+pub mod notify;
+pub mod place;
 pub mod run;
