@@ -51,6 +51,11 @@ pub struct AttachmentList {
 }
 
 impl Profile {
+    /// The names of the profiles that come with Coffer.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.into_iter().map(|(name, _)| name)
+    }
+
     /// The built-in profile of that name, or the one in the file at that path.
     ///
     /// Errors: [`Kind::Usage`], with line and column where the file is wrong.

@@ -1,26 +1,36 @@
 //! The configuration: one TOML file with the practice, its database servers, containers, schemes and
-//! the ways to tell people. It promises that a key it does not know, a value that makes no sense and a
-//! name that leads nowhere are errors that show the place and what is allowed, and that it holds no
-//! secret, only where secrets are.
+//! the ways to tell people (`example.toml` explains every key). It promises that a key it does not
+//! know, a value that makes no sense and a name that leads nowhere are errors that show line and column
+//! and what is allowed, and that it holds no secret, only where secrets are.
 
 mod check;
+mod nearest;
 mod notify;
 mod places;
+mod remark;
 mod scheme;
+mod week;
 mod words;
+mod wrong;
+
+pub mod edit;
 
 pub use notify::{Channel, ChannelKind, Encryption, Occasion};
 pub use places::{ContainerPlace, Keep, Practice, Server, StatusFiles};
+pub use remark::Remark;
 pub use scheme::{Copying, Hook, Scheme, Source};
 pub use words::{Clock, Days, Month, Percent, Size, Span};
 
 use crate::error::{Error, Kind, Result};
+use nearest::nearest;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The version of the configuration that this program writes and reads.
 pub const VERSION: u32 = 1;
+/// A configuration with every key, explained.
+pub const EXAMPLE: &str = include_str!("example.toml");
 /// Longest configuration file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -61,10 +71,7 @@ impl Config {
 
     /// Parses and checks `text`; `origin` names it in errors.
     pub fn parse(text: &str, origin: &str) -> Result<Config> {
-        let config: Config = toml::from_str(text).map_err(|cause| {
-            let place = cause.span().map(|span| place(text, span.start)).unwrap_or_default();
-            Error::new(Kind::Usage, format!("{origin}{place}: {}", cause.message().trim_end()))
-        })?;
+        let config: Config = toml::from_str(text).map_err(|cause| wrong::misshapen(text, origin, &cause))?;
         check::check(&config).map_err(|wrong| wrong.error(text, origin))?;
         Ok(config)
     }
@@ -77,6 +84,18 @@ impl Config {
     /// The scheme of that name.
     pub fn scheme(&self, name: &str) -> Result<&Scheme> {
         self.scheme.get(name).ok_or_else(|| unknown("scheme", name, self.scheme.keys()))
+    }
+
+    /// The name of the server that the databases of `scheme` are on, if it saves any.
+    pub fn server_of<'a>(&'a self, scheme: &'a Scheme) -> Option<&'a str> {
+        let named = scheme.server.as_ref().map(|server| server.get_ref().as_str());
+        let only = || self.server.keys().next().map(String::as_str);
+        scheme.has_databases().then(|| named.or_else(only)).flatten()
+    }
+
+    /// What is no error and yet should be known, such as schemes that get in each other's way.
+    pub fn remarks(&self) -> Vec<Remark> {
+        remark::remarks(self)
     }
 }
 
@@ -108,22 +127,21 @@ pub fn usual_path(variable: impl Fn(&str) -> Option<std::ffi::OsString>, is_root
     Some(base.join("coffer/coffer.toml"))
 }
 
-/// `, line 3, column 7`.
-fn place(text: &str, at: usize) -> String {
-    let before = &text.as_bytes()[..at.min(text.len())];
-    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-    format!(", line {line}, column {column}")
+/// What to do about a name that is none of `known`.
+fn known_names<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    let all = known.join(", ");
+    match (nearest(name, known.iter().copied()), known.is_empty()) {
+        (_, true) => format!("the configuration has no {what}"),
+        (Some(near), _) if known.len() > 1 => format!("did you mean `{near}`? there are: {all}"),
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, _) => format!("there are: {all}"),
+    }
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> Error {
-    let known: Vec<&str> = known.map(String::as_str).collect();
-    let hint = match known.is_empty() {
-        true => format!("the configuration has no {what}"),
-        false => format!("there are: {}", known.join(", ")),
-    };
-    Error::new(Kind::NotFound, format!("{what} `{name}` is not in the configuration")).hint(hint)
+    Error::new(Kind::NotFound, format!("{what} `{name}` is not in the configuration"))
+        .hint(known_names(what, name, known))
 }
 
 #[cfg(test)]
