@@ -3,9 +3,8 @@
 
 use super::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::operations::client_state::ClientState;
-use crate::schemes::config::{Config, usual_path};
-use std::ffi::OsString;
+use crate::schemes::config::Config;
+use crate::schemes::place;
 use std::path::PathBuf;
 
 /// A configuration that was read.
@@ -33,9 +32,7 @@ impl Configured {
 
 /// Where the configuration is, or would be.
 pub fn path(context: &Context) -> Result<PathBuf> {
-    let named = context.globals.config.clone();
-    let found = named.or_else(|| usual_path(variable, rustix::process::geteuid().is_root()));
-    let found = found.ok_or_else(|| {
+    let found = context.globals.config.clone().or_else(place::config_file).ok_or_else(|| {
         Error::new(Kind::Usage, "there is no usual place for a configuration").hint("give --config FILE")
     })?;
     std::path::absolute(&found)
@@ -44,18 +41,10 @@ pub fn path(context: &Context) -> Result<PathBuf> {
 
 /// The folder of state under `config`.
 pub fn state(config: &Config) -> Result<PathBuf> {
-    if let Some(named) = &config.practice.state {
-        return Ok(named.clone());
-    }
-    let usual = ClientState::usual(variable).map(|state| state.folder().to_owned());
-    let usual = usual.ok_or_else(|| {
+    let folder = place::state_of(config, place::environment).ok_or_else(|| {
         Error::new(Kind::Failed, "there is no place for the state of schemes")
             .hint("write state under [practice], or set COFFER_STATE_DIR or HOME")
     })?;
-    std::path::absolute(&usual)
-        .map_err(|cause| Error::io(Kind::Failed, format!("{}: is no path", usual.display()), cause))
-}
-
-fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
+    std::path::absolute(&folder)
+        .map_err(|cause| Error::io(Kind::Failed, format!("{}: is no path", folder.display()), cause))
 }

@@ -16,11 +16,12 @@ use crate::ids::{ContainerId, RootHash};
 use crate::operations::client_state::{ClientState, Known};
 use crate::operations::session::{self, Session};
 use crate::progress::Progress;
+use crate::schemes::place;
 use crate::snapshot::{Catalog, SnapshotRecord};
 use crate::storage::FileStorage;
 use crate::values::{Selector, rfc3339};
 use rayon::ThreadPool;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -274,7 +275,12 @@ impl Context {
 
     /// What this machine remembers of containers, if it has a place for that.
     pub fn state(&self) -> Option<ClientState> {
-        ClientState::usual(|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+        self.state_folder().map(ClientState::at)
+    }
+
+    /// The folder of everything that this machine remembers, if it has a place for that.
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        place::state_folder(self.globals.config.as_deref(), place::environment)
     }
 
     /// The snapshot that `selector` names.

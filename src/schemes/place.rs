@@ -4,7 +4,7 @@
 use super::config::{Config, usual_path};
 use crate::operations::client_state::ClientState;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The process's environment; what is empty is not set.
 pub fn environment(name: &str) -> Option<OsString> {
@@ -16,16 +16,47 @@ pub fn config_file() -> Option<PathBuf> {
     usual_path(environment, rustix::process::geteuid().is_root())
 }
 
-/// The folder of state that `config` names, else the usual one; `None` without a home.
+/// The folder of state: that of `COFFER_STATE_DIR`, else the one that `config` names, else the usual
+/// one; `None` without a home.
 pub fn state_of(config: &Config, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let usual = || ClientState::usual(variable).map(|state| state.folder().to_owned());
-    config.practice.state.clone().or_else(usual)
+    let usual = || ClientState::usual(&variable).map(|state| state.folder().to_owned());
+    match &config.practice.state {
+        Some(named) if variable("COFFER_STATE_DIR").is_none() => Some(named.clone()),
+        _ => usual(),
+    }
 }
 
-/// The folder of state: that of the usual configuration if there is a good one, else the usual folder.
-pub fn state_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    match config_file().filter(|path| path.exists()).and_then(|path| Config::load(&path).ok()) {
+/// The folder of state: that of the configuration at `named` or its usual place if there is a good one,
+/// else the usual folder.
+pub fn state_folder(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let file = named.map(Path::to_owned).or_else(config_file).filter(|path| path.exists());
+    match file.and_then(|path| Config::load(&path).ok()) {
         Some(config) => state_of(&config, variable),
         None => ClientState::usual(variable).map(|state| state.folder().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_wins_over_the_configuration_and_that_over_the_usual_folder() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (file, wrong) = (folder.path().join("coffer.toml"), folder.path().join("wrong.toml"));
+        std::fs::write(&file, "version = 1\n[practice]\nstate = \"/s\"\n").expect("written");
+        std::fs::write(&wrong, "version = 1\n[practise]\n").expect("written");
+        let home = |name: &str| (name == "HOME").then(|| "/h".into());
+        let both = |name: &str| match name {
+            "COFFER_STATE_DIR" => Some("/c".into()),
+            other => home(other),
+        };
+        assert_eq!(state_folder(Some(&file), both), Some("/c".into()));
+        assert_eq!(state_folder(Some(&file), home), Some("/s".into()));
+        assert_eq!(state_folder(Some(&wrong), home), Some("/h/.local/state/coffer".into()));
+        assert_eq!(
+            state_folder(Some(&folder.path().join("none")), home),
+            Some("/h/.local/state/coffer".into())
+        );
     }
 }

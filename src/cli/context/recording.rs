@@ -6,7 +6,6 @@ use super::{Context, PoisonError};
 use crate::cli::events::{Outcome, exit_code};
 use crate::error::{Kind, Result};
 use crate::schemes::audit::{Act, AuditLog, who};
-use crate::schemes::place;
 use serde_json::{Map, Value};
 
 /// Commands that only look: they are not recorded.
@@ -99,7 +98,7 @@ impl Context {
 
     /// Adds an act to the audit log, as of now. Without a folder for state there is none.
     pub fn write_down(&self, mut act: Act) -> Result<()> {
-        let Some(folder) = place::state_folder(place::environment) else { return Ok(()) };
+        let Some(folder) = self.state_folder() else { return Ok(()) };
         act.time = super::rfc3339(super::Clock::now(&super::SystemClock));
         AuditLog::at(&folder).append(&act).map(|_| ())
     }

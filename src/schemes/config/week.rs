@@ -42,7 +42,8 @@ pub fn check_calendar(calendar: &str) -> Result<()> {
 pub fn starts(scheme: &Scheme) -> Vec<u32> {
     let Ok(Some(slots)) = slots(scheme, Some("UTC")) else { return Vec::new() };
     let following = std::iter::successors(slots.next_after(BEGINNING), |slot| slots.next_after(*slot));
-    let minute = |slot: Timestamp| u32::try_from((slot.seconds - BEGINNING.seconds) / 60).unwrap_or(u32::MAX / 2);
+    let minute =
+        |slot: Timestamp| u32::try_from((slot.seconds - BEGINNING.seconds) / 60).unwrap_or(u32::MAX / 2);
     following.take(MOST).map(minute).take_while(|minute| *minute < DAYS * DAY).collect()
 }
 
