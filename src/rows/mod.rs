@@ -11,6 +11,8 @@ pub use group::{Cell, Group};
 pub use reader::{Row, RowReader};
 pub use writer::{ChunkSink, GroupSizes, RowSummary, RowWriter};
 
+use xxhash_rust::xxh3::Xxh3;
+
 /// First byte of a chunk that holds a piece of large values.
 pub const VALUE_TAG: u8 = 0;
 /// First byte of a chunk that holds a group of rows.
@@ -33,11 +35,32 @@ fn hash_of(canonical: &[u8]) -> u128 {
 }
 
 /// The hash of a row of these cells, as its table's checksum sums it up; `scratch` is memory to work
-/// in.
+/// in. Large cells are not copied.
 pub fn row_hash<'a>(cells: impl Iterator<Item = Option<&'a [u8]>>, scratch: &mut Vec<u8>) -> u128 {
     scratch.clear();
-    reader::canonical_bytes(cells, scratch);
-    hash_of(scratch)
+    let mut long: Option<Box<Xxh3>> = None;
+    for cell in cells {
+        let Some(bytes) = cell else {
+            scratch.push(0);
+            continue;
+        };
+        varint::push(bytes.len() as u64 + 1, scratch);
+        if bytes.len() < LARGE_CELL_BYTES {
+            scratch.extend_from_slice(bytes);
+            continue;
+        }
+        let hash = long.get_or_insert_default();
+        hash.update(scratch);
+        hash.update(bytes);
+        scratch.clear();
+    }
+    match long {
+        None => hash_of(scratch),
+        Some(mut hash) => {
+            hash.update(scratch);
+            hash.digest128()
+        }
+    }
 }
 
 #[cfg(test)]

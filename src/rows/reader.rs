@@ -2,7 +2,7 @@
 //! stream that does not end behind a whole group.
 
 use super::group::{Cell, Group};
-use super::{GROUP_TAG, GROUP_VALUE_BYTES, MAX_CELL_BYTES, VALUE_TAG, hash_of, varint};
+use super::{GROUP_TAG, GROUP_VALUE_BYTES, MAX_CELL_BYTES, VALUE_TAG};
 use crate::error::{Error, Result};
 
 /// Reads rows from chunks.
@@ -79,18 +79,19 @@ impl<I: Iterator<Item = Result<Vec<u8>>>> RowReader<I> {
                 self.value_at = self.value_at.saturating_add(*bytes as usize);
             }
         }
+        Ok(Some(self.row()))
+    }
+
+    /// The row that was read last.
+    pub fn row(&self) -> Row<'_> {
         let group = self.group.as_ref().map_or(&[][..], Group::bytes);
-        Ok(Some(Row { group, values: &self.values, cells: &self.cells, starts: &self.starts }))
+        Row { group, values: &self.values, cells: &self.cells, starts: &self.starts }
     }
 
     /// The hash of the row that was read last, as its table's checksum sums it up.
     pub fn row_hash(&mut self) -> u128 {
         let mut canonical = std::mem::take(&mut self.canonical);
-        canonical.clear();
-        let group = self.group.as_ref().map_or(&[][..], Group::bytes);
-        let row = Row { group, values: &self.values, cells: &self.cells, starts: &self.starts };
-        canonical_bytes(row.cells(), &mut canonical);
-        let hash = hash_of(&canonical);
+        let hash = super::row_hash(self.row().cells(), &mut canonical);
         self.canonical = canonical;
         hash
     }
@@ -120,19 +121,6 @@ impl<I: Iterator<Item = Result<Vec<u8>>>> RowReader<I> {
         match self.values.is_empty() {
             true => Ok(false),
             false => Err(Error::damaged("rows: values without a group")),
-        }
-    }
-}
-
-/// The canonical bytes of a row (`format-spec/rows.md`, Rows).
-pub(super) fn canonical_bytes<'a>(cells: impl Iterator<Item = Option<&'a [u8]>>, out: &mut Vec<u8>) {
-    for cell in cells {
-        match cell {
-            None => out.push(0),
-            Some(bytes) => {
-                varint::push(bytes.len() as u64 + 1, out);
-                out.extend_from_slice(bytes);
-            }
         }
     }
 }

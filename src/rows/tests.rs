@@ -62,6 +62,37 @@ fn large_values_are_chunks_of_their_own_and_every_chunk_fits() {
 }
 
 #[test]
+fn a_cell_in_pieces_gives_the_chunks_of_the_whole() {
+    let mut state = 1u32;
+    let mut noise = |bytes: usize| -> Vec<u8> {
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        std::iter::repeat_with(next).take(bytes).collect()
+    };
+    for length in [8 << 10, MAX_CHUNK_BYTES - 1, 3_000_000] {
+        let rows: Rows = vec![vec![Some(b"1".to_vec()), Some(noise(length)), None, Some(noise(20_000))]];
+        let (chunks, summary) = write(&rows, 4, &[0]);
+        for piece in [1_000, 700_000, length] {
+            let mut out = Chunks::default();
+            let mut writer = RowWriter::new(4, &[0], &[7; 32]);
+            let cells = rows[0].iter().map(Option::as_deref).collect::<Vec<_>>();
+            writer.cell(cells[0], &mut out).unwrap();
+            let mut pieces = cells[1].unwrap().chunks(piece).map(<[u8]>::to_vec);
+            writer.long_cell(length as u64, &mut || Ok(pieces.next()), &mut out).unwrap();
+            cells[2..].iter().for_each(|cell| writer.cell(*cell, &mut out).unwrap());
+            writer.end_row(&mut out).unwrap();
+            assert_eq!(writer.finish(&mut out).unwrap(), summary);
+            assert!(out.0 == chunks, "{length} in pieces of {piece}");
+        }
+    }
+    let mut writer = RowWriter::new(1, &[], &[7; 32]);
+    let mut short = [vec![0; 9_000]].into_iter();
+    assert!(writer.long_cell(9_001, &mut || Ok(short.next()), &mut Chunks::default()).is_err());
+}
+
+#[test]
 fn the_widest_row_fits_in_a_chunk() {
     let row: Vec<Option<Vec<u8>>> = (0..MAX_COLUMNS).map(|c| Some(vec![c as u8; 8191])).collect();
     let rows = vec![row.clone(), row];

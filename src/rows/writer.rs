@@ -4,7 +4,7 @@
 use super::group::{self, ColumnBuffer};
 use super::{GROUP_VALUE_BYTES, LARGE_CELL_BYTES, MAX_GROUP_ROWS, VALUE_TAG, hash_of, varint};
 use crate::chunking::{Cutter, Sizes};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 /// How heavy groups are, in bytes.
@@ -158,6 +158,50 @@ impl RowWriter {
             rest = &rest[length..];
         }
         Ok(())
+    }
+
+    /// The next cell of the row: one of `length` bytes, at least [`LARGE_CELL_BYTES`], that comes in
+    /// pieces and is no part of the key. The chunks are those of [`RowWriter::cell`].
+    ///
+    /// Errors: those of `next` and `out`, and [`crate::error::Kind::Failed`] if the pieces have another
+    /// length; the writer is of no use afterwards.
+    pub fn long_cell(
+        &mut self,
+        length: u64,
+        next: &mut dyn FnMut() -> Result<Option<Vec<u8>>>,
+        out: &mut dyn ChunkSink,
+    ) -> Result<()> {
+        let at = self.column;
+        self.column += 1;
+        debug_assert!(!self.is_key[at] && length >= LARGE_CELL_BYTES as u64, "a long cell of no key");
+        varint::push(length + 1, &mut self.row);
+        let whole = usize::try_from(length).unwrap_or(usize::MAX);
+        self.columns[at].push(group::marker(Some(whole), true), &[]);
+        let hash = self.long_row.get_or_insert_default();
+        hash.update(&self.row);
+        self.row_bytes += self.row.len() as u64 + length;
+        self.row.clear();
+        self.large_bytes += length;
+        self.value_bytes += length;
+        let (mut came, mut waiting) = (0u64, Vec::new());
+        while let Some(piece) = next()? {
+            came += piece.len() as u64;
+            hash.update(&piece);
+            // What was not yet cut is less than a chunk.
+            let mut bytes = std::mem::take(&mut waiting);
+            bytes.extend_from_slice(&piece);
+            drop(piece);
+            let mut start = 0;
+            while let Some(cut) = self.cutter.cut(&bytes[start..], came >= length) {
+                out.chunk(&[&[VALUE_TAG], &bytes[start..start + cut]])?;
+                start += cut;
+            }
+            waiting.extend_from_slice(&bytes[start..]);
+        }
+        match came == length {
+            true => Ok(()),
+            false => Err(Error::new(Kind::Failed, "a long cell has another length than was said")),
+        }
     }
 
     /// Ends the row.
