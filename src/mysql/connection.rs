@@ -3,6 +3,7 @@
 //! server, to name the server and what was being done in every error, and to say what to do about a
 //! server that cannot be reached or refuses.
 
+use super::fault::Fault;
 use super::identity::Identity;
 use super::options::{ServerOptions, Tls};
 use super::reach;
@@ -136,10 +137,7 @@ impl Cells {
 /// The server's number for an error, where `error` came from one.
 pub fn code_of(error: &Error) -> Option<u16> {
     let source = std::error::Error::source(error)?;
-    match source.downcast_ref::<mysql::Error>()? {
-        mysql::Error::MySqlError(error) => Some(error.code),
-        _ => None,
-    }
+    source.downcast_ref::<Fault>()?.code()
 }
 
 fn is_local(options: &ServerOptions) -> bool {
@@ -184,5 +182,5 @@ fn failed(name: &str, sql: &str, cause: mysql::Error) -> Error {
     if shown.len() < sql.len() {
         shown.push('\u{2026}');
     }
-    Error::new(Kind::Database, format!("{name}: `{shown}` failed")).because(cause)
+    Error::new(Kind::Database, format!("{name}: `{shown}` failed")).because(Fault(cause))
 }

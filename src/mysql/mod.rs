@@ -5,6 +5,7 @@
 pub mod connection;
 pub mod dump;
 pub mod facts;
+mod fault;
 pub mod identifier;
 pub mod identity;
 pub mod load;

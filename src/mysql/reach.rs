@@ -1,5 +1,6 @@
 //! What it means when a server cannot be reached or refuses, and what to do about it.
 
+use super::fault::Fault;
 use super::options::{ServerOptions, Tls};
 use crate::error::{Error, Kind};
 use mysql::DriverError;
@@ -30,7 +31,7 @@ pub fn refused(options: &ServerOptions, cause: mysql::Error) -> Error {
         mysql::Error::CodecError(error) if speaks_of_tls(&error.to_string()) => tls(options),
         _ => ("no connection".to_owned(), GENERAL.to_owned()),
     };
-    Error::new(Kind::Database, format!("{name}: {what}")).because(cause).hint(hint)
+    Error::new(Kind::Database, format!("{name}: {what}")).because(Fault(cause)).hint(hint)
 }
 
 const GENERAL: &str = "is the server running, and are socket or host, user and password right?";

@@ -48,11 +48,7 @@ pub fn tolerate(result: Result<u64>) -> Result<()> {
 
 /// What the server said in an error, without the statement.
 pub fn said(error: &Error) -> String {
-    let Some(source) = std::error::Error::source(error) else { return error.to_string() };
-    match source.downcast_ref::<mysql::Error>() {
-        Some(mysql::Error::MySqlError(refused)) => format!("{} (error {})", refused.message, refused.code),
-        _ => source.to_string(),
-    }
+    std::error::Error::source(error).unwrap_or(error).to_string()
 }
 
 /// Holds the lock that keeps two restores of `database` apart, for as long as the connection lives.
