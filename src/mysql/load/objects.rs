@@ -4,7 +4,7 @@
 
 use super::session::{said, tolerate};
 use crate::entry::database::{ObjectRecord, SchemaObject};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{literal, quote};
 use std::fmt::Write;
@@ -27,9 +27,9 @@ pub fn make(
             conn.execute(&format!("SET SESSION {name}={}", literal(&setting.value)))?;
         }
     }
-    send(conn, statement, &client_of(object))?;
+    send(conn, statement)?;
     for follow in object.statements.iter().skip(1) {
-        send(conn, follow, "utf8mb4")?;
+        send(conn, follow)?;
     }
     match more {
         Some(sql) => conn.execute(&sql).map(drop),
@@ -52,27 +52,31 @@ pub fn reset(conn: &mut Connection) -> Result<()> {
     .map(drop)
 }
 
-fn client_of(object: &ObjectRecord) -> String {
-    let setting = object.environment.iter().find(|s| s.name == "character_set_client");
-    setting.map_or_else(|| "utf8mb4".into(), |s| s.value.clone())
-}
-
-/// Runs a statement of any bytes in the character set `client`, which is the session's.
-fn send(conn: &mut Connection, statement: &[u8], client: &str) -> Result<()> {
+/// Runs a statement of any bytes in the character set of the session's client.
+fn send(conn: &mut Connection, statement: &[u8]) -> Result<()> {
     if let Ok(text) = std::str::from_utf8(statement) {
         return conn.execute(text).map(drop);
-    }
-    if !client.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err(Error::new(Kind::Damaged, format!("`{client}` is no character set")));
     }
     let mut digits = String::with_capacity(statement.len() * 2);
     for byte in statement {
         let _ = write!(digits, "{byte:02x}");
     }
-    conn.execute(&format!("SET @coffer_statement = _{client} x'{digits}'"))?;
-    let answer = conn.execute("EXECUTE IMMEDIATE @coffer_statement");
+    // As bytes: in the client's character set, literals in others would be no text.
+    conn.execute(&format!("SET @coffer_statement = x'{digits}'"))?;
+    let answer = match conn.is_mariadb() {
+        true => conn.execute("EXECUTE IMMEDIATE @coffer_statement"),
+        false => prepared(conn),
+    };
     conn.execute("SET @coffer_statement = NULL")?;
     answer.map(drop)
+}
+
+/// The way of servers that do not execute at once; they take views, but no programs.
+fn prepared(conn: &mut Connection) -> Result<u64> {
+    conn.execute("PREPARE coffer FROM @coffer_statement")?;
+    let answer = conn.execute("EXECUTE coffer");
+    conn.execute("DEALLOCATE PREPARE coffer")?;
+    answer
 }
 
 /// Drops the object of this kind and name from the current database, if there is one.

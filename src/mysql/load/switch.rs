@@ -9,10 +9,11 @@ use super::objects;
 use super::orphans;
 use super::session::{said, tolerate};
 use super::stage::character_set;
-use crate::entry::database::{ObjectRecord, SchemaObject};
+use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject};
 use crate::error::{Error, Result};
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{qualified, quote};
+use crate::mysql::schema::{drop_stand_ins, make_dead_views};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -336,11 +337,53 @@ fn make_objects(
             objects::reset(conn)?;
         }
         if failed.is_empty() || failed.len() == round {
-            outcome.not_made.extend(failed.into_iter().map(|(_, _, sentence)| sentence));
-            return Ok(());
+            return dead_views(conn, switch, failed, outcome);
         }
         waiting = failed.into_iter().map(|(number, object, _)| (number, object)).collect();
     }
+}
+
+/// Makes views that were dead already, with what they miss standing in for a moment; the rest is named.
+fn dead_views(
+    conn: &mut Connection,
+    switch: &Switch,
+    failed: Vec<(usize, &ObjectRecord, String)>,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    if switch.objects.iter().any(is_dead) {
+        // A program that was killed may have left some.
+        drop_stand_ins(conn, &switch.target)?;
+    }
+    let dead: Vec<ObjectRecord> =
+        failed.iter().filter(|(_, view, _)| is_dead(view)).map(|(_, view, _)| (*view).clone()).collect();
+    let database = DatabaseRecord { name: switch.target.clone(), ..switch.database.clone() };
+    let unmade = match dead.is_empty() {
+        true => Vec::new(),
+        false => make_dead_views(conn, &database, &dead)?,
+    };
+    objects::reset(conn)?;
+    for (_, object, sentence) in failed {
+        let cause = unmade.iter().find(|(name, _)| *name == object.name);
+        match cause {
+            Some((name, cause)) => outcome.not_made.push(format!(
+                "view `{}`.`{name}` was dead already and could not be made: {cause}",
+                switch.target
+            )),
+            None if is_dead(object) => {
+                outcome.objects += 1;
+                outcome.notes.push(format!(
+                    "view `{}`.`{}` is dead, as it was: {}",
+                    switch.target, object.name, object.problem
+                ));
+            }
+            None => outcome.not_made.push(sentence),
+        }
+    }
+    Ok(())
+}
+
+fn is_dead(object: &ObjectRecord) -> bool {
+    object.kind == SchemaObject::View && !object.problem.is_empty()
 }
 
 /// Makes an object while the database has the collation that it had when the object was made.

@@ -5,10 +5,12 @@
 use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Connection, code_of};
-use crate::mysql::identifier::{literal, quote};
+use crate::mysql::identifier::{literal, qualified, quote};
 
 /// How often a dead view's wants are served before it is given up.
 const WANTS: usize = 200;
+/// The first column of a table, and the comment of a function, that stands in for something.
+const STAND_IN: &str = "coffer_stand_in";
 
 /// Makes `object` in the connection's current database, whose record (the name it has here, and the
 /// collation it shall have) is `database`.
@@ -66,15 +68,15 @@ fn setting<'a>(object: &'a ObjectRecord, name: &str) -> Option<&'a str> {
 
 /// Makes those of `objects` that are dead views where they come from ([`ObjectRecord::problem`]);
 /// live views and functions exist already. What is missing stands in for a moment. Tables and views
-/// that exist are not touched, so a view that wants another column of one of them stays unmade: one
-/// sentence for each, naming it.
+/// that exist are not touched, so a view that wants another column of one of them stays unmade: the
+/// name of each, and what the server says.
 ///
-/// Errors: [`Kind::Database`] if a stand-in cannot be dropped again.
+/// Errors: [`Kind::Database`] if a stand-in cannot be dropped again; see [`drop_stand_ins`].
 pub fn make_dead_views(
     conn: &mut Connection,
     database: &DatabaseRecord,
     objects: &[ObjectRecord],
-) -> Result<Vec<String>> {
+) -> Result<Vec<(String, String)>> {
     let mut dead: Vec<&ObjectRecord> =
         objects.iter().filter(|o| o.kind == SchemaObject::View && !o.problem.is_empty()).collect();
     dead.sort_by_key(|view| view.order);
@@ -85,16 +87,34 @@ pub fn make_dead_views(
         if let Err(error) = make_dead_view(conn, database, view, &mut stand_ins) {
             let cause =
                 std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            unmade.push(format!(
-                "view {} was dead already and cannot be made here: {cause}",
-                quote(&view.name)
-            ));
+            unmade.push((view.name.clone(), cause));
         }
     }
-    for stand_in in stand_ins.iter().rev() {
-        conn.execute(&stand_in.drop_statement())?;
-    }
+    drop_stand_ins(conn, &database.name)?;
     Ok(unmade)
+}
+
+/// Drops what stood in for something in `database`, also where the program was killed before it could.
+pub fn drop_stand_ins(conn: &mut Connection, database: &str) -> Result<()> {
+    let name = literal(database);
+    let tables = format!(
+        "SELECT TABLE_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA={name} AND \
+         COLUMN_NAME='{STAND_IN}' AND ORDINAL_POSITION=1 AND TABLE_NAME IN (SELECT TABLE_NAME FROM \
+         information_schema.TABLES WHERE TABLE_SCHEMA={name} AND TABLE_TYPE='BASE TABLE')"
+    );
+    for row in conn.rows(&tables)? {
+        let name = row.text(0).unwrap_or_default();
+        conn.execute(&format!("DROP TABLE {}", qualified(database, &name)))?;
+    }
+    let functions = format!(
+        "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA={name} AND \
+         ROUTINE_TYPE='FUNCTION' AND ROUTINE_COMMENT='{STAND_IN}'"
+    );
+    for row in conn.rows(&functions)? {
+        let name = row.text(0).unwrap_or_default();
+        conn.execute(&format!("DROP FUNCTION {}", qualified(database, &name)))?;
+    }
+    Ok(())
 }
 
 fn make_dead_view(
@@ -118,15 +138,6 @@ enum StandIn {
     Function(String),
 }
 
-impl StandIn {
-    fn drop_statement(&self) -> String {
-        match self {
-            StandIn::Table(name) => format!("DROP TABLE {}", quote(name)),
-            StandIn::Function(name) => format!("DROP FUNCTION {}", quote(name)),
-        }
-    }
-}
-
 /// Makes what `error` says is missing; `false`: it cannot be made here.
 fn serve(
     conn: &mut Connection,
@@ -143,7 +154,7 @@ fn serve(
         // Table 'db.t' doesn't exist
         Some(1146) => {
             let Some(name) = own(object) else { return Ok(false) };
-            conn.execute(&format!("CREATE TABLE {} (coffer_stand_in INT)", quote(&name)))?;
+            conn.execute(&format!("CREATE TABLE {} ({STAND_IN} INT)", quote(&name)))?;
             stand_ins.push(StandIn::Table(name));
             Ok(true)
         }
@@ -193,13 +204,13 @@ fn serve_function(
         return Ok(false);
     }
     if is_ours {
-        conn.execute(&StandIn::Function(name.into()).drop_statement())?;
+        conn.execute(&format!("DROP FUNCTION {}", quote(name)))?;
     } else {
         stand_ins.push(StandIn::Function(name.into()));
     }
     let arguments: Vec<String> = (0..arguments).map(|n| format!("a{n} INT")).collect();
     conn.execute(&format!(
-        "CREATE FUNCTION {} ({}) RETURNS INT RETURN 1",
+        "CREATE FUNCTION {} ({}) RETURNS INT COMMENT '{STAND_IN}' RETURN 1",
         quote(name),
         arguments.join(", ")
     ))?;

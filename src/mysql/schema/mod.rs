@@ -22,8 +22,8 @@ mod users;
 mod views;
 
 pub use fingerprint::{Fingerprint, definitions_fingerprint, table_fingerprint};
-pub use making::{make_dead_views, make_object};
-pub use names::names_database;
+pub use making::{drop_stand_ins, make_dead_views, make_object};
+pub use names::{mentions, names_database};
 pub use users::read_users;
 
 use super::connection::{Cells, Connection};
@@ -71,11 +71,15 @@ pub struct Schema {
 /// The databases that the user sees, without those of the server itself, sorted.
 pub fn list_databases(conn: &mut Connection) -> Result<Vec<String>> {
     let rows = conn.rows("SHOW DATABASES")?;
-    let is_system = |name: &str| SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(name));
     let mut names: Vec<String> =
         rows.iter().filter_map(|row| row.text(0)).filter(|n| !is_system(n)).collect();
     names.sort();
     Ok(names)
+}
+
+/// Whether a database is the server's own.
+pub fn is_system(name: &str) -> bool {
+    SYSTEM_DATABASES.iter().any(|system| system.eq_ignore_ascii_case(name))
 }
 
 /// Everything that makes the database `name`, in one pass over the server. The connection's current

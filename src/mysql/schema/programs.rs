@@ -152,7 +152,8 @@ fn statement(
     let hidden = || Error::new(Kind::Source, "the server hides its text from this user");
     let statement = row.bytes(layout.statement).filter(|text| !text.is_empty()).ok_or_else(hidden)?;
     let client = row.text(layout.client).unwrap_or_default();
-    let statement = header::in_one_character_set(conn, statement, record, &client)?;
+    let statement = header::with_plain_comment(statement, record, &row.text(1).unwrap_or_default());
+    let statement = header::in_one_character_set(conn, &statement, record, &client)?;
     let environment = environment(&[
         ("sql_mode", row.text(1)),
         ("character_set_client", Some(client)),

@@ -18,6 +18,8 @@ pub const CAGE: &[&str] = &[
     "CREATE ALGORITHM=TEMPTABLE VIEW a_top AS SELECT COUNT(*) AS n, 'it''s \u{e9}' AS t FROM m_middle",
     "CREATE VIEW `odd `` view` AS SELECT `c``d` FROM `we``ird */ t/able \u{e9}`",
     "CREATE VIEW sums AS WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n+1 FROM r WHERE n < 3) SELECT SUM(n) AS s FROM r",
+    // Bytes of other character sets inside a statement in UTF-8.
+    "CREATE VIEW foreign_bytes AS SELECT _latin1 x'e9' AS e, _binary x'ff00' AS b, _sjis x'835c' AS s, _ucs2 x'00e9' AS u",
     // Dead ones: a table, a column and a function that are gone.
     "CREATE TABLE gone (z INT, y INT)",
     "CREATE VIEW dead_table AS SELECT z FROM gone",
@@ -36,6 +38,8 @@ pub const CAGE: &[&str] = &[
      SET NEW.touched = NEW.touched * 10 + 3; # another\n /* and one */ END",
     "SET sql_mode='ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES'",
     "CREATE DEFINER=`gone`@`%` TRIGGER \"t \"\"d\" AFTER UPDATE ON film FOR EACH ROW INSERT INTO \"log\" (what) VALUES ('back\\' || OLD.title)",
+    "CREATE PROCEDURE back_slash() COMMENT 'C:\\temp\\new it''s\tx\n\\' SELECT '\\'",
+    "CREATE EVENT back_slashed ON SCHEDULE EVERY 1 DAY STARTS '2036-01-01 00:00:00' DISABLE COMMENT '\\n '' COMMENT x\\' DO SELECT ' COMMENT \\'",
     "SET sql_mode=''",
     "CREATE TRIGGER other_table AFTER DELETE ON log FOR EACH ROW BEGIN END",
     // Routines.

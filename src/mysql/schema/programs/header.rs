@@ -53,6 +53,58 @@ fn converted(conn: &mut Connection, text: &[u8], client: &str) -> Result<Vec<u8>
     })
 }
 
+/// `statement` with its comment as it stands where a backslash is a character like others: servers write
+/// it with backslashes doubled whatever the `sql_mode` is.
+pub fn with_plain_comment(statement: &[u8], record: &ObjectRecord, sql_mode: &str) -> Vec<u8> {
+    let is_own = matches!(record.kind, SchemaObject::Trigger | SchemaObject::View);
+    if is_own || !sql_mode.split(',').any(|word| word == "NO_BACKSLASH_ESCAPES") {
+        return statement.to_vec();
+    }
+    let place = match record.kind {
+        SchemaObject::Event => event_comment(statement),
+        _ => comment(statement, after_name(statement, &record.name)),
+    };
+    let mut out = statement[..place.start].to_vec();
+    let mut bytes = statement[place.clone()].iter();
+    while let Some(&byte) = bytes.next() {
+        out.push(match byte {
+            b'\\' => match bytes.next() {
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                Some(b'0') => 0,
+                Some(b'Z') => 26,
+                Some(&other) => other,
+                None => b'\\',
+            },
+            other => other,
+        });
+    }
+    out.extend_from_slice(&statement[place.end..]);
+    out
+}
+
+/// The comment of an event, which stands last before its body.
+fn event_comment(statement: &[u8]) -> std::ops::Range<usize> {
+    const WORD: &[u8] = b" COMMENT '";
+    let end = before_body(statement);
+    let mut quote: Option<u8> = None;
+    let mut skip = false;
+    for (at, &byte) in statement[..end].iter().enumerate() {
+        match quote {
+            _ if skip => skip = false,
+            Some(b'\'') if byte == b'\\' => skip = true,
+            Some(open) if byte == open => quote = None,
+            Some(_) => {}
+            None if statement[at..].starts_with(WORD) => {
+                return at + WORD.len()..end.saturating_sub(1).max(at + WORD.len());
+            }
+            None if matches!(byte, b'\'' | b'"' | b'`') => quote = Some(byte),
+            None => {}
+        }
+    }
+    end..end
+}
+
 /// The comment of a routine, quotes included, which stands between its parameters and its body.
 fn comment(statement: &[u8], from: usize) -> std::ops::Range<usize> {
     const WORD: &[u8] = b"\n    COMMENT '";
@@ -62,6 +114,7 @@ fn comment(statement: &[u8], from: usize) -> std::ops::Range<usize> {
     while let Some(&byte) = statement.get(end) {
         match byte {
             b'\\' => end += 1,
+            b'\'' if statement.get(end + 1) == Some(&b'\'') => end += 1,
             b'\'' => break,
             _ => {}
         }
