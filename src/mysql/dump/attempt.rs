@@ -42,6 +42,8 @@ pub struct Work<'a, 's> {
     pub budget: Arc<AtomicUsize>,
     /// Held while a table with large values is read.
     pub heavy: Mutex<()>,
+    /// Whether rows stand still while they are read, or are proven to have stood still.
+    pub one_instant: bool,
     /// What a person should know; `true`: something is missing.
     notes: Mutex<Vec<(String, bool)>>,
 }
@@ -49,7 +51,15 @@ pub struct Work<'a, 's> {
 impl<'a, 's> Work<'a, 's> {
     fn new(plan: &'a DumpPlan, sink: &'s dyn DumpSink, watch: &'a Watch<'a>) -> Work<'a, 's> {
         let budget = Arc::new(AtomicUsize::new(plan.limits.memory_bytes));
-        Work { plan, sink, watch, budget, heavy: Mutex::new(()), notes: Mutex::new(Vec::new()) }
+        Work {
+            plan,
+            sink,
+            watch,
+            budget,
+            heavy: Mutex::new(()),
+            one_instant: false,
+            notes: Mutex::new(Vec::new()),
+        }
     }
 
     /// Tells a person something.
@@ -89,13 +99,14 @@ pub fn attempt<'s>(
     session: &mut Session,
     report: &mut DumpReport,
 ) -> Step<Whole<'s>> {
-    let work = Work::new(plan, sink, watch);
+    let mut work = Work::new(plan, sink, watch);
     let mut keeper = Keeper::new(session.connect()?, plan.kill_blockers);
     let mut readers = session.readers(plan.threads)?;
     rights::check(session, plan, false)?;
     let before = Catalog::read(session, plan)?;
     let (plain, transactional) = split(before.tables());
     let rights = rights::check(session, plan, !plain.is_empty())?;
+    work.one_instant = rights.one_instant;
     let bytes = plain.iter().chain(&transactional).map(|table| table.record.server_bytes).sum();
     watch.progress.expect((plain.len() + transactional.len()) as u64, bytes);
 

@@ -11,7 +11,8 @@ use crate::error::{Error, Kind};
 use crate::mysql::connection::code_of;
 use crate::mysql::identifier::qualified;
 use crate::mysql::schema::{
-    Fingerprint, Schema, SchemaOptions, definitions_fingerprint, list_databases, read_database, read_users,
+    Fingerprint, Schema, SchemaOptions, definitions_fingerprint, is_system, list_databases, read_database,
+    read_users,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +32,10 @@ impl Catalog {
     pub fn read(session: &mut Session, plan: &DumpPlan) -> Step<Catalog> {
         let choice = Choice::new(&plan.include, &plan.exclude);
         let names = match &plan.databases {
-            Some(names) => names.clone(),
+            Some(names) => {
+                names.iter().try_for_each(|name| not_of_the_server(name))?;
+                names.clone()
+            }
             None => list_databases(&mut session.control)?,
         };
         let mut catalog = Catalog::default();
@@ -111,6 +115,7 @@ impl Catalog {
                     database: database.clone(),
                     record: record.clone(),
                     fingerprint: print.copied().unwrap_or_default(),
+                    long: Vec::new(),
                 });
             }
         }
@@ -133,6 +138,18 @@ impl Catalog {
         }
         self.schemas.iter().zip(&later.schemas).find_map(|(a, b)| changed_object(a, b))
     }
+}
+
+/// Refuses the databases of the server itself.
+fn not_of_the_server(name: &str) -> crate::error::Result<()> {
+    if !is_system(name) {
+        return Ok(());
+    }
+    let message = format!("`{name}` is the server's own and no database of a practice");
+    Err(Error::new(Kind::Usage, message).hint(match name.eq_ignore_ascii_case("mysql") {
+        true => "--users takes the users and their grants; everything else in it the server makes itself",
+        false => "the server makes it by itself: leave it out",
+    }))
 }
 
 /// The name of an object that is not the same in both; sequences move with use.

@@ -4,7 +4,7 @@
 
 use super::attempt::Work;
 use super::status::Status;
-use super::step::{Step, at_table};
+use super::step::{Step, Stop, at_table};
 use super::table::Table;
 use super::taking::Draft;
 use crate::entry::database::ColumnForm;
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const CHUNK_BYTES: u64 = 8 << 20;
 /// Fewest rows of a chunk.
 const FEWEST_ROWS: u64 = 16;
+/// Times that a table is begun again because a long row changed while it was read.
+const TRIES: u32 = 3;
 
 /// A table that was read without a lock.
 pub struct First<'s> {
@@ -43,6 +45,23 @@ impl<'s> First<'s> {
     /// Reads a table in chunks.
     pub fn read(work: &Work<'_, 's>, conn: &mut Connection, table: Table, before: Status) -> Step<First<'s>> {
         let began = Instant::now();
+        let mut tries = 0;
+        loop {
+            match First::read_once(work, conn, table.clone(), before.clone(), began) {
+                // A row with long cells was changed between two of their pieces.
+                Err(Stop::Changed(_)) if tries < TRIES => tries += 1,
+                other => return other,
+            }
+        }
+    }
+
+    fn read_once(
+        work: &Work<'_, 's>,
+        conn: &mut Connection,
+        table: Table,
+        before: Status,
+        began: Instant,
+    ) -> Step<First<'s>> {
         let mut draft = Draft::begin(table, work)?;
         let rows = chunk_rows(&draft.table, &before, work.plan.limits.chunk_rows);
         loop {
@@ -59,7 +78,7 @@ impl<'s> First<'s> {
             let taken = draft.feed.take(conn, &sql, &mut draft.out, work.watch);
             let taken = taken.map_err(|error| at_table(error, &draft.table.name()))?;
             draft.out.flush()?;
-            if taken < rows {
+            if taken.rows < rows && !taken.is_cut {
                 return Ok(First { draft, before, took: began.elapsed(), is_fenced: false });
             }
         }
@@ -87,11 +106,8 @@ impl<'s> First<'s> {
     /// Reads the rows behind the last one; whether they are all that was missing of `rows`.
     pub fn read_end(&mut self, work: &Work<'_, 's>, conn: &mut Connection, rows: u64) -> Step<bool> {
         let draft = &mut self.draft;
-        let last = Some(draft.feed.last.as_slice()).filter(|last| !last.is_empty());
-        let sql = draft.table.select_after(last, None);
         draft.out.hold();
-        let taken = draft.feed.take(conn, &sql, &mut draft.out, work.watch);
-        taken.map_err(|error| at_table(error, &draft.table.name()))?;
+        draft.read_behind(conn, work.watch)?;
         Ok(draft.feed.rows == rows)
     }
 }
@@ -107,5 +123,7 @@ pub fn can_grow(table: &Table) -> bool {
 
 fn chunk_rows(table: &Table, status: &Status, most: u64) -> u64 {
     let bytes = table.record.server_bytes / status.rows.unwrap_or(0).max(1);
-    (CHUNK_BYTES / bytes.max(1)).clamp(FEWEST_ROWS, most.max(FEWEST_ROWS))
+    // Behind a row with long cells the rest of a chunk is read twice.
+    let fewest = if table.long.is_empty() { FEWEST_ROWS } else { 1 };
+    (CHUNK_BYTES / bytes.max(1)).clamp(fewest, most.max(fewest))
 }

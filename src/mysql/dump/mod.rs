@@ -9,6 +9,7 @@ mod choose;
 mod fence;
 mod first;
 mod lock;
+mod long;
 mod moment;
 mod plain;
 mod plan;
@@ -23,15 +24,19 @@ mod taking;
 
 pub use plan::{DumpPlan, DumpReport, Limits};
 
+use super::connection::Connection;
+use super::schema::Fingerprint;
 use super::stream::DumpSink;
-use crate::entry::database::{SERVER_PATH, ServerRecord, database_path, object_path};
+use crate::entry::database::{SERVER_PATH, ServerRecord, TableRecord, database_path, object_path};
 use crate::entry::{Entry, EntryKind, EntryPath, Metadata};
 use crate::error::Result;
 use crate::progress::Progress;
+use crate::rows::{ChunkSink, RowSummary};
 use attempt::Whole;
-use rows::Watch;
+use rows::{RowFeed, Watch};
 use session::Session;
 use step::Stop;
+use table::Table;
 
 /// Dumps what `plan` names into `sink`.
 ///
@@ -52,6 +57,38 @@ pub fn dump(plan: &DumpPlan, sink: &dyn DumpSink, progress: &Progress) -> Result
             Err(Stop::Changed(_)) => report.restarts += 1,
         }
     }
+}
+
+/// Takes chunks that nobody wants.
+struct Nowhere;
+
+impl ChunkSink for Nowhere {
+    fn chunk(&mut self, _: &[&[u8]]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Number and checksum of the rows of `record`'s table in `database`, which nobody writes to, with
+/// memory for a piece of a long cell; `None`: its long cells cannot be read in pieces.
+pub(in crate::mysql) fn sum_of_long(
+    conn: &mut Connection,
+    database: &str,
+    record: &TableRecord,
+    progress: &Progress,
+) -> Result<Option<RowSummary>> {
+    let long = long::columns(record);
+    if long.is_empty() {
+        return Ok(None);
+    }
+    let table = Table {
+        database: database.into(),
+        record: record.clone(),
+        fingerprint: Fingerprint::default(),
+        long,
+    };
+    let mut feed = RowFeed::new(&table, &[0; 32]);
+    taking::read_behind(&mut feed, &table, conn, &mut Nowhere, &Watch::new(progress)).map_err(step::told)?;
+    feed.finish(&mut Nowhere).map(Some)
 }
 
 /// Hands everything over, once it is proven.

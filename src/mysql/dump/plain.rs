@@ -269,7 +269,7 @@ impl<'s> Plain<'_, '_, 's> {
                 predicted.as_secs()
             );
             return Err(Error::new(Kind::Database, message)
-                .hint("switch userstat on, convert the tables to InnoDB, or accept an instant of its own for each table")
+                .hint("switch userstat on, convert the tables to InnoDB, or accept an instant of its own for each table (--accept-per-table)")
                 .into());
         }
         if predicted > limits.hold {

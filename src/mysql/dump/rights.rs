@@ -54,7 +54,9 @@ fn with_options(error: Error, refused: &[Missing]) -> Error {
     let is_lock_only = refused.iter().all(|one| matches!(one.privilege, "RELOAD" | "BACKUP_ADMIN"));
     let remedy = error.remedy().unwrap_or_default().to_owned();
     let other = match is_lock_only {
-        true => "or accept an instant of its own for each table, which marks the snapshot for ever",
+        true => {
+            "or accept an instant of its own for each table (--accept-per-table), which marks the snapshot for ever"
+        }
         false => "or accept a partial snapshot, which is marked as such for ever",
     };
     error.hint(format!("{remedy} {other}"))

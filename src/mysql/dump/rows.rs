@@ -2,6 +2,7 @@
 //! order, through the binary protocol (the text protocol loses digits of FLOAT), memory for a few
 //! rows, and an error, never an end, where the stream breaks off.
 
+use super::long;
 use super::table::Table;
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
@@ -42,6 +43,7 @@ impl<'a> Watch<'a> {
 
 /// Turns rows of one table into chunks; may be fed by several statements.
 pub struct RowFeed {
+    table: Table,
     formats: Vec<CellFormat>,
     key: Vec<u16>,
     writer: RowWriter,
@@ -59,6 +61,7 @@ impl RowFeed {
         RowFeed {
             writer: RowWriter::new(formats.len(), &table.record.key, cutter_key),
             key: table.record.key.clone(),
+            table: table.clone(),
             formats,
             buffer: Vec::new(),
             last: Vec::new(),
@@ -66,7 +69,8 @@ impl RowFeed {
         }
     }
 
-    /// Runs `sql` and takes its rows; their number.
+    /// Runs `sql`, a statement of the table's, and takes its rows: all of the answer, or those up to
+    /// the first with long cells, behind which the next statement begins.
     ///
     /// Errors: [`Kind::Database`], those of `out`, and [`Kind::Interrupted`]. After one that is not
     /// the server's, the connection is in the middle of an answer and must be dropped.
@@ -76,7 +80,7 @@ impl RowFeed {
         sql: &str,
         out: &mut dyn ChunkSink,
         watch: &Watch,
-    ) -> Result<u64> {
+    ) -> Result<Took> {
         let before = self.rows;
         let statement = match conn.raw().prep(sql) {
             Ok(statement) => statement,
@@ -84,27 +88,37 @@ impl RowFeed {
         };
         let taken = self.take_all(conn, &statement, out, watch);
         match taken {
-            Ok(()) => {
+            Ok(long) => {
                 conn.raw().close(statement).map_err(|cause| conn.failed(sql, cause))?;
-                Ok(self.rows - before)
+                if let Some(row) = &long {
+                    self.long_row(conn, row, out)?;
+                    watch.check()?;
+                }
+                Ok(Took { rows: self.rows - before, is_cut: long.is_some() })
             }
             Err(Broken::Server(cause)) => Err(conn.failed(sql, cause)),
             Err(Broken::Own(error)) => Err(error),
         }
     }
 
+    /// Takes rows; ends at the first that has long cells, and returns it.
     fn take_all(
         &mut self,
         conn: &mut Connection,
         statement: &mysql::Statement,
         out: &mut dyn ChunkSink,
         watch: &Watch,
-    ) -> std::result::Result<(), Broken> {
+    ) -> std::result::Result<Option<Row>, Broken> {
         let mut result = conn.raw().exec_iter(statement, ())?;
         let mut answer = Ok(());
         while let Some(row) = result.next() {
             let row = row?;
-            answer = self.row(&row, out);
+            match self.check(&row) {
+                // The rows behind it are few, and come again.
+                Ok(true) => return Ok(Some(row)),
+                Ok(false) => answer = self.row(&row, out),
+                Err(error) => answer = Err(error),
+            }
             if answer.is_ok() && self.rows.is_multiple_of(LOOK_ROWS) {
                 answer = watch.check();
             }
@@ -114,28 +128,63 @@ impl RowFeed {
                 break;
             }
         }
-        answer.map_err(Broken::Own)
+        answer.map_err(Broken::Own).map(|()| None)
+    }
+
+    /// Whether a row has long cells.
+    fn check(&self, row: &Row) -> Result<bool> {
+        if row.len() != self.formats.len() + self.table.long.len() {
+            return Err(Error::new(Kind::Database, "a row has another number of cells than was asked for"));
+        }
+        for number in self.formats.len()..row.len() {
+            if long::length(row, number)? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn row(&mut self, row: &Row, out: &mut dyn ChunkSink) -> Result<()> {
-        if row.len() != self.formats.len() {
-            return Err(Error::new(Kind::Database, "a row has another number of cells than was asked for"));
-        }
-        for (number, format) in self.formats.iter().enumerate() {
-            let value = row.as_ref(number).unwrap_or(&Value::NULL);
-            match (format, value) {
-                // Large values are not copied.
-                (CellFormat::Raw, Value::Bytes(bytes)) => self.writer.cell(Some(bytes), out)?,
-                _ => {
-                    self.buffer.clear();
-                    let is_some = cell(value, *format, &mut self.buffer)?;
-                    self.writer.cell(is_some.then_some(&self.buffer[..]), out)?;
-                }
-            }
+        for number in 0..self.formats.len() {
+            self.cell(row, number, out)?;
         }
         self.writer.end_row(out)?;
         self.rows += 1;
         self.note_key(row)
+    }
+
+    /// A row some cells of which are fetched in pieces.
+    fn long_row(&mut self, conn: &mut Connection, row: &Row, out: &mut dyn ChunkSink) -> Result<()> {
+        self.note_key(row)?;
+        for number in 0..self.formats.len() {
+            let place = self.table.long.iter().position(|&column| column == number);
+            let length = match place {
+                Some(place) => long::length(row, self.formats.len() + place)?,
+                None => 0,
+            };
+            if length == 0 {
+                self.cell(row, number, out)?;
+                continue;
+            }
+            let mut pieces = long::Pieces::new(conn, &self.table, number, &self.last, length);
+            self.writer.long_cell(length, &mut || pieces.next(), out)?;
+        }
+        self.writer.end_row(out)?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn cell(&mut self, row: &Row, number: usize, out: &mut dyn ChunkSink) -> Result<()> {
+        let value = row.as_ref(number).unwrap_or(&Value::NULL);
+        match (self.formats.get(number), value) {
+            // Large values are not copied.
+            (Some(CellFormat::Raw), Value::Bytes(bytes)) => self.writer.cell(Some(bytes), out),
+            (format, _) => {
+                self.buffer.clear();
+                let is_some = cell(value, format.copied().unwrap_or(CellFormat::Raw), &mut self.buffer)?;
+                self.writer.cell(is_some.then_some(&self.buffer[..]), out)
+            }
+        }
     }
 
     fn note_key(&mut self, row: &Row) -> Result<()> {
@@ -154,6 +203,15 @@ impl RowFeed {
     pub fn finish(self, out: &mut dyn ChunkSink) -> Result<RowSummary> {
         self.writer.finish(out)
     }
+}
+
+/// What one statement gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Took {
+    /// Rows that were taken.
+    pub rows: u64,
+    /// Whether the last of them was not the last of the answer.
+    pub is_cut: bool,
 }
 
 /// Where reading rows broke off.

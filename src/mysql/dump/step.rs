@@ -1,6 +1,7 @@
 //! How a step of a dump ends when it does not succeed: definitions changed, so that everything can be
 //! begun again, or an error that ends the dump.
 
+use super::long::Torn;
 use crate::error::{Error, Kind};
 use crate::mysql::connection::code_of;
 
@@ -34,9 +35,19 @@ const NOT_IN_ENGINE: u16 = 1932;
 
 /// The step that an error at the table `name` ends.
 pub fn at_table(error: Error, name: &str) -> Stop {
+    let is_torn = std::error::Error::source(&error).is_some_and(|cause| cause.is::<Torn>());
     match code_of(&error) {
+        _ if is_torn => Stop::Changed(name.to_owned()),
         Some(code) if CHANGED.contains(&code) => Stop::Changed(name.to_owned()),
         _ => Stop::Failed(error.at(name)),
+    }
+}
+
+/// The error of a step that is not tried again.
+pub fn told(stop: Stop) -> Error {
+    match stop {
+        Stop::Failed(error) => error,
+        Stop::Changed(name) => Error::new(Kind::Database, format!("{name}: it changed while it was read")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A table that is to be read, and the statements that read it. It promises every stored column, in
 //! the order of the record, and rows in the order of the key.
 
+use super::long;
 use crate::entry::database::{ColumnForm, TableRecord};
 use crate::mysql::identifier::{qualified, quote};
 use crate::mysql::schema::Fingerprint;
@@ -19,6 +20,8 @@ pub struct Table {
     pub record: TableRecord,
     /// Its definition, when the record was read.
     pub fingerprint: Fingerprint,
+    /// Numbers of the columns of which long cells are fetched in pieces.
+    pub long: Vec<usize>,
 }
 
 impl Table {
@@ -30,6 +33,12 @@ impl Table {
     /// Whether a snapshot holds its rows.
     pub fn is_transactional(&self) -> bool {
         self.record.engine.eq_ignore_ascii_case("InnoDB")
+    }
+
+    /// The same table, of which long cells are fetched in pieces, if it may have such cells.
+    pub fn in_pieces(mut self) -> Table {
+        self.long = long::columns(&self.record);
+        self
     }
 
     /// Whether it has rows that can be read.
@@ -52,11 +61,6 @@ impl Table {
         self.record.columns.iter().map(CellFormat::of).collect()
     }
 
-    /// The statement that reads all rows.
-    pub fn select(&self) -> String {
-        self.statement("", "")
-    }
-
     /// The statement that reads at most `limit` rows behind the row with these key cells; from the
     /// first row without them.
     pub fn select_after(&self, last: Option<&[Vec<u8>]>, limit: Option<u64>) -> String {
@@ -71,14 +75,44 @@ impl Table {
         self.statement("", &format!(" LIMIT {limit} OFFSET {offset}"))
     }
 
-    fn statement(&self, condition: &str, limit: &str) -> String {
-        let columns: Vec<String> = self.record.columns.iter().map(select_expression).collect();
-        let history = if self.record.has_history { " FOR SYSTEM_TIME ALL" } else { "" };
-        let is_part = !condition.is_empty() || !limit.is_empty() && !self.record.key.is_empty();
-        let index = match is_part && self.record.create.contains("\n  PRIMARY KEY (") {
+    /// The statement that reads `bytes` bytes from byte `at` on of one cell: that of `column` in the row
+    /// with these key cells.
+    pub fn select_piece(&self, column: usize, key: &[Vec<u8>], at: u64, bytes: u64) -> String {
+        let name = self.record.columns.get(column).map_or_else(String::new, |column| quote(&column.name));
+        let equal: Vec<String> = self
+            .key_columns()
+            .zip(key)
+            .map(|((name, number), cell)| format!("{}={}", quote(name), self.literal(number, cell)))
+            .collect();
+        // As a binary string: of text it would count characters.
+        format!(
+            "SELECT SUBSTRING(CONVERT({name} USING binary),{},{bytes}) FROM {}{} WHERE {}",
+            at + 1,
+            self.name(),
+            self.index(),
+            equal.join(" AND ")
+        )
+    }
+
+    fn index(&self) -> &'static str {
+        match self.record.create.contains("\n  PRIMARY KEY (") {
             true => " FORCE INDEX (PRIMARY)",
             false => "",
-        };
+        }
+    }
+
+    fn statement(&self, condition: &str, limit: &str) -> String {
+        let mut columns: Vec<String> = self.record.columns.iter().map(select_expression).collect();
+        for &number in &self.long {
+            if let (Some(column), Some(word)) = (self.record.columns.get(number), columns.get_mut(number)) {
+                let (cell, length) = long::expressions(column);
+                *word = cell;
+                columns.push(length);
+            }
+        }
+        let history = if self.record.has_history { " FOR SYSTEM_TIME ALL" } else { "" };
+        let is_part = !condition.is_empty() || !limit.is_empty() && !self.record.key.is_empty();
+        let index = if is_part { self.index() } else { "" };
         let from = format!("{}{history}{index}", self.name());
         let keys: Vec<String> = self.key_columns().map(|(name, _)| quote(name)).collect();
         let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(",")) };
@@ -162,7 +196,7 @@ mod tests {
             column("m", ColumnForm::Member, ""),
         ];
         let record = TableRecord { name: "t".into(), columns, key: key.to_vec(), ..TableRecord::default() };
-        Table { database: "d".into(), record, fingerprint: Fingerprint::default() }
+        Table { database: "d".into(), record, fingerprint: Fingerprint::default(), long: Vec::new() }
     }
 
     #[test]
@@ -177,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_table_without_key_is_read_as_it_stands() {
-        assert!(table(&[]).select().ends_with("FROM `d`.`t`"));
+        assert!(table(&[]).select_after(None, None).ends_with("FROM `d`.`t`"));
         assert!(table(&[]).select_from(40, 20).ends_with("FROM `d`.`t` LIMIT 20 OFFSET 40"));
     }
 }

@@ -10,10 +10,16 @@ use crate::entry::database::{TableRecord, table_path};
 use crate::entry::{Entry, EntryKind, Metadata};
 use crate::error::Result;
 use crate::mysql::connection::Connection;
+use crate::mysql::identifier::literal;
 use crate::mysql::schema::table_fingerprint;
 use crate::mysql::stream::TableStream;
-use crate::rows::RowSummary;
+use crate::rows::{ChunkSink, RowSummary};
 use std::sync::Arc;
+
+/// Bytes of a chunk of rows, about.
+const CHUNK_BYTES: u64 = 8 << 20;
+/// Most rows of a chunk.
+const MOST_ROWS: u64 = 20_000;
 
 /// A table whose rows are being read.
 pub struct Draft<'s> {
@@ -28,18 +34,22 @@ pub struct Draft<'s> {
 impl<'s> Draft<'s> {
     /// Begins a table.
     pub fn begin(table: Table, work: &Work<'_, 's>) -> Result<Draft<'s>> {
+        let table = if work.one_instant { table.in_pieces() } else { table };
         let feed = RowFeed::new(&table, &work.plan.cutter_key);
         Ok(Draft { table, feed, out: Buffered::new(work.sink.table()?, Arc::clone(&work.budget)) })
     }
 
-    /// Reads all rows with one statement.
+    /// Reads all rows: with one statement, or in chunks where long cells are fetched apart.
     pub fn read(&mut self, conn: &mut Connection, watch: &Watch) -> Step<()> {
-        if !self.table.has_rows() {
-            return Ok(());
+        match self.table.has_rows() {
+            true => self.read_behind(conn, watch),
+            false => Ok(()),
         }
-        let sql = self.table.select();
-        let taken = self.feed.take(conn, &sql, &mut self.out, watch);
-        taken.map(drop).map_err(|error| at_table(error, &self.table.name()))
+    }
+
+    /// Reads all rows behind the last one.
+    pub fn read_behind(&mut self, conn: &mut Connection, watch: &Watch) -> Step<()> {
+        read_behind(&mut self.feed, &self.table, conn, &mut self.out, watch)
     }
 
     /// Ends the rows.
@@ -79,6 +89,39 @@ impl Taken<'_> {
         let path = table_path(&table.database, &record.name);
         stream.finish(Entry { path, kind: EntryKind::Table(Box::new(record)), metadata: Metadata::default() })
     }
+}
+
+/// Reads all rows of `table` behind the last one of `feed`.
+pub fn read_behind(
+    feed: &mut RowFeed,
+    table: &Table,
+    conn: &mut Connection,
+    out: &mut dyn ChunkSink,
+    watch: &Watch,
+) -> Step<()> {
+    let chunk = match table.long.is_empty() {
+        true => None,
+        false => Some(rows_of_chunk(conn, table)?),
+    };
+    loop {
+        let last = Some(feed.last.as_slice()).filter(|last| !last.is_empty());
+        let sql = table.select_after(last, chunk);
+        let taken = feed.take(conn, &sql, out, watch).map_err(|error| at_table(error, &table.name()))?;
+        if !taken.is_cut && chunk.is_none_or(|rows| taken.rows < rows) {
+            return Ok(());
+        }
+    }
+}
+
+/// How many rows of a table with long cells are read at a time: about 8 MiB.
+fn rows_of_chunk(conn: &mut Connection, table: &Table) -> Result<u64> {
+    let sql = format!(
+        "SELECT AVG_ROW_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA={} AND TABLE_NAME={}",
+        literal(&table.database),
+        literal(&table.record.name)
+    );
+    let bytes = conn.rows(&sql)?.first().and_then(|row| row.number(0)).unwrap_or(0);
+    Ok((CHUNK_BYTES / bytes.max(1)).clamp(1, MOST_ROWS))
 }
 
 /// Fails if the table is not defined as it was when the catalog was read.

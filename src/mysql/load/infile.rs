@@ -2,7 +2,7 @@
 //! file it asks for, and that a stream that broke off is never taken for a whole one: the connection
 //! is then in the middle of the protocol, nothing is committed, and the error says so.
 
-use super::table::{Cells, Rows, Sent, Task, failed};
+use super::table::{Cells, Rows, Task, failed};
 use super::unexpected;
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
@@ -24,8 +24,8 @@ enum Piece {
     End,
 }
 
-/// Loads the rows.
-pub fn load(connection: &mut Connection, task: &Task, rows: Rows, progress: &Progress) -> Result<Sent> {
+/// Loads rows until their end or their pause.
+pub fn load(connection: &mut Connection, task: &Task, rows: &mut Rows, progress: &Progress) -> Result<()> {
     let (columns, sets) = task.columns();
     let sets = if sets.is_empty() { sets } else { format!(" SET {sets}") };
     let sql = format!(
@@ -46,8 +46,8 @@ pub fn load(connection: &mut Connection, task: &Task, rows: Rows, progress: &Pro
         let written =
             writer.join().map_err(|_| Error::new(Kind::Failed, "a thread that reads rows panicked"))?;
         match (written, answer) {
-            (Ok(Some(sent)), Ok(())) => Ok(sent),
-            (Ok(None), Ok(())) => Err(unexpected(format!(
+            (Ok(true), Ok(())) => Ok(()),
+            (Ok(false), Ok(())) => Err(unexpected(format!(
                 "{}: {} was loaded without asking for its rows",
                 connection.name(),
                 task.name()
@@ -76,43 +76,78 @@ fn serve(
     }
 }
 
-/// Writes rows as the server reads them; `None`: nobody takes them any more.
+/// Writes rows as the server reads them; false: nobody takes them any more.
 fn write(
-    mut rows: Rows,
+    rows: &mut Rows,
     pieces: &Sender<Piece>,
     empties: &Receiver<Vec<u8>>,
     progress: &Progress,
-) -> Result<Option<Sent>> {
-    let mut buffer: Vec<u8> = Vec::with_capacity(PIECE_BYTES * 2);
+) -> Result<bool> {
+    let mut out = Pieces { buffer: Vec::with_capacity(PIECE_BYTES * 2), pieces, empties, is_taken: true };
     loop {
-        let is_more = rows.next(&mut |cells| line(cells, &mut buffer))?;
-        if buffer.len() >= PIECE_BYTES || !is_more {
+        let mut bytes = 0;
+        let is_more = rows.next(&mut |cells| bytes = line(cells, &mut out))?;
+        progress.advance(0, bytes);
+        if !out.is_taken {
+            return Ok(false);
+        }
+        if bytes >= PIECE_BYTES as u64 || out.buffer.is_empty() {
             progress.check()?;
-            progress.advance(0, buffer.len() as u64);
-            let mut next = empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE_BYTES * 2));
-            next.clear();
-            if pieces.send(Piece::Bytes(std::mem::replace(&mut buffer, next))).is_err() {
-                return Ok(None);
-            }
         }
         if !is_more {
-            return Ok(pieces.send(Piece::End).is_ok().then(|| rows.sent()));
+            out.send();
+            return Ok(pieces.send(Piece::End).is_ok());
         }
     }
 }
 
-/// Appends a row.
-fn line(cells: &mut Cells, out: &mut Vec<u8>) {
-    for (number, cell) in cells.enumerate() {
-        if number > 0 {
-            out.push(b'\t');
-        }
-        match cell {
-            None => out.extend_from_slice(b"\\N"),
-            Some(bytes) => escape(bytes, out),
+/// Bytes on their way to the thread that sends them.
+struct Pieces<'a> {
+    buffer: Vec<u8>,
+    pieces: &'a Sender<Piece>,
+    empties: &'a Receiver<Vec<u8>>,
+    /// Whether somebody takes them.
+    is_taken: bool,
+}
+
+impl Pieces<'_> {
+    /// Sends what is there, once it is enough.
+    fn send_full(&mut self) {
+        if self.buffer.len() >= PIECE_BYTES {
+            self.send();
         }
     }
-    out.push(b'\n');
+
+    fn send(&mut self) {
+        let mut next = self.empties.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE_BYTES * 2));
+        next.clear();
+        let full = std::mem::replace(&mut self.buffer, next);
+        self.is_taken = self.is_taken && self.pieces.send(Piece::Bytes(full)).is_ok();
+    }
+}
+
+/// Writes a row; its bytes. However long it is, no more than a few pieces are in memory.
+fn line(cells: &mut Cells, out: &mut Pieces) -> u64 {
+    let mut bytes = 0;
+    for (number, cell) in cells.enumerate() {
+        if number > 0 {
+            out.buffer.push(b'\t');
+        }
+        bytes += 1 + cell.map_or(1, <[u8]>::len) as u64;
+        match cell {
+            None => out.buffer.extend_from_slice(b"\\N"),
+            Some(cell) if cell.len() < PIECE_BYTES => escape(cell, &mut out.buffer),
+            Some(cell) => {
+                for part in cell.chunks(PIECE_BYTES) {
+                    escape(part, &mut out.buffer);
+                    out.send_full();
+                }
+            }
+        }
+    }
+    out.buffer.push(b'\n');
+    out.send_full();
+    bytes
 }
 
 #[inline]
@@ -142,10 +177,24 @@ mod tests {
 
     #[test]
     fn nothing_in_a_cell_ends_it() {
-        let mut out = Vec::new();
+        let (pieces, arriving) = bounded(99);
+        let (_give_back, empties) = bounded(1);
+        let mut out = Pieces { buffer: Vec::new(), pieces: &pieces, empties: &empties, is_taken: true };
         let row: [Option<&[u8]>; 4] = [Some(b"a\tb\\N"), None, Some(b""), Some(b"\n\r\0")];
-        line(&mut row.into_iter(), &mut out);
-        assert_eq!(out, b"a\\tb\\\\N\t\\N\t\t\\n\r\0\n");
+        assert_eq!(line(&mut row.into_iter(), &mut out), 4 + 4 + 1 + 3);
+        assert_eq!(out.buffer, b"a\\tb\\\\N\t\\N\t\t\\n\r\0\n");
+        // A long cell goes in pieces, and they are the cell.
+        out.buffer.clear();
+        let long = b"\t".repeat(3 * PIECE_BYTES + 1);
+        line(&mut [Some(&long[..]), Some(b"z")].into_iter(), &mut out);
+        out.send();
+        let mut arrived = Vec::new();
+        for piece in arriving.try_iter() {
+            let Piece::Bytes(bytes) = piece else { panic!("the end") };
+            assert!(bytes.len() <= 3 * PIECE_BYTES);
+            arrived.extend(bytes);
+        }
+        assert_eq!(arrived, [b"\\t".repeat(long.len()), b"\tz\n".to_vec()].concat());
     }
 
     #[test]

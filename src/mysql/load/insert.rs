@@ -1,7 +1,7 @@
 //! Rows by prepared INSERT, for servers that allow no LOAD DATA LOCAL. It promises that the cells mean
 //! the same as there, and a clear error for a row that the server's packet limit keeps out.
 
-use super::table::{Rows, Sent, Task, failed};
+use super::table::{Rows, Task, failed};
 use super::unexpected;
 use crate::entry::database::ColumnForm;
 use crate::error::{Error, Result};
@@ -18,8 +18,8 @@ const ROWS: usize = 500;
 /// Bytes of a statement after which it is sent, if the server takes so much.
 const STATEMENT_BYTES: u64 = 1 << 20;
 
-/// Loads the rows.
-pub fn load(connection: &mut Connection, task: &Task, mut rows: Rows, progress: &Progress) -> Result<Sent> {
+/// Loads rows until their end or their pause.
+pub fn load(connection: &mut Connection, task: &Task, rows: &mut Rows, progress: &Progress) -> Result<()> {
     let columns = task.table.columns.len().max(1);
     let mut batch = Batch::prepare(connection, task, (MAX_PARAMETERS / columns).clamp(1, ROWS))?;
     // The cells are bytes: nothing shall take them for text of any character set.
@@ -45,7 +45,8 @@ pub fn load(connection: &mut Connection, task: &Task, mut rows: Rows, progress: 
             batch.send(connection, task)?;
         }
         batch.take_row(bytes);
-        if batch.rows == batch.size {
+        // Before the next row is read: two long ones are too much.
+        if batch.rows == batch.size || batch.bytes > most {
             batch.send(connection, task)?;
         }
         progress.check()?;
@@ -55,7 +56,7 @@ pub fn load(connection: &mut Connection, task: &Task, mut rows: Rows, progress: 
     connection.execute(
         "SET SESSION character_set_client=utf8mb4, character_set_connection=utf8mb4, character_set_results=utf8mb4",
     )?;
-    Ok(rows.sent())
+    Ok(())
 }
 
 /// Rows that wait for their statement.

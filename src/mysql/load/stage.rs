@@ -164,6 +164,7 @@ pub fn fill(
     let tables: Vec<&TableRecord> = part.tables.iter().filter(|t| !t.columns.is_empty()).copied().collect();
     let next = AtomicUsize::new(0);
     let done = Mutex::new((Vec::new(), None::<Error>));
+    let long = Mutex::new(());
     let watch = Watch::default();
     let work = || -> Result<()> {
         let mut conn = session::open(&plan.target)?;
@@ -171,7 +172,7 @@ pub fn fill(
         let (has_infile, max_packet_bytes) = limits(&mut conn)?;
         while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
             progress.check()?;
-            let task = Task { table, staging, has_infile, max_packet_bytes };
+            let task = Task { table, staging, has_infile, max_packet_bytes, long: &long };
             let report = one(&mut conn, plan, part, &task, source, progress)?;
             done.lock().unwrap_or_else(PoisonError::into_inner).0.push(report);
             progress.advance(1, 0);
@@ -235,7 +236,8 @@ fn one(
     let began = Instant::now();
     let sent = table::load(conn, task, rows, progress)?;
     let (load, began) = (began.elapsed(), Instant::now());
-    let read = proof::read_back(conn, task, progress)?;
+    let _one = sent.has_long.then(|| task.long.lock().unwrap_or_else(PoisonError::into_inner));
+    let read = proof::read_back(conn, task, sent.has_long, progress)?;
     proof::compare(table, &sent, &read)?;
     Ok(TableReport {
         table: table.name.clone(),

@@ -1,5 +1,5 @@
 //! One table: its rows into the staging database. It promises that what it says was sent was sent
-//! whole, in one transaction, and that a load that failed on the way is an error.
+//! whole, in one transaction or, with long rows, two, and that a load that failed on the way is an error.
 
 use super::session::said;
 use super::{RowChange, infile, insert};
@@ -11,6 +11,7 @@ use crate::mysql::stream::Chunks;
 use crate::mysql::value::load_column;
 use crate::progress::Progress;
 use crate::rows::RowReader;
+use std::sync::{Mutex, PoisonError};
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Sent {
     pub rows: u64,
     /// The sum of their hashes, where rows were changed on the way.
     pub checksum: Option<u128>,
+    /// Whether there were long ones.
+    pub has_long: bool,
 }
 
 /// A table to load.
@@ -31,6 +34,8 @@ pub struct Task<'a> {
     pub has_infile: bool,
     /// Longest statement the server takes.
     pub max_packet_bytes: u64,
+    /// Held while long rows are sent or read back: memory is for one of them.
+    pub long: &'a Mutex<()>,
 }
 
 impl Task<'_> {
@@ -42,6 +47,11 @@ impl Task<'_> {
     /// The table inside statements.
     pub fn place(&self) -> String {
         qualified(self.staging, &self.table.name)
+    }
+
+    /// Whether the average row is long.
+    fn has_mostly_long(&self) -> bool {
+        self.table.content.size / self.table.rows.max(1) > LONG_ROW_BYTES as u64
     }
 
     /// The number of the AUTO_INCREMENT column.
@@ -73,6 +83,9 @@ impl Task<'_> {
 /// The cells of a row; `None`: NULL.
 pub type Cells<'i, 's> = dyn Iterator<Item = Option<&'s [u8]>> + 'i;
 
+/// Rows of more bytes than this are not loaded in bulk, and not into two tables at once.
+const LONG_ROW_BYTES: usize = 4 << 20;
+
 /// Rows on their way: those of a table, changed if somebody asked for it.
 pub struct Rows<'a> {
     reader: RowReader<Chunks<'a>>,
@@ -80,42 +93,69 @@ pub struct Rows<'a> {
     changed: Vec<Option<Vec<u8>>>,
     scratch: Vec<u8>,
     sent: Sent,
+    is_paused: bool,
 }
 
 impl<'a> Rows<'a> {
     /// The rows of `chunks`.
     pub fn new(chunks: Chunks<'a>, columns: usize, change: Option<RowChange<'a>>) -> Rows<'a> {
-        let sent = Sent { rows: 0, checksum: change.as_ref().map(|_| 0) };
+        let sent = Sent { rows: 0, checksum: change.as_ref().map(|_| 0), has_long: false };
         Rows {
             reader: RowReader::new(chunks, columns),
             change,
             changed: Vec::new(),
             scratch: Vec::new(),
             sent,
+            is_paused: false,
         }
     }
 
-    /// Gives the cells of the next row to `take`; false at the end.
+    /// Gives the cells of the next row to `take`; false at the end, or at a pause.
     pub fn next<'s>(&'s mut self, take: &mut dyn FnMut(&mut Cells<'_, 's>)) -> Result<bool> {
-        let Some(change) = &mut self.change else {
-            let Some(row) = self.reader.next_row()? else { return Ok(false) };
-            self.sent.rows += 1;
-            take(&mut row.cells());
-            return Ok(true);
-        };
-        loop {
-            let Some(row) = self.reader.next_row()? else { return Ok(false) };
-            self.changed.clear();
-            self.changed.extend(row.cells().map(|cell| cell.map(<[u8]>::to_vec)));
-            if change(&mut self.changed)? {
-                break;
+        if !std::mem::take(&mut self.is_paused) {
+            if !self.read()? {
+                return Ok(false);
+            }
+            if !self.sent.has_long && self.length() > LONG_ROW_BYTES {
+                (self.sent.has_long, self.is_paused) = (true, true);
+                return Ok(false);
             }
         }
-        let hash = crate::rows::row_hash(self.changed.iter().map(Option::as_deref), &mut self.scratch);
         self.sent.rows += 1;
+        if self.change.is_none() {
+            take(&mut self.reader.row().cells());
+            return Ok(true);
+        }
+        let hash = crate::rows::row_hash(self.changed.iter().map(Option::as_deref), &mut self.scratch);
         self.sent.checksum = self.sent.checksum.map(|sum| sum.wrapping_add(hash));
         take(&mut self.changed.iter().map(Option::as_deref));
         Ok(true)
+    }
+
+    /// Reads the next row that is to be sent, and changes it; false at the end.
+    fn read(&mut self) -> Result<bool> {
+        loop {
+            let Some(row) = self.reader.next_row()? else { return Ok(false) };
+            let Some(change) = &mut self.change else { return Ok(true) };
+            self.changed.clear();
+            self.changed.extend(row.cells().map(|cell| cell.map(<[u8]>::to_vec)));
+            if change(&mut self.changed)? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Bytes of the row that was read last.
+    fn length(&self) -> usize {
+        match &self.change {
+            None => self.reader.row().cells().flatten().map(<[u8]>::len).sum(),
+            Some(_) => self.changed.iter().flatten().map(Vec::len).sum(),
+        }
+    }
+
+    /// Whether the rows paused, once: the next one is the first that is long.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// What was given so far.
@@ -125,7 +165,7 @@ impl<'a> Rows<'a> {
 }
 
 /// Loads the rows. After an error the connection may be in the middle of something: drop it.
-pub fn load(connection: &mut Connection, task: &Task, rows: Rows, progress: &Progress) -> Result<Sent> {
+pub fn load(connection: &mut Connection, task: &Task, mut rows: Rows, progress: &Progress) -> Result<Sent> {
     let is_myisam = ["MyISAM", "Aria"].iter().any(|engine| engine.eq_ignore_ascii_case(&task.table.engine));
     if is_myisam {
         connection.execute(&format!("ALTER TABLE {} DISABLE KEYS", task.place()))?;
@@ -133,15 +173,37 @@ pub fn load(connection: &mut Connection, task: &Task, rows: Rows, progress: &Pro
     // An empty InnoDB table, one transaction and no checks: the server sorts and builds the indexes in
     // bulk.
     connection.execute("START TRANSACTION")?;
-    let sent = match task.has_infile {
-        true => infile::load(connection, task, rows, progress)?,
-        false => insert::load(connection, task, rows, progress)?,
-    };
-    connection.execute("COMMIT")?;
+    let hold = || task.long.lock().unwrap_or_else(PoisonError::into_inner);
+    // Where most rows are long, not even the first is read beside another's.
+    let mut one = task.has_mostly_long().then(hold);
+    send(connection, task, &mut rows, progress)?;
+    if rows.is_paused() {
+        one = one.or_else(|| Some(hold()));
+        // In bulk, all pages of a value stay pinned until it is whole: a value of tens of MB fills
+        // the buffer pool, and MariaDB waits for a free page for ever. A table with rows, and one
+        // whose keys are checked, is not loaded in bulk.
+        connection.execute("COMMIT")?;
+        connection.execute("SET SESSION unique_checks=1")?;
+        connection.execute("START TRANSACTION")?;
+        send(connection, task, &mut rows, progress)?;
+        connection.execute("COMMIT")?;
+        connection.execute("SET SESSION unique_checks=0")?;
+    } else {
+        connection.execute("COMMIT")?;
+    }
+    drop(one);
     if is_myisam {
         connection.execute(&format!("ALTER TABLE {} ENABLE KEYS", task.place()))?;
     }
-    Ok(sent)
+    Ok(rows.sent())
+}
+
+/// Sends rows until their end or their pause.
+fn send(connection: &mut Connection, task: &Task, rows: &mut Rows, progress: &Progress) -> Result<()> {
+    match task.has_infile {
+        true => infile::load(connection, task, rows, progress),
+        false => insert::load(connection, task, rows, progress),
+    }
 }
 
 /// What servers say when there is no room: disk full, table full.
