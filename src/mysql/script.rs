@@ -10,7 +10,7 @@
 mod program;
 
 use super::identifier::{literal, quote};
-use super::value::{LiteralFormat, session_settings, sql_literal};
+use super::value::{LiteralFormat, long_literal, session_settings, sql_literal};
 use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject, ServerRecord, TableRecord};
 use crate::error::{Error, Kind, Result};
 use program::Dialect;
@@ -24,11 +24,13 @@ const STATEMENT_BYTES: usize = 1 << 20;
 pub struct ScriptOptions {
     /// INSERTs of several rows stay below this; a row that is larger stands alone.
     pub statement_bytes: usize,
+    /// The `max_allowed_packet` that loading the file needs, if it is more than the usual.
+    pub packet_bytes: Option<u64>,
 }
 
 impl Default for ScriptOptions {
     fn default() -> Self {
-        ScriptOptions { statement_bytes: STATEMENT_BYTES }
+        ScriptOptions { statement_bytes: STATEMENT_BYTES, packet_bytes: None }
     }
 }
 
@@ -51,6 +53,30 @@ struct Insert {
     row: Vec<u8>,
 }
 
+impl Insert {
+    /// Writes what there is of a row that is too long to be put together; before its first part, the
+    /// statement that it stands in begins.
+    fn give_row(&mut self, is_begun: &mut bool, out: &mut impl Write) -> Result<()> {
+        if !std::mem::replace(is_begun, true) {
+            self.end_statement(out)?;
+            put(out, &self.head)?;
+        }
+        put(out, &self.row)?;
+        self.row.clear();
+        Ok(())
+    }
+
+    /// Writes the statement that has rows, if there is one, and ends it.
+    fn end_statement(&mut self, out: &mut impl Write) -> Result<()> {
+        if !self.statement.is_empty() {
+            self.statement.extend_from_slice(b";\n");
+            put(out, &self.statement)?;
+            self.statement.clear();
+        }
+        Ok(())
+    }
+}
+
 impl<W: Write> ScriptWriter<W> {
     /// Writes the head of the file: what it is, and the settings it needs, which
     /// [`ScriptWriter::finish`] puts back.
@@ -64,6 +90,12 @@ impl<W: Write> ScriptWriter<W> {
             writer.line(
                 "-- Load it with the options --comments --binary-mode, or bodies lose their comments.",
             )?;
+        }
+        if let Some(bytes) = writer.options.packet_bytes {
+            writer.line(&format!(
+                "-- It has long rows: SET GLOBAL max_allowed_packet={bytes}, and load it with the option \
+                 --max-allowed-packet={bytes}."
+            ))?;
         }
         writer.line("SET NAMES utf8mb4;")?;
         for (name, value) in session_settings(dialect.is_mariadb, dialect.version) {
@@ -131,22 +163,34 @@ impl<W: Write> ScriptWriter<W> {
             return Err(Error::new(Kind::Failed, "a row outside of a table"));
         };
         insert.row.clear();
-        let mut count = 0;
+        let (mut count, mut is_long) = (0, false);
         for cell in cells {
             insert.row.push(if count == 0 { b'(' } else { b',' });
-            let Some(format) = insert.formats.get(count) else { return Err(too_many(&insert.formats)) };
-            sql_literal(cell, *format, &mut insert.row);
+            let Some(&format) = insert.formats.get(count) else { return Err(too_many(&insert.formats)) };
             count += 1;
+            let length = cell.map_or(0, <[u8]>::len);
+            // A long row goes cell by cell, and a long cell in parts: it is in memory at no time.
+            let is_next_long = length > self.options.statement_bytes;
+            if is_next_long || insert.row.len() > self.options.statement_bytes {
+                insert.give_row(&mut is_long, &mut self.out)?;
+            }
+            let mut give = |part: &[u8]| put(&mut self.out, part);
+            if !(is_next_long && long_literal(cell.unwrap_or_default(), format, &mut give)?) {
+                sql_literal(cell, format, &mut insert.row);
+            }
         }
         if count != insert.formats.len() || count == 0 {
             return Err(too_many(&insert.formats));
         }
         insert.row.push(b')');
+        if is_long || insert.row.len() > self.options.statement_bytes {
+            insert.give_row(&mut is_long, &mut self.out)?;
+            insert.row.extend_from_slice(b";\n");
+            return put(&mut self.out, &insert.row);
+        }
         let is_full = insert.statement.len() + insert.row.len() + 2 > self.options.statement_bytes;
-        if is_full && !insert.statement.is_empty() {
-            insert.statement.extend_from_slice(b";\n");
-            put(&mut self.out, &insert.statement)?;
-            insert.statement.clear();
+        if is_full {
+            insert.end_statement(&mut self.out)?;
         }
         match insert.statement.is_empty() {
             true => insert.statement.extend_from_slice(&insert.head),
@@ -159,10 +203,7 @@ impl<W: Write> ScriptWriter<W> {
     /// Ends the table at hand.
     pub fn end_table(&mut self) -> Result<()> {
         let Some(mut insert) = self.insert.take() else { return Ok(()) };
-        if !insert.statement.is_empty() {
-            insert.statement.extend_from_slice(b";\n");
-            self.put(&insert.statement)?;
-        }
+        insert.end_statement(&mut self.out)?;
         self.put(insert.tail.as_bytes())
     }
 

@@ -7,7 +7,7 @@ mod literal;
 mod loading;
 mod number;
 
-pub use literal::{LiteralFormat, sql_literal};
+pub use literal::{LiteralFormat, long_literal, sql_literal};
 pub use loading::{LOAD_SQL_MODE, LoadColumn, load_column, session_settings};
 
 use super::identifier::quote;

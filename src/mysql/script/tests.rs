@@ -25,7 +25,8 @@ fn table() -> TableRecord {
 
 fn written(statement_bytes: usize, rows: &[(&[u8], Option<&[u8]>)]) -> String {
     let mut writer =
-        ScriptWriter::new(Vec::new(), &server(), ScriptOptions { statement_bytes }).expect("head");
+        ScriptWriter::new(Vec::new(), &server(), ScriptOptions { statement_bytes, packet_bytes: None })
+            .expect("head");
     writer.table(&table()).expect("table");
     for (a, b) in rows {
         writer.row([Some(*a), *b]).expect("row");
@@ -39,6 +40,16 @@ fn rows_share_statements_up_to_the_limit() {
     let rows: [(&[u8], Option<&[u8]>); 3] = [(b"1", Some(b"it's")), (b"2", None), (b"3", Some(b"\xff"))];
     assert!(written(1 << 20, &rows).contains("VALUES\n(1,'it\\'s'),\n(2,NULL),\n(3,x'ff');\n"));
     let apart = written(1, &rows);
+    assert!(
+        apart.contains("VALUES\n(1,'it\\'s');\nINSERT INTO `t` (`a`,`b`) VALUES\n(2,NULL);\n"),
+        "{apart}"
+    );
+    // A long row among short ones, and first, goes through whole.
+    let between =
+        written(60, &[(b"1", Some(b"a")), (b"2", Some(&[b'x'; 99])), (b"3", Some(b"b")), (b"4", None)]);
+    let long =
+        format!("VALUES\n(1,'a');\nINSERT INTO `t` (`a`,`b`) VALUES\n(2,'{}');\nINSERT", "x".repeat(99));
+    assert!(between.contains(&long) && between.contains("(3,'b'),\n(4,NULL);\n"), "{between}");
     assert_eq!(apart.matches("INSERT INTO `t` (`a`,`b`) VALUES").count(), 3);
     assert!(!written(100, &[]).contains("INSERT"));
 }

@@ -4,10 +4,13 @@
 //! in UTF-8 as text, the rest as hexadecimal digits.
 
 use crate::entry::database::{ColumnForm, ColumnRecord};
+use crate::error::Result;
 
 /// Longer values that are no text go as escaped bytes: digits would double their length, and a value
 /// that the server took in one packet should fit into one again.
 const RAW_FROM_BYTES: usize = 1 << 20;
+/// Bytes of a long cell that are escaped at once.
+const PART_BYTES: usize = 256 << 10;
 /// Character sets in which a byte below 128 is that character, and nothing else.
 const ASCII_WITHIN: [&str; 34] = [
     "ascii", "latin1", "latin2", "latin5", "latin7", "utf8", "utf8mb3", "utf8mb4", "cp1250", "cp1251",
@@ -65,28 +68,55 @@ pub fn sql_literal(cell: Option<&[u8]>, format: LiteralFormat, out: &mut Vec<u8>
                 out.extend_from_slice(b"e0");
             }
         }
-        LiteralFormat::Text if std::str::from_utf8(cell).is_ok() => {
-            if !cell.is_ascii() {
-                out.extend_from_slice(b"_utf8mb4");
+        _ => match introducer(cell, format) {
+            Some(word) => {
+                out.extend_from_slice(word);
+                out.push(b'\'');
+                escaped(cell, out);
+                out.push(b'\'');
             }
-            quoted(cell, out);
-        }
-        LiteralFormat::Utf8 if std::str::from_utf8(cell).is_ok() => {
-            out.extend_from_slice(b"_utf8mb4");
-            quoted(cell, out);
-        }
-        LiteralFormat::AsciiText | LiteralFormat::Quoted if cell.is_ascii() => quoted(cell, out),
-        _ => bytes(cell, out),
+            None => digits(cell, out),
+        },
     }
 }
 
-/// A binary string: quoted if a person can read it or it is very long, else hexadecimal digits.
-fn bytes(cell: &[u8], out: &mut Vec<u8>) {
-    if cell.len() >= RAW_FROM_BYTES || cell.iter().all(|b| matches!(b, 0x20..0x7f)) {
-        out.extend_from_slice(b"_binary");
-        quoted(cell, out);
-        return;
+/// Gives the literal of a cell of at least 1 MiB to `put` in parts; false: the cell is shorter, or
+/// its literal is no string, and nothing was given.
+pub fn long_literal(
+    cell: &[u8],
+    format: LiteralFormat,
+    put: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<bool> {
+    let is_bare = matches!(format, LiteralFormat::Number | LiteralFormat::Float);
+    let Some(word) = introducer(cell, format).filter(|_| cell.len() >= RAW_FROM_BYTES && !is_bare) else {
+        return Ok(false);
+    };
+    put(word)?;
+    put(b"'")?;
+    let mut out = Vec::new();
+    for part in cell.chunks(PART_BYTES) {
+        out.clear();
+        escaped(part, &mut out);
+        put(&out)?;
     }
+    put(b"'").map(|()| true)
+}
+
+/// What stands before the quotes of a cell's literal; `None`: it is written in digits.
+fn introducer(cell: &[u8], format: LiteralFormat) -> Option<&'static [u8]> {
+    let is_utf8 = || std::str::from_utf8(cell).is_ok();
+    Some(match format {
+        LiteralFormat::Text if cell.is_ascii() => b"",
+        LiteralFormat::Text | LiteralFormat::Utf8 if is_utf8() => b"_utf8mb4",
+        LiteralFormat::AsciiText | LiteralFormat::Quoted if cell.is_ascii() => b"",
+        // A person can read it, or it is very long.
+        _ if cell.len() >= RAW_FROM_BYTES || cell.iter().all(|b| matches!(b, 0x20..0x7f)) => b"_binary",
+        _ => return None,
+    })
+}
+
+/// A binary string in hexadecimal digits.
+fn digits(cell: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.reserve(cell.len() * 2 + 3);
     out.extend_from_slice(b"x'");
@@ -97,10 +127,9 @@ fn bytes(cell: &[u8], out: &mut Vec<u8>) {
     out.push(b'\'');
 }
 
-/// Quotes, with everything escaped that a server or a client between could take for something else:
-/// clients drop carriage returns and stop at NUL.
-fn quoted(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'\'');
+/// What stands between quotes, with everything escaped that a server or a client between could take
+/// for something else: clients drop carriage returns and stop at NUL.
+fn escaped(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|b| matches!(b, b'\'' | b'\\' | b'\n' | b'\r' | 0 | 0x1a)) {
         out.extend_from_slice(&rest[..at]);
@@ -115,5 +144,4 @@ fn quoted(text: &[u8], out: &mut Vec<u8>) {
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-    out.push(b'\'');
 }

@@ -130,6 +130,36 @@ fn literals_are_readable_where_they_can_be() {
     assert_eq!(literal_of(b"1);--", ColumnForm::Number, ""), "_binary'1);--'");
 }
 
+#[test]
+fn a_long_literal_is_the_literal_in_parts() {
+    let text = "it's \u{1f9b7}\n".repeat(200_000).into_bytes();
+    let ascii = b"it's\t\r\\".repeat(200_000);
+    let noise: Vec<u8> = (0..3_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for cell in [&text, &ascii, &noise, &vec![0; 1 << 20]] {
+        for (form, set) in [
+            (ColumnForm::Text, "utf8mb4"),
+            (ColumnForm::Text, "latin1"),
+            (ColumnForm::Bytes, ""),
+            (ColumnForm::Literal, ""),
+            (ColumnForm::Number, ""),
+        ] {
+            let format = LiteralFormat::of(&ColumnRecord { character_set: set.into(), ..column("", form) });
+            let (mut whole, mut parts) = (Vec::new(), Vec::new());
+            sql_literal(Some(cell), format, &mut whole);
+            let mut put = |part: &[u8]| {
+                parts.extend_from_slice(part);
+                Ok(())
+            };
+            let is_long = long_literal(cell, format, &mut put).expect("parts");
+            assert!(
+                is_long == (form != ColumnForm::Number) && (!is_long || parts == whole),
+                "{form:?} {set}"
+            );
+        }
+    }
+    assert!(!long_literal(b"short", LiteralFormat::Bytes, &mut |_| Ok(())).expect("none"));
+}
+
 proptest! {
     #[test]
     fn a_double_comes_back_from_its_text(bits in any::<u64>()) {

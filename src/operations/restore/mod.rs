@@ -10,7 +10,7 @@ use crate::attachments::compare::Difference;
 use crate::attachments::problem::Problem;
 use crate::attachments::restore::{Outcome, RestoreOptions, Target};
 use crate::chunk_store::ChunkStore;
-use crate::entry::database::database_path;
+use crate::entry::database::{SERVER_PATH, database_path};
 use crate::entry::{Content, Entry, EntryKind, EntryPath};
 use crate::error::{Error, Kind, Result};
 use crate::operations::databases::{self, Databases, StoredRows};
@@ -259,6 +259,18 @@ impl Run<'_> {
                 Err(error) if error.kind() == Kind::Damaged => self.damaged(&path, error)?,
                 Err(error) => return Err(error),
             }
+        }
+        if databases.users.is_empty() {
+            return Ok(());
+        }
+        // No database has a path that begins so.
+        let path = EntryPath([SERVER_PATH, &b".users.sql"[..]].concat());
+        match script::write_users(self.target, &server, &databases.users, &path)? {
+            Some((outcome, written)) => {
+                self.count(outcome, written.bytes);
+                self.report.lock().unwrap_or_else(PoisonError::into_inner).scripts.push(written);
+            }
+            None => self.count(Outcome::Failed, 0),
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 
 use crate::attachments::restore::{Outcome, Target};
 use crate::attachments::write::FileWriter;
-use crate::entry::database::{ServerRecord, TableRecord};
+use crate::entry::database::{ObjectRecord, ServerRecord, TableRecord};
 use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::mysql::script::{ScriptOptions, ScriptWriter};
 use crate::mysql::stream::RowSource;
 use crate::operations::databases::{Database, RowSum};
@@ -13,6 +13,10 @@ use crate::progress::Progress;
 use crate::rows::RowReader;
 use std::io::{Read, Write};
 
+/// The `max_allowed_packet` of servers that were told nothing.
+const MOST_BY_DEFAULT: u64 = 16 << 20;
+/// The largest there is.
+const MOST_PACKET: u64 = 1 << 30;
 /// Bytes that are written at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -57,7 +61,18 @@ pub fn write(
     progress: &Progress,
 ) -> Result<Option<Written>> {
     let Some(file) = ScriptFile::begin(target, path.clone())? else { return Ok(None) };
-    let mut script = ScriptWriter::new(file, server, ScriptOptions::default())?;
+    let mut notes = dead_objects(database);
+    let longest = longest_row(rows, &database.tables, progress)?;
+    if let Some((table, bytes)) = &longest {
+        notes.push(format!(
+            "{path}: loading it needs max_allowed_packet={} on the server and in the client: a row of table \
+             `{table}` has {bytes} bytes",
+            packet_bytes(*bytes)
+        ));
+    }
+    let needs = longest.map(|(_, bytes)| packet_bytes(bytes));
+    let options = ScriptOptions { packet_bytes: needs, ..ScriptOptions::default() };
+    let mut script = ScriptWriter::new(file, server, options)?;
     script.database(&database.record)?;
     script.before_tables(&database.objects)?;
     for table in &database.tables {
@@ -68,7 +83,90 @@ pub fn write(
     }
     script.after_tables(&database.objects)?;
     let (outcome, script) = script.finish()?.finish(path.clone())?;
-    Ok(Some(Written { outcome, script, notes: Vec::new() }))
+    Ok(Some(Written { outcome, script, notes }))
+}
+
+/// Writes `users` with their grants to `path`; `None`: the target names the reason.
+pub fn write_users(
+    target: &Target,
+    server: &ServerRecord,
+    users: &[ObjectRecord],
+    path: &EntryPath,
+) -> Result<Option<(Outcome, Script)>> {
+    let Some(mut file) = ScriptFile::begin(target, path.clone())? else { return Ok(None) };
+    let mut text = format!(
+        "-- Users of {} {}; one that is there already stays, and has these grants, too.\n\
+         SET NAMES utf8mb4;\nSET SESSION sql_mode='';\n",
+        server.vendor.replace(['\n', '\r'], " "),
+        server.version.replace(['\n', '\r'], " ")
+    )
+    .into_bytes();
+    for user in users {
+        for (number, statement) in user.statements.iter().enumerate() {
+            let made = ["CREATE USER ", "CREATE ROLE "];
+            let rest = made.iter().find(|word| number == 0 && statement.starts_with(word.as_bytes()));
+            if let Some(word) = rest {
+                text.extend_from_slice(word.as_bytes());
+                text.extend_from_slice(b"IF NOT EXISTS ");
+            }
+            text.extend_from_slice(statement.get(rest.map_or(0, |word| word.len())..).unwrap_or_default());
+            text.extend_from_slice(b";\n");
+        }
+    }
+    let written = file.write_all(&text).and_then(|()| file.flush());
+    written.map_err(|cause| Error::io(Kind::Destination, "the SQL file cannot be written", cause))?;
+    file.finish(path.clone()).map(Some)
+}
+
+/// A sentence for each object that was dead already: it is in the file as a comment only.
+fn dead_objects(database: &Database) -> Vec<String> {
+    let dead = database.objects.iter().filter(|object| !object.problem.is_empty());
+    dead.map(|object| {
+        format!(
+            "{} `{}`.`{}` was dead already and is in the SQL file as a comment only: {}",
+            object.kind.word(),
+            database.record.name,
+            object.name,
+            object.problem
+        )
+    })
+    .collect()
+}
+
+/// The longest row that a server would refuse by default, with its table: a pass over the tables that
+/// may have one.
+fn longest_row(
+    rows: &dyn RowSource,
+    tables: &[TableRecord],
+    progress: &Progress,
+) -> Result<Option<(String, u64)>> {
+    const TYPES: [&str; 5] = ["longblob", "longtext", "mediumblob", "mediumtext", "json"];
+    let may_be_long = |table: &&TableRecord| {
+        let is_large = |column_type: &str| {
+            let lower = column_type.to_ascii_lowercase();
+            TYPES.iter().any(|name| lower.starts_with(name))
+        };
+        table.content.size > MOST_BY_DEFAULT / 2
+            && table.columns.iter().any(|column| is_large(&column.column_type))
+    };
+    let mut longest: Option<(String, u64)> = None;
+    for table in tables.iter().filter(may_be_long) {
+        let mut reader = RowReader::new(rows.chunks(table)?, table.columns.len());
+        while let Some(row) = reader.next_row()? {
+            let bytes = row.cells().map(|cell| cell.map_or(4, |cell| cell.len() as u64 + 12)).sum();
+            // Escaped, at most every byte becomes two.
+            if bytes > MOST_BY_DEFAULT / 2 && longest.as_ref().is_none_or(|(_, most)| bytes > *most) {
+                longest = Some((table.name.clone(), bytes));
+            }
+            progress.check()?;
+        }
+    }
+    Ok(longest)
+}
+
+/// What `max_allowed_packet` has to be for a row of so many bytes, each of which may be escaped.
+fn packet_bytes(bytes: u64) -> u64 {
+    bytes.saturating_mul(2).checked_next_power_of_two().unwrap_or(MOST_PACKET).min(MOST_PACKET)
 }
 
 fn write_rows(
