@@ -97,7 +97,7 @@ fn part<'a>(source: &'a LoadSource, name: &str, options: &LoadOptions) -> Result
         .collect();
     for table in &wanted {
         if !entries.tables.iter().any(|t| t.name == *table) {
-            return Err(Error::new(Kind::NotFound, format!("the snapshot has no table `{name}`.`{table}`")));
+            return Err(no_table(entries, table));
         }
     }
     let is_whole = wanted.is_empty();
@@ -115,6 +115,25 @@ fn part<'a>(source: &'a LoadSource, name: &str, options: &LoadOptions) -> Result
         is_whole,
         unfinished: super::Unfinished::Nothing,
     })
+}
+
+/// The error of a table that is none.
+fn no_table(entries: &DatabaseEntries, table: &str) -> Error {
+    let name = &entries.record.name;
+    let is_other =
+        |o: &&ObjectRecord| o.name == table && matches!(o.kind, SchemaObject::View | SchemaObject::Sequence);
+    match entries.objects.iter().find(is_other) {
+        Some(object) => {
+            let word = object.kind.word();
+            let comes = match object.kind {
+                SchemaObject::Sequence => "with the tables that draw from it, or",
+                _ => "only",
+            };
+            Error::new(Kind::Usage, format!("`{name}`.`{table}` is a {word} and no table"))
+                .hint(format!("a {word} comes {comes} with its whole database: leave --table out"))
+        }
+        None => Error::new(Kind::NotFound, format!("the snapshot has no table `{name}`.`{table}`")),
+    }
 }
 
 /// Whether an object goes with tables: their triggers, and sequences that their columns draw from.
@@ -191,6 +210,7 @@ mod tests {
         assert!(!one[0].is_whole && one[0].target == "copy" && one[0].objects.len() == 1);
         let kind = |options: &LoadOptions| parts(&source, options).unwrap_err().kind();
         assert_eq!(kind(&options(&["x"], "shop", None)), Kind::NotFound);
+        assert_eq!(kind(&options(&["v"], "shop", None)), Kind::Usage, "a view is no table");
         assert_eq!(kind(&options(&[], "none", None)), Kind::NotFound);
         assert_eq!(kind(&options(&[], "shop", Some("MySQL"))), Kind::Usage);
         assert_eq!(

@@ -4,11 +4,12 @@
 use super::choose::Part;
 use super::journal::{self, Found};
 use super::{LoadPlan, names, session, stage, watch};
-use crate::entry::database::ObjectRecord;
+use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
 use crate::mysql::facts::ServerFacts;
 use crate::mysql::privileges::{Need, Privileges, Purpose, missing, refusal};
+use crate::mysql::schema::mentions;
 use std::collections::BTreeSet;
 
 /// Something that stands against a restore.
@@ -54,9 +55,12 @@ pub fn look(plan: &mut LoadPlan) -> Result<()> {
             conn.name()
         ));
     }
-    definers(&mut conn, plan, &mut warnings)?;
+    definers(&mut conn, plan, &mut obstacles, &mut warnings)?;
     for part in plan.parts.iter().filter(|part| part.target != part.database.name) {
         warnings.extend(part.objects.iter().filter_map(|object| old_name(part, object)));
+    }
+    for part in plan.parts.iter().filter(|part| !part.is_whole && part.target != part.database.name) {
+        warnings.extend(lost_tables(part, &plan.source.databases));
     }
     plan.obstacles = obstacles;
     plan.warnings = warnings;
@@ -284,8 +288,13 @@ fn space(
 }
 
 /// Definers whom the server does not know.
-fn definers(conn: &mut Connection, plan: &LoadPlan, warnings: &mut Vec<String>) -> Result<()> {
-    if plan.options.definers != super::Definers::Keep {
+fn definers(
+    conn: &mut Connection,
+    plan: &LoadPlan,
+    obstacles: &mut Vec<Obstacle>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    if plan.options.definers == super::Definers::Invoker {
         return Ok(());
     }
     // Without the right to read it, nothing is said.
@@ -304,6 +313,18 @@ fn definers(conn: &mut Connection, plan: &LoadPlan, warnings: &mut Vec<String>) 
         .filter(|_| plan.options.users)
         .map(|user| user.name.replace(['\'', '`'], ""))
         .collect();
+    let is_unknown = |definer: &str| !known.contains(definer) && !coming.contains(definer);
+    if let super::Definers::Rewrite(user) = &plan.options.definers {
+        // Views are not made for somebody whom the server does not know.
+        if is_unknown(&whole_account(user)) && is_unknown(user) {
+            obstacles.push(Obstacle {
+                kind: Kind::Usage,
+                sentence: format!("`{user}`, as whom objects shall run, is no user of {}", conn.name()),
+                hint: Some("nothing was touched; CREATE USER makes the account, SELECT User, Host FROM mysql.user lists those there are".into()),
+            });
+        }
+        return Ok(());
+    }
     let named: BTreeSet<&str> = plan
         .parts
         .iter()
@@ -311,10 +332,43 @@ fn definers(conn: &mut Connection, plan: &LoadPlan, warnings: &mut Vec<String>) 
         .map(|o| o.definer.as_str())
         .filter(|d| !d.is_empty())
         .collect();
-    for definer in named.into_iter().filter(|d| !known.contains(*d) && !coming.contains(*d)) {
+    for definer in named.into_iter().filter(|definer| is_unknown(definer)) {
         warnings.push(format!("objects run as `{definer}`, whom {} does not know", conn.name()));
     }
     Ok(())
+}
+
+/// A user with a host: the server takes `user` for `user@%`, or for the role of that name.
+fn whole_account(user: &str) -> String {
+    if user.contains('@') { user.to_owned() } else { format!("{user}@%") }
+}
+
+/// A trigger of a table that comes alone, whose text names tables that do not come with it.
+fn lost_tables(part: &Part, source: &[super::DatabaseEntries]) -> Vec<String> {
+    let entries = source.iter().find(|d| d.record.name == part.database.name);
+    let absent = |name: &str| !part.tables.iter().any(|table| table.name == name);
+    let mut found = Vec::new();
+    let triggers = part.objects.iter().filter(|o| o.kind == SchemaObject::Trigger);
+    for trigger in triggers {
+        let text = trigger.statements.first().map_or(&[][..], Vec::as_slice);
+        let named: Vec<String> = entries
+            .into_iter()
+            .flat_map(|entries| &entries.tables)
+            .filter(|table| absent(&table.name) && mentions(text, &table.name).next().is_some())
+            .map(|table| format!("`{}`", table.name))
+            .collect();
+        if !named.is_empty() {
+            found.push(format!(
+                "trigger `{}` of table `{}` names {}, not restored with it: writing to the table fails while \
+                 `{}` has none",
+                trigger.name,
+                trigger.parent,
+                named.join(", "),
+                part.target
+            ));
+        }
+    }
+    found
 }
 
 /// An object whose text names the database that now has another name.
