@@ -143,3 +143,20 @@ fn certificates(folder: &Path) {
     let output = Command::new("sh").args(["-ec", script]).current_dir(folder).output().expect("openssl");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn a_user_of_the_plugin_ed25519_gets_in() {
+    let server = Server::start(&["--plugin-load-add=auth_ed25519"]);
+    let plugin = "SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME='ed25519'";
+    // A server without it says so at its start, and goes on.
+    if server.value(plugin).as_deref() == Some("0") {
+        assert!(server.log().contains("auth_ed25519"), "{}", server.log());
+        return;
+    }
+    server.sql("CREATE USER ed@localhost IDENTIFIED VIA ed25519 USING PASSWORD('a secret')");
+    let mut conn =
+        Connection::open(&server.options_as("ed", "a secret")).unwrap_or_else(|e| panic!("{}", told(&e)));
+    assert_eq!(conn.value("SELECT CURRENT_USER()").expect("asked").as_deref(), Some("ed@localhost"));
+    let error = Connection::open(&server.options_as("ed", "another")).err().expect("refused");
+    assert!(error.message().contains("refuses user `ed`"), "{}", told(&error));
+}

@@ -1,6 +1,7 @@
 //! Tests against a live server: each starts a private MariaDB in a temporary folder (`server.rs`) and
 //! fails where none is installed.
 
+mod asked;
 mod compare;
 mod connecting;
 mod definitions;
@@ -13,6 +14,7 @@ mod kept;
 mod load_crash;
 mod load_odd;
 mod load_parts;
+mod long_values;
 mod privileges;
 mod proxy;
 mod schemas;

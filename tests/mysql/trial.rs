@@ -35,10 +35,11 @@ const PROFILE: &str = "name = 'shop'
 [[scrub]]\ntable='nowhere'\ncolumn='x'\nwith='text'\noptional=true
 ";
 
-struct Run {
-    code: Option<i32>,
-    result: Value,
-    said: String,
+/// How the binary ended and what it said.
+pub struct Run {
+    pub code: Option<i32>,
+    pub result: Value,
+    pub said: String,
 }
 
 fn coffer(folder: &Path, server: &Server, arguments: &str) -> Run {
@@ -61,8 +62,9 @@ fn coffer(folder: &Path, server: &Server, arguments: &str) -> Run {
     Run { code: output.status.code(), result, said: text + &String::from_utf8_lossy(&output.stderr) }
 }
 
+/// Runs the binary, which must end with this code.
 #[track_caller]
-fn exits(folder: &Path, server: &Server, arguments: &str, code: i32) -> Run {
+pub fn exits(folder: &Path, server: &Server, arguments: &str, code: i32) -> Run {
     let run = coffer(folder, server, arguments);
     assert_eq!(run.code, Some(code), "coffer {arguments}\n{}", run.said);
     run
