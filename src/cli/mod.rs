@@ -4,6 +4,7 @@ mod allocator;
 pub mod args;
 pub mod commands;
 pub mod configured;
+pub mod confirm;
 pub mod context;
 pub mod events;
 pub mod interrupt;

@@ -2,12 +2,14 @@
 //! nothing of containers: it gives and takes entries and chunks of rows ([`crate::rows`]), and never
 //! to let an error of the server pass for an empty answer.
 
+pub mod answer;
 pub mod connection;
 pub mod dump;
 pub mod facts;
 mod fault;
 pub mod identifier;
 pub mod identity;
+pub mod key;
 pub mod load;
 pub mod opener;
 pub mod option_file;

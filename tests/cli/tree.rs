@@ -36,6 +36,14 @@ const RUNS: &[(&str, &str)] = &[
     ("prune", "c --keep practice"),
     ("doctor", "--mysql-socket SOCKET --mysql-user root"),
     ("drill", "c --no-database --report drill.html"),
+    (
+        "remove-old-data plan",
+        "c --mysql-socket SOCKET --mysql-user root --profile old.toml --before 2020-01-01",
+    ),
+    (
+        "remove-old-data apply",
+        "c --mysql-socket SOCKET --mysql-user root --profile old.toml --before 2020-01-01 --backup --yes",
+    ),
     ("dump-format", "c"),
     ("key list", "c"),
     ("key add", "c --new-recovery-code"),
@@ -76,6 +84,9 @@ fn every_command_ends_with_one_result() {
     let place = prepared();
     let server = Server::start(&[]);
     let socket = server.socket().display().to_string();
+    server.client("", "CREATE DATABASE p; CREATE TABLE p.log (n INT PRIMARY KEY, at DATETIME); INSERT INTO p.log VALUES (1,'2019-01-01');");
+    std::fs::write(place.join("old.toml"), "name='p'\n[[old-data]]\ntable='log'\ndate='at'\n")
+        .expect("profile");
     for (name, arguments) in RUNS {
         let arguments = arguments.replace("SOCKET", &socket);
         let key = if ["init", "demo", "completions", "man"].contains(name) { "" } else { "--key-file k" };
@@ -156,7 +167,7 @@ fn help_manual_and_completions_are_made() {
     let place = Place::new();
     let mut known = Vec::new();
     leaves(&Arguments::command(), "", &mut known);
-    for name in known.iter().map(String::as_str).chain(["", "key", "rotation"]) {
+    for name in known.iter().map(String::as_str).chain(["", "key", "remove-old-data", "rotation"]) {
         let help = done(place.path(), &format!("{name} --help"));
         assert!(help.contains("Usage: coffer") && help.contains("--json"), "{name}: {help}");
     }
@@ -167,8 +178,8 @@ fn help_manual_and_completions_are_made() {
     let pages = std::fs::read_dir(place.join("pages")).expect("pages").count();
     assert_eq!(
         pages,
-        known.len() + 3,
-        "one for each command, for `coffer`, `coffer key` and `coffer rotation`"
+        known.len() + 4,
+        "one for each command, and for `coffer` and those that have commands of their own"
     );
     assert!(done(place.path(), "--version").starts_with("coffer "));
 }

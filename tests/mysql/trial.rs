@@ -42,7 +42,8 @@ pub struct Run {
     pub said: String,
 }
 
-fn coffer(folder: &Path, server: &Server, arguments: &str) -> Run {
+/// Runs the program against `server` with its folder as place and memory.
+pub fn coffer(folder: &Path, server: &Server, arguments: &str) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COFFER_")) {
         command.env_remove(name);

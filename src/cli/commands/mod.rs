@@ -16,6 +16,7 @@ mod init;
 mod key;
 mod ls;
 mod new_secret;
+mod old_data;
 mod pin;
 mod policy;
 mod prune;
@@ -76,6 +77,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Restore a snapshot for trial and report how it went
     Drill(drill::Drill),
+    /// Count or remove old rows of an application's tables on its server
+    RemoveOldData(old_data::RemoveOldData),
     /// Show the file by the names of its specification
     DumpFormat(dump_format::DumpFormat),
     /// List and change what opens the container
@@ -112,6 +115,7 @@ impl Command {
             Command::Verify(_) => "verify",
             Command::Doctor(_) => "doctor",
             Command::Drill(_) => "drill",
+            Command::RemoveOldData(command) => command.name(),
             Command::DumpFormat(_) => "dump-format",
             Command::Key(key) => key.name(),
             Command::Demo(_) => "demo",
@@ -143,6 +147,7 @@ impl Command {
             Command::Verify(command) => command.run(context),
             Command::Doctor(command) => command.run(context),
             Command::Drill(command) => command.run(context),
+            Command::RemoveOldData(command) => command.run(context),
             Command::DumpFormat(command) => command.run(context),
             Command::Key(command) => command.run(context),
             Command::Demo(command) => command.run(context),

@@ -2,11 +2,11 @@
 //! the order of the record, and rows in the order of the key.
 
 use super::long;
-use crate::entry::database::{ColumnForm, TableRecord};
+use crate::entry::database::TableRecord;
 use crate::mysql::identifier::{qualified, quote};
+use crate::mysql::key;
 use crate::mysql::schema::Fingerprint;
 use crate::mysql::value::{CellFormat, select_expression};
-use std::fmt::Write;
 
 /// Values of a table of fewer bytes than this need no care for memory.
 const HEAVY_TABLE_BYTES: u64 = 16 << 20;
@@ -64,7 +64,8 @@ impl Table {
     /// The statement that reads at most `limit` rows behind the row with these key cells; from the
     /// first row without them.
     pub fn select_after(&self, last: Option<&[Vec<u8>]>, limit: Option<u64>) -> String {
-        let condition = last.map_or(String::new(), |cells| format!(" WHERE {}", self.behind(cells)));
+        let condition =
+            last.map_or(String::new(), |cells| format!(" WHERE {}", key::behind(&self.record, "", cells)));
         let limit = limit.map_or(String::new(), |rows| format!(" LIMIT {rows}"));
         self.statement(&condition, &limit)
     }
@@ -79,26 +80,14 @@ impl Table {
     /// with these key cells.
     pub fn select_piece(&self, column: usize, key: &[Vec<u8>], at: u64, bytes: u64) -> String {
         let name = self.record.columns.get(column).map_or_else(String::new, |column| quote(&column.name));
-        let equal: Vec<String> = self
-            .key_columns()
-            .zip(key)
-            .map(|((name, number), cell)| format!("{}={}", quote(name), self.literal(number, cell)))
-            .collect();
         // As a binary string: of text it would count characters.
         format!(
             "SELECT SUBSTRING(CONVERT({name} USING binary),{},{bytes}) FROM {}{} WHERE {}",
             at + 1,
             self.name(),
-            self.index(),
-            equal.join(" AND ")
+            key::index_hint(&self.record),
+            key::among(&self.record, "", &[key.to_vec()])
         )
-    }
-
-    fn index(&self) -> &'static str {
-        match self.record.create.contains("\n  PRIMARY KEY (") {
-            true => " FORCE INDEX (PRIMARY)",
-            false => "",
-        }
     }
 
     fn statement(&self, condition: &str, limit: &str) -> String {
@@ -112,76 +101,18 @@ impl Table {
         }
         let history = if self.record.has_history { " FOR SYSTEM_TIME ALL" } else { "" };
         let is_part = !condition.is_empty() || !limit.is_empty() && !self.record.key.is_empty();
-        let index = if is_part { self.index() } else { "" };
+        let index = if is_part { key::index_hint(&self.record) } else { "" };
         let from = format!("{}{history}{index}", self.name());
-        let keys: Vec<String> = self.key_columns().map(|(name, _)| quote(name)).collect();
+        let keys: Vec<String> = key::columns(&self.record).map(|(name, _)| quote(name)).collect();
         let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(",")) };
         format!("SELECT {} FROM {from}{condition}{order}{limit}", columns.join(","))
-    }
-
-    fn key_columns(&self) -> impl Iterator<Item = (&str, usize)> {
-        let columns = &self.record.columns;
-        self.record.key.iter().filter_map(|&number| {
-            let number = usize::from(number);
-            columns.get(number).map(|column| (column.name.as_str(), number))
-        })
-    }
-
-    /// `k1 >= x AND (k1 > x OR (k1 = x AND (k2 > y …)))`: rows behind the row with these key cells.
-    fn behind(&self, cells: &[Vec<u8>]) -> String {
-        let pairs: Vec<(String, String)> = self
-            .key_columns()
-            .zip(cells)
-            .map(|((name, number), cell)| (quote(name), self.literal(number, cell)))
-            .collect();
-        let mut condition = String::new();
-        for (place, (name, value)) in pairs.iter().enumerate() {
-            let is_last = place + 1 == pairs.len();
-            match is_last {
-                true => _ = write!(condition, "{name} > {value}"),
-                false => {
-                    if place == 0 {
-                        _ = write!(condition, "{name} >= {value} AND ");
-                    }
-                    _ = write!(condition, "({name} > {value} OR ({name} = {value} AND ");
-                }
-            }
-        }
-        condition.push_str(&")".repeat(2 * pairs.len().saturating_sub(1)));
-        condition
-    }
-
-    /// A cell as a literal that compares with its column as the column's own values do.
-    fn literal(&self, column: usize, cell: &[u8]) -> String {
-        let record = self.record.columns.get(column);
-        let form = record.map_or(ColumnForm::Bytes, |column| column.form);
-        let text = || String::from_utf8_lossy(cell).into_owned();
-        let digits = || {
-            cell.iter().fold(String::new(), |mut out, byte| {
-                _ = write!(out, "{byte:02x}");
-                out
-            })
-        };
-        match form {
-            ColumnForm::Number | ColumnForm::Float | ColumnForm::Member => text(),
-            ColumnForm::Temporal => format!("'{}'", text()),
-            ColumnForm::Literal => format!("CONVERT(X'{}' USING utf8mb4)", digits()),
-            ColumnForm::Text => {
-                let set = record.map_or("", |column| column.character_set.as_str());
-                match set.is_empty() {
-                    true => format!("X'{}'", digits()),
-                    false => format!("_{set} X'{}'", digits()),
-                }
-            }
-            ColumnForm::Bytes | ColumnForm::Geometry => format!("X'{}'", digits()),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::database::ColumnRecord;
+    use crate::entry::database::{ColumnForm, ColumnRecord};
 
     fn table(key: &[u16]) -> Table {
         let column = |name: &str, form, character_set: &str| ColumnRecord {

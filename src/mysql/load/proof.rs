@@ -3,15 +3,12 @@
 
 use super::table::{Sent, Task};
 use crate::entry::database::TableRecord;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use crate::mysql::answer::each_row;
 use crate::mysql::connection::Connection;
 use crate::mysql::dump::sum_of_long;
-use crate::mysql::fault::Fault;
-use crate::mysql::value::{CellFormat, cell, select_expression};
+use crate::mysql::value::{CellFormat, select_expression};
 use crate::progress::Progress;
-use mysql::Value;
-use mysql::prelude::Queryable;
-use std::ops::Range;
 
 /// Rows between two looks at whether to stop.
 const ROWS_BETWEEN: u64 = 4096;
@@ -43,60 +40,19 @@ pub fn read_back(
     read.map_err(|error| error.at(task.name()))
 }
 
-/// Where a cell's bytes stand.
-enum Read {
-    Null,
-    /// A place among those that were put together.
-    Bytes(Range<usize>),
-    /// What the server sent for the cell of this number.
-    Whole(usize),
-}
-
 fn sum(connection: &mut Connection, sql: &str, formats: &[CellFormat], progress: &Progress) -> Result<Sent> {
-    let name = connection.name().to_owned();
-    let failed = |cause| {
-        Error::new(Kind::Database, format!("{name}: rows could not be read back")).because(Fault(cause))
-    };
-    let statement = connection.raw().prep(sql).map_err(&failed)?;
-    let (mut rows, mut checksum) = (0u64, 0u128);
-    let (mut bytes, mut cells, mut scratch): (Vec<u8>, Vec<Read>, _) = Default::default();
-    for row in connection.raw().exec_iter(&statement, ()).map_err(&failed)? {
-        let row = row.map_err(&failed)?;
-        bytes.clear();
-        cells.clear();
-        for (number, format) in formats.iter().enumerate() {
-            let start = bytes.len();
-            let value = row.as_ref(number).unwrap_or(&Value::NULL);
-            cells.push(match (format, value) {
-                // Large values are not copied.
-                (CellFormat::Raw, Value::Bytes(_)) => Read::Whole(number),
-                _ => match cell(value, *format, &mut bytes)? {
-                    true => Read::Bytes(start..bytes.len()),
-                    false => Read::Null,
-                },
-            });
-        }
-        let parts = cells.iter().map(|cell| match cell {
-            Read::Null => None,
-            Read::Bytes(range) => bytes.get(range.clone()),
-            Read::Whole(number) => match row.as_ref(*number) {
-                Some(Value::Bytes(bytes)) => Some(&bytes[..]),
-                _ => None,
-            },
-        });
-        checksum = checksum.wrapping_add(crate::rows::row_hash(parts, &mut scratch));
+    let (mut rows, mut checksum, mut scratch) = (0u64, 0u128, Vec::new());
+    each_row(connection, sql, formats, &mut |cells| {
+        checksum = checksum.wrapping_add(crate::rows::row_hash(cells.iter().copied(), &mut scratch));
         rows += 1;
-        if rows.is_multiple_of(ROWS_BETWEEN) {
-            progress.check()?;
-        }
-    }
-    connection.raw().close(statement).map_err(&failed)?;
+        if rows.is_multiple_of(ROWS_BETWEEN) { progress.check() } else { Ok(()) }
+    })?;
     Ok(Sent { rows, checksum: Some(checksum), has_long: false })
 }
 
 /// Compares what was read back with what must be there.
 ///
-/// Errors: [`Kind::Damaged`], naming the table and both numbers.
+/// Errors: [`crate::error::Kind::Damaged`], naming the table and both numbers.
 pub fn compare(table: &TableRecord, sent: &Sent, read: &Sent) -> Result<()> {
     let (rows, checksum) = match sent.checksum {
         Some(checksum) => (sent.rows, checksum),

@@ -10,15 +10,15 @@ mod page;
 mod report;
 
 pub use databases::check_prefix;
-pub use report::{AttachmentTrial, DatabaseTrial, DrillReport, DumpTrial, Phase, Verdict, Written};
+pub use report::{AttachmentTrial, DatabaseTrial, DrillReport, DumpTrial, Phase, Verdict};
 
 use super::scratch::{Folder, ScratchServer};
 use crate::chunk_store::ChunkStore;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::mysql::options::ServerOptions;
-use crate::operations::server_restore;
 use crate::operations::session::host_name;
+use crate::operations::{paper, server_restore};
 use crate::progress::Progress;
 use crate::snapshot::{ManifestReader, SnapshotRecord};
 use rayon::ThreadPool;
@@ -115,8 +115,8 @@ pub fn drill(
     let report = DrillReport {
         container: plan.container.clone(),
         snapshot: record.id.to_string(),
-        snapshot_time: report::date(record.time),
-        held: report::date(plan.time),
+        snapshot_time: paper::date(record.time),
+        held: paper::date(plan.time),
         machine: host_name(),
         program: env!("CARGO_PKG_VERSION").into(),
         reviewer: plan.reviewer.clone().unwrap_or_default(),

@@ -1,30 +1,25 @@
-//! The report of a drill as a page to print. It promises that nothing of it comes from elsewhere (no
-//! script, no picture, no font) and that every word that is not ours is escaped.
+//! The report of a drill as a page to print ([`crate::operations::paper`]).
 
 use super::report::{AttachmentTrial, DrillReport, Verdict};
-use crate::values::page::{escaped, list, page};
+use crate::operations::paper::{Cell, Page, seconds};
 
 /// The page.
 pub fn html(report: &DrillReport) -> String {
     let title = format!("Restore drill of {}", report.held.get(..10).unwrap_or(&report.held));
-    let mut out = format!("<p class=\"verdict\">{}</p>\n", verdict(report.verdict()));
-    facts(&mut out, report);
-    findings(&mut out, "Differences", &report.differences);
-    findings(&mut out, "Not proven", &report.not_proven);
-    databases(&mut out, report);
-    attachments(&mut out, report.attachments.as_ref());
-    phases(&mut out, report);
-    findings(&mut out, "Notes", &report.notes);
-    out += "<h2>Review</h2>\n<table><tr><th>Reviewed by</th><td>";
-    out += &escaped(&report.reviewer);
-    out += "<div class=\"line\"></div></td></tr><tr><th>Date and signature</th><td><div class=\"line\"></div></td></tr>\
-            <tr><th>Corrective actions</th><td>";
-    out += &escaped(&report.corrective_actions);
-    out +=
-        "<div class=\"line\"></div><div class=\"line\"></div><div class=\"line\"></div></td></tr></table>\n";
-    out += "<p>This report shows the readiness of one backup on one day. It holds names of databases and tables, \
-            and nothing of what is in them. Keep it for six years.</p>\n";
-    page(&title, &out)
+    let mut page = Page::new(&title, verdict(report.verdict()));
+    facts(&mut page, report);
+    page.list("Differences", &report.differences);
+    page.list("Not proven", &report.not_proven);
+    databases(&mut page, report);
+    dumps(&mut page, report);
+    attachments(&mut page, report.attachments.as_ref());
+    phases(&mut page, report);
+    page.list("Notes", &report.notes);
+    page.review(&report.reviewer, &report.corrective_actions);
+    page.finish(
+        "This report shows the readiness of one backup on one day. It holds names of databases and tables, \
+         and nothing of what is in them. Keep it for six years.",
+    )
 }
 
 fn verdict(verdict: Verdict) -> &'static str {
@@ -37,11 +32,11 @@ fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-fn facts(out: &mut String, report: &DrillReport) {
+fn facts(page: &mut Page, report: &DrillReport) {
     let server = if report.server.is_empty() { "none" } else { &report.server };
     let complete =
         if report.is_complete_backup { "" } else { " (incomplete: some sources could not be read)" };
-    let rows = [
+    page.facts(&[
         ("Container", report.container.clone()),
         ("Snapshot", format!("{} of {}{complete}", report.snapshot, report.snapshot_time)),
         ("Drill held", format!("{} on {}, coffer {}", report.held, report.machine, report.program)),
@@ -53,93 +48,88 @@ fn facts(out: &mut String, report: &DrillReport) {
                 seconds(report.recovery_ms())
             ),
         ),
-    ];
-    *out += "<table>";
-    for (name, value) in rows {
-        *out += &format!("<tr><th>{name}</th><td>{}</td></tr>", escaped(&value));
-    }
-    *out += "</table>\n";
+    ]);
 }
 
-fn findings(out: &mut String, title: &str, lines: &[String]) {
-    if lines.is_empty() {
+fn number(value: impl ToString) -> Cell {
+    Cell::Number(value.to_string())
+}
+
+fn databases(page: &mut Page, report: &DrillReport) {
+    if report.databases.is_empty() {
         return;
     }
-    *out += &format!("<h2>{title}</h2>\n{}", list(lines));
+    page.heading("Databases");
+    page.words("Loaded, then every row read back and compared by count and checksum.");
+    let rows: Vec<Vec<Cell>> = report
+        .databases
+        .iter()
+        .map(|trial| {
+            let result = if trial.differences.is_empty() { "equal" } else { "differs" };
+            vec![
+                Cell::Text(trial.database.clone()),
+                number(trial.tables),
+                number(trial.rows),
+                number(trial.objects),
+                number(seconds(trial.ms)),
+                Cell::Text(result.into()),
+            ]
+        })
+        .collect();
+    page.table(&["Database", "Tables", "Rows", "Objects", "Time", "Result"], &rows);
+    let notes =
+        report.databases.iter().flat_map(|d| d.notes.iter().map(move |n| format!("{}: {n}", d.database)));
+    page.list("Notes on databases", &notes.collect::<Vec<_>>());
 }
 
-fn databases(out: &mut String, report: &DrillReport) {
-    if !report.databases.is_empty() {
-        *out += "<h2>Databases</h2>\n<p>Loaded, then every row read back and compared by count and checksum.</p>\n\
-                 <table><tr><th>Database</th><th>Tables</th><th>Rows</th><th>Objects</th><th>Time</th><th>Result</th></tr>";
-        for trial in &report.databases {
-            let result = if trial.differences.is_empty() { "equal" } else { "differs" };
-            *out += &format!(
-                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-                 <td class=\"n\">{}</td><td>{result}</td></tr>",
-                escaped(&trial.database),
-                trial.tables,
-                trial.rows,
-                trial.objects,
-                seconds(trial.ms)
-            );
-        }
-        *out += "</table>\n";
-        let notes: Vec<String> = report
-            .databases
-            .iter()
-            .flat_map(|d| d.notes.iter().map(move |note| format!("{}: {note}", d.database)))
-            .collect();
-        findings(out, "Notes on databases", &notes);
+fn dumps(page: &mut Page, report: &DrillReport) {
+    if report.dumps.is_empty() {
+        return;
     }
-    if !report.dumps.is_empty() {
-        *out += "<h2>Dump files</h2>\n<table><tr><th>File</th><th>Bytes</th><th>Tables</th><th>Time</th><th>Result</th></tr>";
-        for trial in &report.dumps {
+    page.heading("Dump files");
+    let rows: Vec<Vec<Cell>> = report
+        .dumps
+        .iter()
+        .map(|trial| {
             let result = match (trial.failure.is_empty(), trial.not_loaded.is_empty()) {
                 (false, _) => "failed",
                 (true, false) => "compared, not loaded",
                 (true, true) => "compared and loaded",
             };
-            *out += &format!(
-                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{result}</td></tr>",
-                escaped(&trial.dump),
-                trial.bytes,
-                trial.tables,
-                seconds(trial.ms)
-            );
-        }
-        *out += "</table>\n";
-    }
+            vec![
+                Cell::Text(trial.dump.clone()),
+                number(trial.bytes),
+                number(trial.tables),
+                number(seconds(trial.ms)),
+                Cell::Text(result.into()),
+            ]
+        })
+        .collect();
+    page.table(&["File", "Bytes", "Tables", "Time", "Result"], &rows);
 }
 
-fn attachments(out: &mut String, trial: Option<&AttachmentTrial>) {
+fn attachments(page: &mut Page, trial: Option<&AttachmentTrial>) {
     let Some(trial) = trial else { return };
-    *out += &format!(
-        "<h2>Attachments</h2>\n<p>{} of {} files ({} of {} bytes) restored and compared byte by byte in {}; {} differ.</p>\n",
+    page.heading("Attachments");
+    page.words(&format!(
+        "{} of {} files ({} of {} bytes) restored and compared byte by byte in {}; {} differ.",
         trial.tried,
         trial.files,
         trial.bytes,
         trial.all_bytes,
         seconds(trial.ms),
         trial.failed_count
-    );
+    ));
 }
 
-fn phases(out: &mut String, report: &DrillReport) {
-    *out += "<h2>Steps</h2>\n<table><tr><th>Step</th><th>Time</th><th>Bytes</th></tr>";
-    for phase in &report.phases {
-        *out += &format!(
-            "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-            escaped(&phase.name),
-            seconds(phase.ms),
-            phase.bytes
-        );
-    }
-    *out += "</table>\n";
-}
-
-fn seconds(ms: u64) -> String {
-    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+fn phases(page: &mut Page, report: &DrillReport) {
+    page.heading("Steps");
+    let rows: Vec<Vec<Cell>> = report
+        .phases
+        .iter()
+        .map(|phase| vec![Cell::Text(phase.name.clone()), number(seconds(phase.ms)), number(phase.bytes)])
+        .collect();
+    page.table(&["Step", "Time", "Bytes"], &rows);
 }
 
 #[cfg(test)]

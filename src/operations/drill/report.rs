@@ -2,13 +2,10 @@
 //! "certified", and nothing of what is in a database or what an attachment is called.
 
 use super::page;
-use crate::clock::Timestamp;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
+use crate::operations::paper::{self, Written};
 use serde::Serialize;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The version of the report's form. It grows when a field changes its meaning or goes away.
 const FORM: u32 = 1;
@@ -147,15 +144,6 @@ impl Verdict {
     }
 }
 
-/// Where a report stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// The page to print.
-    pub page: PathBuf,
-    /// The same for programs.
-    pub json: PathBuf,
-}
-
 impl DrillReport {
     /// How it ended.
     pub fn verdict(&self) -> Verdict {
@@ -194,51 +182,20 @@ impl DrillReport {
     /// Writes both forms: under dated names if `place` is a folder, else as `place` (a page) and beside
     /// it. Nothing is overwritten.
     ///
-    /// Errors: [`Kind::Destination`].
+    /// Errors: those of [`paper::write`].
     pub fn write(&self, place: &Path) -> Result<Written> {
-        let page = match place.is_dir() {
-            true => {
-                let digits: String = self.held.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-                let id = self.snapshot.get(..8).unwrap_or(&self.snapshot);
-                place.join(format!("coffer-drill-{digits}-{id}.html"))
-            }
-            false => place.to_owned(),
-        };
-        let json = page.with_extension("json");
-        if page == json {
-            return Err(Error::new(Kind::Usage, format!("{}: is the report for programs", page.display()))
-                .hint("name the page, such as drill.html; the other stands beside it"));
-        }
-        let mut text = serde_json::to_string_pretty(&self.json()).unwrap_or_default();
-        text.push('\n');
-        write_new(&page, page::html(self).as_bytes())?;
-        write_new(&json, text.as_bytes())?;
-        Ok(Written { page, json })
-    }
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|cause| {
-        Error::io(Kind::Destination, format!("{}: cannot be written", path.display()), cause)
-    })
-}
-
-/// A time for reports: RFC 3339 in UTC, to the second.
-pub fn date(time: Timestamp) -> String {
-    match jiff::Timestamp::from_second(time.seconds) {
-        Ok(time) => time.to_string(),
-        Err(_) => format!("@{}", time.seconds),
+        let digits: String = self.held.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+        let id = self.snapshot.get(..8).unwrap_or(&self.snapshot);
+        paper::write(place, &format!("coffer-drill-{digits}-{id}"), &page::html(self), &self.json())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::error::Kind;
+    use crate::operations::paper::date;
 
     #[test]
     fn a_report_says_how_it_ended_and_how_long_all_would_take() {

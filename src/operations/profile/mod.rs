@@ -1,10 +1,11 @@
 //! What Coffer knows of a practice's application: a TOML file that says where its database lists
-//! attachments and what a test copy must not hold. It promises that a key it does not know, and a
+//! attachments, what a test copy must not hold and which of its data grows old. It promises that a key it does not know, and a
 //! table or column that is not there, is an error and never passed over.
 
 mod fit;
 mod letters;
 pub mod listed;
+pub mod old;
 mod permutation;
 mod rule;
 pub mod scrub;
@@ -13,6 +14,8 @@ mod value;
 pub use rule::{RowsKept, ScrubRule, With};
 
 use crate::error::{Error, Kind, Result};
+use crate::operations::old_data::Age;
+use old::OldDataRule;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -35,6 +38,15 @@ pub struct Profile {
     /// What a test copy must not hold.
     #[serde(default)]
     pub scrub: Vec<ScrubRule>,
+    /// Tables whose old rows may be removed.
+    #[serde(default)]
+    pub old_data: Vec<OldDataRule>,
+    /// From which age on rows are old, unless somebody says otherwise: `3y`.
+    #[serde(default)]
+    pub old_after: Option<String>,
+    /// What whoever removes old data must know first.
+    #[serde(default)]
+    pub old_data_remarks: Vec<String>,
 }
 
 /// A column that names attachment files.
@@ -76,7 +88,10 @@ impl Profile {
         let profile: Profile = toml::from_str(text).map_err(|cause| {
             Error::new(Kind::Usage, format!("profile {origin}: {}", cause.to_string().trim_end()))
         })?;
-        rule::check(&profile.scrub).map_err(|error| error.at(format!("profile {origin}")))?;
+        let at = |error: Error| error.at(format!("profile {origin}"));
+        rule::check(&profile.scrub).map_err(at)?;
+        old::check(&profile.old_data).map_err(at)?;
+        profile.old_after.as_deref().map_or(Ok(()), |age| Age::parse(age).map(drop)).map_err(at)?;
         Ok(profile)
     }
 }

@@ -4,6 +4,7 @@
 
 use super::names::table_name;
 use crate::chunk_store::ChunkStore;
+use crate::cli::confirm;
 use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
 use crate::cli::server::ServerArgs;
@@ -16,7 +17,6 @@ use crate::snapshot::SnapshotRecord;
 use crate::values::format_count;
 use clap::Args;
 use serde_json::json;
-use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 /// The arguments of a restore to a server.
@@ -72,7 +72,7 @@ impl ServerRestore {
         }
         plan.ready()?;
         if self.replace {
-            confirm(context, &plan)?;
+            confirm_replacing(context, &plan)?;
         }
         let report = {
             let _meter = context.output.progress("loading", "table", Arc::clone(&context.progress));
@@ -153,30 +153,11 @@ fn with_counts(context: &Context, mut outcome: Outcome, counts: &[RuleCount]) ->
 }
 
 /// Asks whoever sits at the terminal to type the name of each database that is replaced.
-fn confirm(context: &Context, plan: &LoadPlan) -> Result<()> {
-    if context.globals.yes {
-        return Ok(());
-    }
-    let refused = |what: String| {
-        Err(Error::new(Kind::Usage, what)
-            .hint("--yes says that replacing is meant; --as NAME restores beside it"))
-    };
-    if !std::io::stdin().is_terminal() {
-        return refused("replacing a database needs a confirmation".into());
-    }
-    for part in &plan.parts {
-        let failed = |cause| Error::io(Kind::Failed, "the confirmation cannot be read", cause);
-        let mut error = std::io::stderr();
-        write!(error, "this replaces `{0}` on the server; type {0} to go on: ", part.target)
-            .map_err(failed)?;
-        error.flush().map_err(failed)?;
-        let mut typed = String::new();
-        std::io::stdin().lock().read_line(&mut typed).map_err(failed)?;
-        if typed.trim_end_matches(['\n', '\r']) != part.target {
-            return refused(format!("`{}` was not confirmed", part.target));
-        }
-    }
-    Ok(())
+fn confirm_replacing(context: &Context, plan: &LoadPlan) -> Result<()> {
+    let hint = "--yes says that replacing is meant; --as NAME restores beside it";
+    plan.parts.iter().try_for_each(|part| {
+        confirm::typed(context, &format!("this replaces `{}` on the server", part.target), &part.target, hint)
+    })
 }
 
 fn would(record: &SnapshotRecord, plan: &LoadPlan) -> Outcome {
