@@ -9,3 +9,4 @@ pub mod notice;
 pub mod notify;
 pub mod place;
 pub mod run;
+pub mod standing;

@@ -1,0 +1,185 @@
+//! What can be seen of a container without its secret: whether its file is there, on the medium that
+//! was meant, and not older than the last run made it (`format-spec/container.md`, Superblock).
+
+use super::forecast::{Forecast, forecast};
+use super::past::Past;
+use crate::clock::Timestamp;
+use crate::container::header::Header;
+use crate::schemes::config::{Config, ContainerPlace};
+use crate::storage::FileStorage;
+use crate::values::parse_time;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// What was found where a container should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileState {
+    /// The file, as the last run made it or newer.
+    There,
+    /// Its medium is not connected.
+    NotMounted,
+    /// No file, though the medium is there.
+    Missing,
+    /// A file that cannot be read, or is no container.
+    Unreadable,
+    /// Another container, or an older state than the last run made.
+    Older,
+}
+
+/// How a container stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct ContainerStanding {
+    /// The file.
+    pub path: PathBuf,
+    /// What was found there.
+    pub state: FileState,
+    /// Whether a scheme makes its snapshots there, rather than copies them.
+    pub is_target: bool,
+    /// Its id, as far as it can be read.
+    pub id: Option<String>,
+    /// The number of its newest commit.
+    pub generation: Option<u64>,
+    /// Length of the file.
+    pub file_bytes: Option<u64>,
+    /// The longest that it may become.
+    pub max_bytes: Option<u64>,
+    /// Bytes left on its file system.
+    pub free_bytes: Option<u64>,
+    /// How long the space will last.
+    pub forecast: Option<Forecast>,
+}
+
+/// The containers that schemes save or copy to.
+pub(super) fn all(config: &Config, past: &Past, now: Timestamp) -> BTreeMap<String, ContainerStanding> {
+    let enabled = || config.scheme.values().filter(|scheme| scheme.enabled);
+    let targets: BTreeSet<&str> = enabled().map(|scheme| scheme.to.get_ref().as_str()).collect();
+    let copies = enabled().flat_map(|scheme| &scheme.copy).filter_map(|copying| copying.to.as_ref());
+    let named: BTreeSet<&str> =
+        copies.map(|to| to.get_ref().as_str()).chain(targets.iter().copied()).collect();
+    let one = |name: &str| {
+        let place = config.container.get(name)?;
+        let mut found = stands(place, targets.contains(name));
+        held_against(&mut found, config, past, name, now);
+        Some((name.to_owned(), found))
+    };
+    named.into_iter().filter_map(one).collect()
+}
+
+fn stands(place: &ContainerPlace, is_target: bool) -> ContainerStanding {
+    let path = place.path.clone();
+    let mut found = ContainerStanding {
+        state: FileState::There,
+        is_target,
+        id: None,
+        generation: None,
+        file_bytes: None,
+        max_bytes: place.max_size.map(|size| size.0),
+        free_bytes: None,
+        forecast: None,
+        path,
+    };
+    if place.mount.as_deref().is_some_and(|mount| !is_mounted(mount)) {
+        found.state = FileState::NotMounted;
+        return found;
+    }
+    found.free_bytes = place.path.parent().and_then(free_bytes);
+    match std::fs::metadata(&place.path) {
+        Ok(meta) => found.file_bytes = Some(meta.len()),
+        Err(cause) => {
+            let is_gone = cause.kind() == std::io::ErrorKind::NotFound;
+            found.state = if is_gone { FileState::Missing } else { FileState::Unreadable };
+            return found;
+        }
+    }
+    let Some((id, generation)) = clear_part(&place.path) else {
+        found.state = FileState::Unreadable;
+        return found;
+    };
+    (found.id, found.generation) = (Some(id), Some(generation));
+    found
+}
+
+/// Holds a container against what the runs say they made of it, and looks ahead.
+fn held_against(found: &mut ContainerStanding, config: &Config, past: &Past, name: &str, now: Timestamp) {
+    let made = past.backups_to(config, name);
+    if let (Some(last), FileState::There) = (made.last(), found.state) {
+        let known = made.iter().filter_map(|made| made.result.get("generation")?.as_u64()).max();
+        let other = last.result.get("container").and_then(|id| id.as_str()) != found.id.as_deref();
+        let is_other = last.result.contains_key("container") && other;
+        if is_other || known > found.generation {
+            found.state = FileState::Older;
+        }
+    }
+    let sizes: Vec<(i64, u64)> = made
+        .iter()
+        .filter_map(|made| {
+            let bytes = made.result.get("file_bytes_after")?.as_u64()?;
+            Some((parse_time(made.time).ok()?.seconds, bytes))
+        })
+        .filter(|(time, _)| *time <= now.seconds)
+        .collect();
+    let cap = found.max_bytes.zip(found.file_bytes).map(|(max, bytes)| max.saturating_sub(bytes));
+    let room = [cap, found.free_bytes].into_iter().flatten().min();
+    found.forecast = room.and_then(|room| forecast(&sizes, room));
+}
+
+/// Container id and newest generation, which lie in clear.
+fn clear_part(path: &Path) -> Option<(String, u64)> {
+    let storage = FileStorage::open(path, false).ok()?;
+    let header = Header::read(&storage).ok()?;
+    let (slots, _) = header.superblocks(&storage);
+    let newest = slots.iter().flatten().map(|(superblock, _)| superblock.generation).max()?;
+    Some((header.prologue.container.to_string(), newest))
+}
+
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    found.f_bavail.checked_mul(found.f_frsize)
+}
+
+/// Whether a file system is mounted at `folder`.
+pub fn is_mounted(folder: &Path) -> bool {
+    let Ok(folder) = folder.canonicalize() else { return false };
+    let Ok(table) = std::fs::read("/proc/self/mountinfo") else { return false };
+    table
+        .split(|&byte| byte == b'\n')
+        .any(|line| line.split(|&byte| byte == b' ').nth(4).is_some_and(|point| unescaped(point) == folder))
+}
+
+/// A path of the table of mounts, where blanks and the like are written as three octal digits.
+fn unescaped(field: &[u8]) -> PathBuf {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = (first == b'\\').then(|| after.get(..3)).flatten();
+        let code = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 8).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = after.get(3..).unwrap_or_default();
+            }
+            None => {
+                out.push(first);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_told_from_folders() {
+        assert!(is_mounted(Path::new("/")) && is_mounted(Path::new("/proc")));
+        assert!(!is_mounted(Path::new("/proc/self")) && !is_mounted(Path::new("/nonexistent")));
+        assert_eq!(unescaped(b"/media/my\\040disk\\\\x"), PathBuf::from("/media/my disk\\\\x"));
+        assert_eq!(unescaped(b"/a\\04"), PathBuf::from("/a\\04"));
+    }
+}

@@ -1,0 +1,108 @@
+//! What follows from how schemes, containers and ways to tell people stand.
+
+use super::container::{ContainerStanding, FileState};
+use super::scheme::SchemeStanding;
+use super::{Answer, Reason};
+use crate::schemes::config::Config;
+use crate::schemes::notify::Kept;
+use crate::schemes::run::RunOutcome;
+use std::collections::BTreeMap;
+
+/// Days that the space should last at least.
+pub const SPACE_DAYS: u64 = 30;
+
+/// Why the answer is not better than it is.
+pub(super) fn reasons(
+    config: &Config,
+    schemes: &BTreeMap<String, SchemeStanding>,
+    containers: &BTreeMap<String, ContainerStanding>,
+    notify: &BTreeMap<String, Kept>,
+) -> Vec<Reason> {
+    let mut found = Vec::new();
+    if !config.scheme.values().any(|scheme| scheme.enabled) {
+        let text = "no scheme is enabled: nothing is backed up by itself".to_owned();
+        found.push(Reason {
+            answer: Answer::NotProtected,
+            code: "no-scheme",
+            scheme: None,
+            container: None,
+            text,
+        });
+    }
+    schemes.iter().filter(|(_, s)| s.enabled).for_each(|(name, s)| of_scheme(name, s, &mut found));
+    containers.iter().for_each(|(name, container)| of_container(name, container, &mut found));
+    for (name, kept) in notify {
+        if let Some(since) = &kept.failing_since {
+            let why = kept.failure.as_deref().unwrap_or("no reason is known");
+            let text = format!("`{name}` has failed to tell anybody since {since}: {why}");
+            let answer = Answer::Attention;
+            found.push(Reason { answer, code: "notify", scheme: None, container: None, text });
+        }
+    }
+    found
+}
+
+fn of_scheme(name: &str, scheme: &SchemeStanding, found: &mut Vec<Reason>) {
+    let mut add = |answer, code, text: String| {
+        found.push(Reason { answer, code, scheme: Some(name.into()), container: None, text });
+    };
+    match (&scheme.last_success, &scheme.overdue) {
+        (None, _) => add(Answer::NotProtected, "no-backup", format!("{name}: there is no good backup yet")),
+        (Some(_), Some(slot)) => {
+            add(Answer::NotProtected, "overdue", format!("{name}: no good backup for {slot} or later"));
+        }
+        (Some(_), None) => {}
+    }
+    match scheme.last_run.as_ref().map(|run| run.outcome) {
+        Some(RunOutcome::Damage) => {
+            add(Answer::NotProtected, "damage", format!("{name}: the last run found damage"));
+        }
+        Some(RunOutcome::Failed | RunOutcome::Interrupted) => {
+            let code = scheme.last_run.as_ref().and_then(|run| run.code.as_deref()).unwrap_or("failed");
+            add(Answer::Attention, "backup-failed", format!("{name}: the last run failed ({code})"));
+        }
+        Some(RunOutcome::Warnings) => {
+            add(Answer::Attention, "partial", format!("{name}: the last run ended with warnings"));
+        }
+        _ => {}
+    }
+    let proofs = [
+        (&scheme.last_verify, scheme.verify_overdue, "verify-overdue", "verification of everything"),
+        (&scheme.last_drill, scheme.drill_overdue, "drill-overdue", "drill"),
+    ];
+    for (proof, is_overdue, code, what) in proofs {
+        if proof.as_ref().is_some_and(|proof| proof.outcome == RunOutcome::Damage) {
+            let text = format!("{name}: the last {what} did not find everything as it was backed up");
+            add(Answer::NotProtected, "damage", text);
+        }
+        if is_overdue {
+            add(Answer::Attention, code, format!("{name}: a {what} is overdue"));
+        }
+    }
+}
+
+fn of_container(name: &str, container: &ContainerStanding, found: &mut Vec<Reason>) {
+    let mut add = |answer, code, text: String| {
+        found.push(Reason { answer, code, scheme: None, container: Some(name.into()), text });
+    };
+    // A copy that is lost leaves the snapshots themselves.
+    let lost = if container.is_target { Answer::NotProtected } else { Answer::Attention };
+    match container.state {
+        FileState::There => {}
+        FileState::NotMounted => {
+            add(Answer::Attention, "not-mounted", format!("{name}: its medium is not connected"));
+        }
+        FileState::Missing => add(lost, "container-missing", format!("{name}: the file is not there")),
+        FileState::Unreadable => {
+            add(lost, "container-unreadable", format!("{name}: the file is no readable container"));
+        }
+        FileState::Older => add(
+            lost,
+            "rollback",
+            format!("{name}: the file is older than the last run made it, or another container"),
+        ),
+    }
+    if let Some(days) = container.forecast.and_then(|forecast| forecast.days).filter(|d| *d < SPACE_DAYS) {
+        add(Answer::Attention, "space", format!("{name}: the space will last about {days} days"));
+    }
+}

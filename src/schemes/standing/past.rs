@@ -1,0 +1,67 @@
+//! What was done so far, as far as an answer needs it: the runs of each scheme and the acts of people.
+
+use crate::schemes::audit::{self, AuditLog, Entry};
+use crate::schemes::config::Config;
+use crate::schemes::history::History;
+use crate::schemes::run::{RunRecord, StepKind};
+use std::collections::BTreeMap;
+
+/// Runs and acts.
+pub(super) struct Past {
+    /// Runs by scheme, oldest first.
+    pub runs: BTreeMap<String, Vec<RunRecord>>,
+    /// The audit log.
+    pub acts: Vec<Entry>,
+    /// What could not be read.
+    pub unreadable: Vec<String>,
+}
+
+impl Past {
+    /// Reads all of it; what cannot be read hides nothing else.
+    pub fn read(config: &Config, history: &History, log: &AuditLog) -> Past {
+        let mut unreadable = Vec::new();
+        let mut runs = BTreeMap::new();
+        for name in config.scheme.keys() {
+            let (found, errors) = history.runs(name);
+            unreadable.extend(errors.iter().map(ToString::to_string));
+            runs.insert(name.clone(), found);
+        }
+        let acts = audit::entries(log).unwrap_or_else(|error| {
+            unreadable.push(error.to_string());
+            Vec::new()
+        });
+        Past { runs, acts, unreadable }
+    }
+
+    /// The runs of `scheme`, oldest first.
+    pub fn of(&self, scheme: &str) -> &[RunRecord] {
+        self.runs.get(scheme).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// When each backup to `container` ended well, and the numbers of its result, oldest first.
+    pub fn backups_to<'a>(&'a self, config: &'a Config, container: &str) -> Vec<Made<'a>> {
+        let to = |name: &str| config.scheme.get(name).is_some_and(|s| s.to.get_ref() == container);
+        let mut made: Vec<Made> = self
+            .runs
+            .iter()
+            .filter(|(name, _)| to(name))
+            .flat_map(|(_, runs)| runs)
+            .flat_map(|run| run.steps_of(StepKind::Backup).map(move |step| (run, step)))
+            .filter(|(_, step)| step.outcome.is_good())
+            .map(|(run, step)| Made {
+                time: run.finished.as_deref().unwrap_or(&run.started),
+                result: &step.result,
+            })
+            .collect();
+        made.sort_by_key(|made| made.time);
+        made
+    }
+}
+
+/// A backup that was made.
+pub(super) struct Made<'a> {
+    /// When (RFC 3339).
+    pub time: &'a str,
+    /// The numbers of its result.
+    pub result: &'a serde_json::Map<String, serde_json::Value>,
+}

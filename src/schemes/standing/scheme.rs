@@ -1,0 +1,193 @@
+//! How one scheme stands: its last runs, its proofs, and when it is due.
+
+use super::past::Past;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::schedule::Slots;
+use crate::schemes::config::{Config, Scheme};
+use crate::schemes::run::{RunOutcome, RunRecord, StepKind};
+use crate::values::{parse_time, rfc3339};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// How long after its slot a scheme is overdue unless it says otherwise, in seconds.
+const USUAL_OVERDUE: i64 = 86_400;
+
+/// How a scheme stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct SchemeStanding {
+    /// Whether the daemon runs it.
+    pub enabled: bool,
+    /// The container that it saves to.
+    pub to: String,
+    /// The newest run that made a snapshot.
+    pub last_success: Option<LastRun>,
+    /// The newest run that ended.
+    pub last_run: Option<LastRun>,
+    /// Since when a run goes on; one that was killed stays so until the next.
+    pub running: Option<String>,
+    /// The newest verification of everything.
+    pub last_verify: Option<Proof>,
+    /// The newest drill.
+    pub last_drill: Option<Proof>,
+    /// When it is due next.
+    pub next: Option<String>,
+    /// The slot that has had no good run for too long.
+    pub overdue: Option<String>,
+    /// Since when everything should have been verified.
+    pub verify_overdue: bool,
+    /// Since when a drill should have been held.
+    pub drill_overdue: bool,
+}
+
+/// A run, for an answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastRun {
+    /// Its id.
+    pub id: String,
+    /// When it began.
+    pub started: String,
+    /// When it ended.
+    pub finished: Option<String>,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: Option<u64>,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// The stable word for what it failed of.
+    pub code: Option<String>,
+    /// Bytes that its snapshot restores to.
+    pub bytes: Option<u64>,
+    /// Bytes that it added.
+    pub added_bytes: Option<u64>,
+}
+
+/// A verification or drill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// When.
+    pub time: String,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// How long recovery took, in milliseconds: of drills.
+    pub recovery_ms: Option<u64>,
+}
+
+impl From<&RunRecord> for LastRun {
+    fn from(run: &RunRecord) -> LastRun {
+        let backup = run.steps_of(StepKind::Backup).last();
+        let number = |name: &str| backup.and_then(|step| step.result.get(name)?.as_u64());
+        let worst = run.steps.iter().max_by_key(|step| step.outcome);
+        let seconds = |text: &str| parse_time(text).ok().map(|time| time.seconds);
+        let elapsed = run.finished.as_deref().and_then(seconds).zip(seconds(&run.started));
+        LastRun {
+            id: run.id.clone(),
+            started: run.started.clone(),
+            finished: run.finished.clone(),
+            elapsed_ms: elapsed
+                .and_then(|(end, start)| u64::try_from(end.saturating_sub(start)).ok())
+                .map(|s| s * 1000),
+            outcome: run.outcome,
+            code: worst.and_then(|step| step.code.clone()),
+            bytes: number("bytes"),
+            added_bytes: number("added_bytes"),
+        }
+    }
+}
+
+/// The slots of `scheme`; `None`: it runs only when it is asked for.
+fn slots(config: &Config, scheme: &Scheme) -> Result<Option<Slots>> {
+    let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+    let minutes: Vec<u16> = scheme.times.iter().map(|clock| clock.0).collect();
+    match (&scheme.calendar, minutes.is_empty()) {
+        (Some(expression), _) => Slots::cron(expression.get_ref(), zone).map(Some),
+        (None, false) => Slots::weekly(scheme.days.map(|days| days.0), &minutes, zone).map(Some),
+        (None, true) => Ok(None),
+    }
+}
+
+/// How `scheme` stands at `now`.
+pub(super) fn stands(
+    config: &Config,
+    name: &str,
+    scheme: &Scheme,
+    past: &Past,
+    now: Timestamp,
+) -> SchemeStanding {
+    let runs = past.of(name);
+    let ended = runs.iter().rev().find(|run| run.outcome != RunOutcome::Running);
+    let running = runs.last().filter(|run| run.outcome == RunOutcome::Running);
+    let good = runs.iter().rev().find(|run| run.has_backup());
+    let slots = slots(config, scheme).ok().flatten().filter(|_| scheme.enabled);
+    let verify = proof(config, scheme, past, name, StepKind::Verify);
+    let drill = proof(config, scheme, past, name, StepKind::Drill);
+    let first = runs.iter().find(|run| run.has_backup()).map(|run| run.started.as_str());
+    // What was never proven counts from the first backup.
+    let is_old = |proof: &Option<Proof>, every: Option<crate::schemes::config::Span>| {
+        let time = proof.as_ref().filter(|proof| proof.outcome.is_good()).map(|proof| proof.time.as_str());
+        let since = time.or(first).and_then(|time| parse_time(time).ok());
+        let every = every.map(|every| i64::try_from(every.0.as_secs()).unwrap_or(i64::MAX));
+        every.zip(since).is_some_and(|(every, since)| since.seconds.saturating_add(every) < now.seconds)
+    };
+    SchemeStanding {
+        enabled: scheme.enabled,
+        to: scheme.to.get_ref().clone(),
+        last_success: good.map(LastRun::from),
+        last_run: ended.map(LastRun::from),
+        running: running.map(|run| run.started.clone()),
+        next: slots.as_ref().and_then(|slots| slots.next_after(now)).map(rfc3339),
+        overdue: slots.as_ref().and_then(|slots| overdue(slots, scheme, runs, good, now)),
+        verify_overdue: is_old(&verify, scheme.verify_every),
+        drill_overdue: is_old(&drill, scheme.drill_every),
+        last_verify: verify,
+        last_drill: drill,
+    }
+}
+
+/// The newest slot that should have had a good run by now and has none.
+fn overdue(
+    slots: &Slots,
+    scheme: &Scheme,
+    runs: &[RunRecord],
+    good: Option<&RunRecord>,
+    now: Timestamp,
+) -> Option<String> {
+    let patience = scheme
+        .overdue_after
+        .map_or(USUAL_OVERDUE, |span| i64::try_from(span.0.as_secs()).unwrap_or(i64::MAX));
+    let slot = slots.last_due(now.plus_seconds(patience.saturating_neg()))?;
+    let seconds = |run: &RunRecord| parse_time(&run.started).ok().map(|time| time.seconds);
+    let is_made = good.and_then(seconds).is_some_and(|started| started >= slot.seconds);
+    // A scheme that never ran is judged by having no backup, not by slots before it was there.
+    let is_new = runs.is_empty();
+    (!is_made && !is_new).then(|| rfc3339(slot))
+}
+
+/// The newest verification of everything, or drill: by a run of the scheme, or by hand on its container.
+fn proof(config: &Config, scheme: &Scheme, past: &Past, name: &str, kind: StepKind) -> Option<Proof> {
+    let is_whole = |numbers: &Map<String, Value>| {
+        kind != StepKind::Verify
+            || numbers.get("level").is_none_or(|level| level == "full")
+                && numbers.get("share").is_none_or(|share| share.as_f64() == Some(100.0))
+    };
+    let recovery = |numbers: &Map<String, Value>| numbers.get("recovery_ms").and_then(Value::as_u64);
+    let done = |outcome: RunOutcome| outcome.is_good() || outcome == RunOutcome::Damage;
+    let steps = past.of(name).iter().flat_map(|run| run.steps_of(kind));
+    let steps = steps.filter(|step| done(step.outcome) && is_whole(&step.result)).map(|step| Proof {
+        time: step.started.clone(),
+        outcome: step.outcome,
+        recovery_ms: recovery(&step.result),
+    });
+    let path = config.container.get(scheme.to.get_ref()).map(|place| place.path.as_path());
+    let file = path.and_then(|path| path.file_name()).map(|file| file.to_string_lossy().into_owned());
+    let acts = past.acts.iter().filter(|act| act.what == kind.word() && act.object == file);
+    let acts = acts.filter_map(|act| {
+        let outcome = RunOutcome::of_exit_code(act.exit_code?);
+        let proof = || Proof { time: act.time.clone(), outcome, recovery_ms: recovery(&act.facts) };
+        (done(outcome) && is_whole(&act.facts)).then(proof)
+    });
+    steps
+        .chain(acts)
+        .filter_map(|proof| Some((parse_time(&proof.time).ok()?, proof)))
+        .max_by_key(|p| p.0)
+        .map(|p| p.1)
+}
