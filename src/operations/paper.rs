@@ -143,7 +143,8 @@ pub fn check_place(place: &Path) -> Result<()> {
     }
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file that must not be there yet, for its owner and group.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path)?;
         file.write_all(bytes)?;

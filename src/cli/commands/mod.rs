@@ -1,6 +1,7 @@
 //! The commands, one file each. Every one takes its arguments and the [`Context`] and ends with an
 //! [`Outcome`]; none ends the process itself.
 
+mod audit;
 mod backup;
 mod completions;
 mod copy;
@@ -9,6 +10,7 @@ mod diff;
 mod doctor;
 mod drill;
 mod dump_format;
+mod emergency_sheet;
 mod entries;
 mod export;
 mod find;
@@ -16,17 +18,20 @@ mod init;
 mod key;
 mod ls;
 mod new_secret;
+mod notify;
 mod old_data;
 mod pin;
 mod policy;
 mod prune;
 mod repair;
+mod report;
 mod restore;
 mod rotation;
 mod scheme;
 mod set;
 mod snapshots;
 mod stats;
+mod status;
 mod verify;
 
 use super::context::Context;
@@ -71,6 +76,16 @@ pub enum Command {
     Rotation(rotation::Rotation),
     /// Run what the configuration names
     Scheme(scheme::Scheme),
+    /// Are we protected? Tell, and why not
+    Status(status::Status),
+    /// Write what was done and proven in a month, to print and to keep
+    Report(report::Report),
+    /// Tell who did what, and prove that nobody changed that
+    Audit(audit::Audit),
+    /// Write the page by which everything is restored on a new machine
+    EmergencySheet(emergency_sheet::EmergencySheet),
+    /// Try the ways to tell people
+    Notify(notify::Notify),
     /// Prove that the container is as it was written
     Verify(verify::Verify),
     /// Tell what stands between a database server and a good backup
@@ -112,6 +127,11 @@ impl Command {
             Command::Export(_) => "export",
             Command::Rotation(rotation) => rotation.name(),
             Command::Scheme(scheme) => scheme.name(),
+            Command::Status(_) => "status",
+            Command::Report(_) => "report",
+            Command::Audit(audit) => audit.name(),
+            Command::EmergencySheet(_) => "emergency-sheet",
+            Command::Notify(notify) => notify.name(),
             Command::Verify(_) => "verify",
             Command::Doctor(_) => "doctor",
             Command::Drill(_) => "drill",
@@ -144,6 +164,11 @@ impl Command {
             Command::Export(command) => command.run(context),
             Command::Rotation(command) => command.run(context),
             Command::Scheme(command) => command.run(context),
+            Command::Status(command) => command.run(context),
+            Command::Report(command) => command.run(context),
+            Command::Audit(command) => command.run(context),
+            Command::EmergencySheet(command) => command.run(context),
+            Command::Notify(command) => command.run(context),
             Command::Verify(command) => command.run(context),
             Command::Doctor(command) => command.run(context),
             Command::Drill(command) => command.run(context),

@@ -13,7 +13,7 @@ mod tests;
 
 pub use container::{ContainerStanding, FileState};
 pub use forecast::{Forecast, forecast};
-pub use scheme::{LastRun, Proof, SchemeStanding};
+pub use scheme::{LastRun, Proof, SchemeStanding, slots};
 
 use super::audit::{self, AuditLog};
 use super::config::Config;

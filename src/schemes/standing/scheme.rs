@@ -95,7 +95,7 @@ impl From<&RunRecord> for LastRun {
 }
 
 /// The slots of `scheme`; `None`: it runs only when it is asked for.
-fn slots(config: &Config, scheme: &Scheme) -> Result<Option<Slots>> {
+pub fn slots(config: &Config, scheme: &Scheme) -> Result<Option<Slots>> {
     let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
     let minutes: Vec<u16> = scheme.times.iter().map(|clock| clock.0).collect();
     match (&scheme.calendar, minutes.is_empty()) {

@@ -1,0 +1,1 @@
+//! Snippets of a report.
