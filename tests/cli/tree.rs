@@ -19,6 +19,12 @@ fn leaves(command: &clap::Command, name: &str, found: &mut Vec<String>) {
     }
 }
 
+/// How many commands below `command` have commands of their own.
+fn groups(command: &clap::Command) -> usize {
+    let below = command.get_subcommands().filter(|sub| sub.has_subcommands());
+    below.map(|sub| 1 + groups(sub)).sum()
+}
+
 /// What each command is run with, to succeed, in the order of the list.
 const RUNS: &[(&str, &str)] = &[
     ("init", "c --new-key-file k"),
@@ -58,6 +64,12 @@ const RUNS: &[(&str, &str)] = &[
     ("rotation remove", "tree"),
     ("key rotate", "c"),
     ("set", "c --max-size 100M"),
+    ("status", "--config p/coffer.toml"),
+    ("emergency-sheet", "--config p/coffer.toml --output sheet.html"),
+    ("report", "--config p/coffer.toml --output report.html"),
+    ("audit verify", "--config p/coffer.toml"),
+    ("audit list", "--config p/coffer.toml"),
+    ("notify test", "--config p/coffer.toml"),
     ("demo", "--nights 1"),
     ("completions", "bash"),
     ("man", "pages"),
@@ -76,7 +88,31 @@ fn every_command_is_run_here() {
 fn prepared() -> Place {
     let place = Place::new();
     bash(place.path(), "mkdir folder; echo a > folder/a.txt; echo dump > d.sql");
+    configured(&place);
     place
+}
+
+/// A configuration, with a run of its scheme that went well, so that all is well there.
+fn configured(place: &Place) {
+    let config = format!(
+        "version = 1\n[practice]\nstate = \"{0}/p/state\"\n[server.main]\n[container.night]\npath = \"{0}/c\"\n\
+         key-file = \"{0}/k\"\n[scheme.nightly]\nsource = \"database\"\ndatabases = [\"d\"]\nto = \"night\"\n\
+         [notify.own]\nkind = \"command\"\ncommand = \"cat > {0}/p/told\"\n",
+        place.path().display()
+    );
+    let step = serde_json::json!({
+        "step": "backup", "target": "night", "started": "2026-10-01T22:00:00Z", "elapsed_ms": 1,
+        "outcome": "done", "exit_code": 0, "code": null, "message": null, "warnings": {}, "result": {},
+    });
+    let run = serde_json::json!({
+        "version": 1, "id": "20261001T220000Z", "scheme": "nightly", "cause": "manual", "slot": null,
+        "attempt": 1, "who": "root@office", "started": "2026-10-01T22:00:00Z",
+        "finished": "2026-10-01T22:00:01Z", "outcome": "done", "steps": [step],
+    });
+    let runs = place.join("p/state/runs/nightly");
+    std::fs::create_dir_all(&runs).expect("made");
+    std::fs::write(runs.join("20261001T220000Z.json"), run.to_string()).expect("written");
+    std::fs::write(place.join("p/coffer.toml"), config).expect("written");
 }
 
 #[test]
@@ -167,7 +203,9 @@ fn help_manual_and_completions_are_made() {
     let place = Place::new();
     let mut known = Vec::new();
     leaves(&Arguments::command(), "", &mut known);
-    for name in known.iter().map(String::as_str).chain(["", "key", "remove-old-data", "rotation"]) {
+    for name in
+        known.iter().map(String::as_str).chain(["", "key", "rotation", "audit", "notify", "remove-old-data"])
+    {
         let help = done(place.path(), &format!("{name} --help"));
         assert!(help.contains("Usage: coffer") && help.contains("--json"), "{name}: {help}");
     }
@@ -178,8 +216,8 @@ fn help_manual_and_completions_are_made() {
     let pages = std::fs::read_dir(place.join("pages")).expect("pages").count();
     assert_eq!(
         pages,
-        known.len() + 4,
-        "one for each command, and for `coffer` and those that have commands of their own"
+        known.len() + 1 + groups(&Arguments::command()),
+        "one for each command, for each group of commands, and for `coffer`"
     );
     assert!(done(place.path(), "--version").starts_with("coffer "));
 }

@@ -8,8 +8,6 @@ mod forecast;
 mod judge;
 mod past;
 mod scheme;
-#[cfg(test)]
-mod tests;
 
 pub use container::{ContainerStanding, FileState};
 pub use forecast::{Forecast, forecast};
