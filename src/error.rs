@@ -29,6 +29,8 @@ pub enum Kind {
     Database,
     /// No space is left where bytes must be written (exit 14).
     Full,
+    /// The folder that a container lies below is not mounted (exit 14).
+    NotMounted,
     /// The container's medium refused an operation (exit 14).
     Destination,
     /// The writer met a failed write and refuses to go on (exit 14).
@@ -56,6 +58,7 @@ impl Kind {
             Kind::Source => "source",
             Kind::Database => "database",
             Kind::Full => "full",
+            Kind::NotMounted => "not-mounted",
             Kind::Destination => "destination",
             Kind::Poisoned => "poisoned",
             Kind::Rollback => "rollback",

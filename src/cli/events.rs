@@ -220,7 +220,7 @@ pub fn exit_code(kind: Kind) -> u8 {
         Kind::Busy => 11,
         Kind::WrongKey | Kind::NotEncrypted => 12,
         Kind::Database => 13,
-        Kind::Full | Kind::Destination | Kind::Poisoned => 14,
+        Kind::Full | Kind::NotMounted | Kind::Destination | Kind::Poisoned => 14,
         Kind::NotAContainer | Kind::FutureVersion => 15,
         Kind::Interrupted => 130,
         Kind::Source | Kind::Rollback | Kind::Failed => 1,

@@ -20,6 +20,20 @@ pub fn survive_size_limits() {
     let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
+/// If a run of a scheme started this command, it ends with that: its death is a SIGTERM. To be called
+/// first of all.
+pub fn follow_parent() {
+    let Some(parent) = std::env::var("COFFER_PARENT").ok().and_then(|id| id.parse::<i32>().ok()) else {
+        return;
+    };
+    // Without this the command goes on to its end, which harms nothing: the next one waits for it.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+    let now = rustix::process::getppid().map(|id| id.as_raw_nonzero().get());
+    if now != Some(parent) {
+        std::process::exit(i32::from(INTERRUPTED));
+    }
+}
+
 /// Connects the signals to `progress` until the process ends. To be called once, after any
 /// password was asked for: at a prompt, Ctrl-C should simply end the program.
 pub fn watch(progress: Arc<Progress>) -> Result<()> {

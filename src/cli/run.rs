@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
+    interrupt::follow_parent();
     allocator::keep_large_buffers();
     interrupt::survive_size_limits();
     let given: Vec<OsString> = std::env::args_os().collect();

@@ -3,8 +3,11 @@
 //! person could type, so that nothing works by itself that cannot be done and checked by hand.
 
 pub mod audit;
+mod child;
 pub mod config;
+pub mod destination;
 pub mod history;
+mod hooks;
 pub mod notice;
 pub mod notices;
 pub mod notify;
@@ -12,5 +15,9 @@ pub mod place;
 pub mod prometheus;
 pub mod report;
 pub mod run;
+pub mod runner;
+pub mod scheduler;
 pub mod sheet;
 pub mod standing;
+pub mod stop;
+pub mod turn;

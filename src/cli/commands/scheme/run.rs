@@ -1,13 +1,21 @@
-//! `coffer scheme run`: a scheme, now, by hand or by a timer.
+//! `coffer scheme run`: a scheme, now, by hand or by a timer. It promises the same steps, record and
+//! exit code as a run by the daemon, and to wait for its turn where the daemon is at the container.
 
 use crate::cli::args::usage;
 use crate::cli::configured::Configured;
 use crate::cli::context::Context;
-use crate::cli::events::Outcome;
-use crate::clock::Timestamp;
+use crate::cli::events::{Outcome, Status};
+use crate::clock::{Clock, FixedClock, SystemClock, Timestamp};
 use crate::error::{Error, Kind, Result};
+use crate::schemes::history::History;
+use crate::schemes::run::{Cause, RunOutcome, RunRecord, StepRecord};
+use crate::schemes::runner::plan::{Step, Work};
+use crate::schemes::runner::{self, Job, Order, words};
+use crate::schemes::stop::Stop;
 use crate::values::parse_time;
 use clap::Args;
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Arguments of `coffer scheme run`.
 #[derive(Debug, Args)]
@@ -24,6 +32,141 @@ impl Run {
     pub fn run(self, context: &Context) -> Result<Outcome> {
         let configured = Configured::load(context)?;
         configured.config.scheme(&self.name)?;
-        Err(Error::new(Kind::Failed, format!("scheme `{}` at {:?}: not yet", self.name, self.at)))
+        let stop = Arc::new(Stop::default());
+        let clock: Box<dyn Clock> = match self.at {
+            Some(time) => Box::new(FixedClock(time)),
+            None => Box::new(SystemClock),
+        };
+        let wait = context.globals.lock_wait;
+        let order = Order {
+            cause: Cause::Manual,
+            slot: None,
+            attempt: 1,
+            at: self.at,
+            longest_wait: Some(wait).filter(|wait| !wait.is_zero()),
+        };
+        let job = Job {
+            config: &configured.config,
+            scheme: &self.name,
+            state: &configured.state,
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
+            clock: &*clock,
+            stop: &stop,
+            journal: &|line| context.output.note(line),
+            begun: &|_| {},
+        };
+        if context.globals.dry_run {
+            return would(context, &job, &order, clock.now());
+        }
+        context.watch()?;
+        forward(context, &stop)?;
+        let run = job.run(&order)?;
+        concluded(&run)
     }
+}
+
+/// Passes the wish to stop on to the run.
+fn forward(context: &Context, stop: &Arc<Stop>) -> Result<()> {
+    let (progress, stop) = (Arc::clone(&context.progress), Arc::clone(stop));
+    let pause = std::time::Duration::from_millis(100);
+    let watch = move || {
+        while progress.check().is_ok() {
+            std::thread::sleep(pause);
+        }
+        stop.ask();
+    };
+    std::thread::Builder::new()
+        .name("stop".into())
+        .spawn(watch)
+        .map(|_| ())
+        .map_err(|cause| Error::io(Kind::Failed, "a thread cannot be started", cause))
+}
+
+/// Shows the commands of a run.
+fn would(context: &Context, job: &Job<'_>, order: &Order, now: Timestamp) -> Result<Outcome> {
+    let runs = History::at(job.state).runs(job.scheme).0;
+    let plan = job.plan(&runs, order, now)?;
+    let show = |step: &Step| {
+        let line = match &step.work {
+            Work::Command(arguments) => format!("coffer {}", words::line(arguments)),
+            Work::Hook(hook) => hook.command.clone(),
+        };
+        let item = json!({ "step": step.kind, "target": step.target, "command": line });
+        context.output.item(format_args!("{}: {line}", step.kind.word()), item);
+    };
+    plan.before.iter().for_each(show);
+    if let Some(settings) = &plan.settings {
+        let line = format!("coffer {}", words::line(settings));
+        context.output.item(format_args!("settings, if they differ: {line}"), json!({ "command": line }));
+    }
+    plan.steps.iter().chain(&plan.after).for_each(show);
+    Ok(Outcome::done().with("scheme", job.scheme).summary(format!("scheme `{}` would run", job.scheme)))
+}
+
+fn step(step: &StepRecord) -> Value {
+    json!({
+        "step": step.step,
+        "target": step.target,
+        "outcome": step.outcome,
+        "exit_code": step.exit_code,
+        "code": step.code,
+        "message": step.message,
+    })
+}
+
+/// The end of the command, from the record of the run.
+fn concluded(run: &RunRecord) -> Result<Outcome> {
+    let code = runner::exit_code(run);
+    let status = match code {
+        0 => Status::Done,
+        3 => Status::Warnings,
+        4 => Status::Damage,
+        code => return Err(failure(run, code)),
+    };
+    let worst = run.steps.iter().filter(|step| step.outcome == run.outcome).find_map(|s| s.message.as_ref());
+    let more = worst.map(|text| format!(": {text}")).unwrap_or_default();
+    Ok(Outcome::new(status)
+        .with("scheme", &run.scheme)
+        .with("run", &run.id)
+        .with("outcome", run.outcome)
+        .with("steps", run.steps.iter().map(step).collect::<Vec<_>>())
+        .summary(format!("scheme `{}`, run {}: {}{more}", run.scheme, run.id, word(run.outcome))))
+}
+
+fn word(outcome: RunOutcome) -> &'static str {
+    match outcome {
+        RunOutcome::Done => "done",
+        RunOutcome::Skipped => "skipped",
+        RunOutcome::Running => "running",
+        RunOutcome::Warnings => "done with warnings",
+        RunOutcome::Interrupted => "interrupted",
+        RunOutcome::Failed => "the backup is kept, and something after it failed",
+        RunOutcome::Damage => "damage was found",
+    }
+}
+
+fn failure(run: &RunRecord, code: i32) -> Error {
+    let kind = match code {
+        2 => Kind::Usage,
+        10 => Kind::NotFound,
+        11 => Kind::Busy,
+        12 => Kind::WrongKey,
+        13 => Kind::Database,
+        14 => Kind::Destination,
+        15 => Kind::NotAContainer,
+        130 => Kind::Interrupted,
+        _ => Kind::Failed,
+    };
+    let failed = run.steps.iter().find(|step| step.outcome == RunOutcome::Failed);
+    let kind = match failed.and_then(|step| step.code.as_deref()) {
+        Some("not-mounted") => Kind::NotMounted,
+        Some("full") => Kind::Full,
+        Some("source") => Kind::Source,
+        _ => kind,
+    };
+    let what = failed.map_or_else(
+        || "it was interrupted".to_owned(),
+        |step| format!("{}: {}", step.step.word(), step.message.as_deref().unwrap_or("it failed")),
+    );
+    Error::new(kind, format!("scheme `{}`, run {}: {what}", run.scheme, run.id))
 }

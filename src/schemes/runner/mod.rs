@@ -1,0 +1,412 @@
+//! A run of a scheme, from its turn at the container to the commands after it. It promises that the
+//! record is kept before anything begins and after every step, that a step which fails undoes no backup,
+//! that nothing is pruned from a container with damage, and that the commands after a run are told how
+//! it ended, whatever became of it.
+
+pub mod plan;
+mod step;
+mod wants;
+pub mod words;
+
+pub use wants::{is_full, is_proof, last, wants};
+
+use super::config::Config;
+use super::history::History;
+use super::run::{Cause, RunOutcome, RunRecord, StepKind, StepRecord, VERSION};
+use super::stop::Stop;
+use super::turn;
+use super::{destination, hooks};
+use crate::clock::{Clock, Timestamp};
+use crate::error::{Error, Kind, Result};
+use crate::values::{parse_time, rfc3339};
+use plan::{Place, RunPlan, Step, Work};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use step::Events;
+
+/// The longest a command after a run may take once the run was asked to stop.
+const AFTER_STOP: Duration = Duration::from_secs(15);
+
+/// What a run works with.
+pub struct Job<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The scheme.
+    pub scheme: &'a str,
+    /// The folder of state.
+    pub state: &'a Path,
+    /// The service manager's folder of credentials.
+    pub credentials: Option<PathBuf>,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// The wish to stop.
+    pub stop: &'a Stop,
+    /// Takes lines for the journal.
+    pub journal: &'a (dyn Fn(&str) + Sync),
+    /// Learns the record when the run begins.
+    pub begun: &'a (dyn Fn(&RunRecord) + Sync),
+}
+
+/// Why and when.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// What causes the run.
+    pub cause: Cause,
+    /// The time it was due.
+    pub slot: Option<Timestamp>,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// The time of the snapshot, if not now.
+    pub at: Option<Timestamp>,
+    /// How long to wait for the turn; `None`: without end.
+    pub longest_wait: Option<Duration>,
+}
+
+/// Whether a run that failed may go better later: nothing was saved, and what stood in the way may go
+/// away by itself.
+pub fn is_retryable(run: &RunRecord) -> bool {
+    let failed = run.steps.iter().find(|step| step.outcome == RunOutcome::Failed);
+    let may_pass = failed.is_none_or(|step| matches!(step.exit_code, None | Some(1 | 11 | 13 | 14)));
+    !run.has_backup() && may_pass
+}
+
+impl Job<'_> {
+    /// Runs it, to the end or to where it had to stop; the record tells.
+    ///
+    /// Errors: [`Kind::Busy`] and [`Kind::Interrupted`] if its turn did not come; what keeps the record
+    /// from being written. Then nothing was done.
+    pub fn run(&self, order: &Order) -> Result<RunRecord> {
+        let scheme = self.config.scheme(self.scheme)?;
+        let path = &self.config.container(scheme.to.get_ref())?.path;
+        let queued = |holder: &str| (self.journal)(&format!("{}: queued behind {holder}", self.scheme));
+        let turn = turn::take(self.state, path, self.scheme, order.longest_wait, self.stop, &queued)?;
+        let history = History::at(self.state);
+        let (runs, damaged) = history.runs(self.scheme);
+        damaged.iter().for_each(|error| (self.journal)(&format!("{}: {error}", self.scheme)));
+        let now = order.at.unwrap_or_else(|| self.clock.now());
+        let record = self.record(order, &runs, now);
+        history.save(&record)?;
+        (self.begun)(&record);
+        let events = Events::create(&history.events(self.scheme, &record.id))?;
+        let plan = self.plan(&runs, order, now);
+        let mut running = Running { job: self, history: &history, record, events, halted: None };
+        running.all(plan);
+        drop(turn);
+        Ok(running.record)
+    }
+
+    /// The commands of a run at this time.
+    pub fn plan(&self, runs: &[RunRecord], order: &Order, now: Timestamp) -> Result<RunPlan> {
+        let scheme = self.config.scheme(self.scheme)?;
+        let place = Place { state: self.state, credentials: self.credentials.as_deref(), at: order.at };
+        plan::plan(self.config, self.scheme, wants(scheme, runs, now), place)
+    }
+
+    fn record(&self, order: &Order, runs: &[RunRecord], now: Timestamp) -> RunRecord {
+        let digits: String = rfc3339(Timestamp { nanoseconds: 0, ..now })
+            .chars()
+            .filter(|c| !matches!(c, '-' | ':'))
+            .collect();
+        let mut id = digits.clone();
+        let mut number = 1;
+        while runs.iter().any(|run| run.id == id) {
+            number += 1;
+            id = format!("{digits}-{number}");
+        }
+        let user = crate::mysql::sources::login_name().unwrap_or_else(|| "?".into());
+        RunRecord {
+            version: VERSION,
+            id,
+            scheme: self.scheme.into(),
+            cause: order.cause,
+            slot: order.slot.map(rfc3339),
+            attempt: order.attempt,
+            who: format!("{user}@{}", crate::operations::session::host_name()),
+            started: rfc3339(now),
+            finished: None,
+            outcome: RunOutcome::Running,
+            steps: Vec::new(),
+        }
+    }
+}
+
+/// A run under way.
+struct Running<'a> {
+    job: &'a Job<'a>,
+    history: &'a History,
+    record: RunRecord,
+    events: Events,
+    /// Why the steps that are left are not done.
+    halted: Option<&'static str>,
+}
+
+impl Running<'_> {
+    fn all(&mut self, plan: Result<RunPlan>) {
+        match plan {
+            Ok(plan) => {
+                for hook in &plan.before {
+                    self.step(hook);
+                }
+                self.ready(plan.settings.as_deref());
+                for step in &plan.steps {
+                    self.step(step);
+                }
+                self.settle();
+                let outcome = self.record.outcome;
+                for hook in &plan.after {
+                    self.after(hook, outcome);
+                }
+            }
+            Err(error) => {
+                self.failed(StepKind::Backup, &error);
+                self.settle();
+            }
+        }
+        self.record.finished = Some(rfc3339(self.job.clock.now()));
+        self.save();
+    }
+
+    /// What must hold before the backup: the medium is there, and its container is as configured.
+    fn ready(&mut self, settings: Option<&[std::ffi::OsString]>) {
+        if self.halted.is_some() || self.job.stop.is_asked() {
+            return;
+        }
+        let checked = self.job.config.scheme(self.job.scheme).and_then(|scheme| {
+            let name = scheme.to.get_ref();
+            destination::check(name, self.job.config.container(name)?)
+        });
+        let result = match (checked, settings) {
+            (Ok(()), Some(settings)) => self.configure(settings),
+            (checked, _) => checked.map_err(|error| self.failure(StepKind::Backup, &error)),
+        };
+        if let Err(step) = result {
+            self.keep(*step);
+            self.halted = Some("the container cannot be used");
+        }
+    }
+
+    /// Has `coffer set` done if it would change something.
+    fn configure(&mut self, settings: &[std::ffi::OsString]) -> std::result::Result<(), Box<StepRecord>> {
+        let target = self.job.config.scheme(self.job.scheme).ok().map(|scheme| scheme.to.get_ref().clone());
+        let step = Step { kind: StepKind::Backup, target, work: Work::Command(settings.to_vec()) };
+        let mut dry = settings.to_vec();
+        dry.push("--dry-run".into());
+        let (found, whole) = step::command(self.job, &step, &dry, &mut self.events);
+        if found.outcome != RunOutcome::Done {
+            return Err(Box::new(found));
+        }
+        let differs = |name: &str| whole.get(&format!("{name}_before")) != whole.get(name);
+        if differs("max_bytes") || differs("retention") {
+            (self.job.journal)(&format!(
+                "{}: the container gets what the configuration says",
+                self.job.scheme
+            ));
+            let (done, _) = step::command(self.job, &step, settings, &mut self.events);
+            if done.outcome != RunOutcome::Done {
+                return Err(Box::new(done));
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) {
+        if self.job.stop.is_asked() {
+            self.halted.get_or_insert("it was asked to stop");
+        }
+        let is_unsafe = step.kind == StepKind::Prune && self.has_damage();
+        let why = self.halted.or(is_unsafe.then_some("damage was found, so nothing is dropped"));
+        if let Some(why) = why {
+            // What kept the backup from its beginning stands in its place.
+            if step.kind != StepKind::Backup || self.record.steps_of(StepKind::Backup).next().is_none() {
+                let record = self.blank(step.kind, step.target.clone(), RunOutcome::Skipped);
+                self.keep(StepRecord { message: Some(why.into()), ..record });
+            }
+            return;
+        }
+        let record = match self.reachable(step) {
+            Ok(()) => match &step.work {
+                Work::Command(words) => step::command(self.job, step, words, &mut self.events).0,
+                Work::Hook(hook) => {
+                    let told = self.told(None);
+                    self.hook(step, hook, &told, None, Some(self.job.stop))
+                }
+            },
+            Err(error) => StepRecord { target: step.target.clone(), ..*self.failure(step.kind, &error) },
+        };
+        let is_good = record.outcome.is_good();
+        self.halted = match step.kind {
+            StepKind::Before if !is_good => Some("a command before it failed"),
+            StepKind::Backup if !is_good => Some("there is no backup"),
+            _ => self.halted,
+        };
+        self.keep(record);
+    }
+
+    /// Whether the container that a copy goes to is there.
+    fn reachable(&self, step: &Step) -> Result<()> {
+        match (step.kind, &step.target) {
+            (StepKind::Copy, Some(name)) => match self.job.config.container.get(name) {
+                Some(place) if is_to(step, &place.path) => destination::check(name, place),
+                _ => Ok(()),
+            },
+            (StepKind::Drill, _) => {
+                let folder = plan::reports(self.job.state);
+                crate::storage::state_file::create_private(&folder).map_err(|cause| {
+                    Error::io(Kind::Failed, format!("{}: folder of reports", folder.display()), cause)
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn hook(
+        &mut self,
+        step: &Step,
+        hook: &super::config::Hook,
+        told: &hooks::Told,
+        longest: Option<Duration>,
+        stop: Option<&Stop>,
+    ) -> StepRecord {
+        let mut record = self.blank(step.kind, step.target.clone(), RunOutcome::Done);
+        let began = Instant::now();
+        let events = &mut self.events;
+        let ended = hooks::run(hook, told, longest, stop, &mut |line| events.said(step.kind, line));
+        record.elapsed_ms = began.elapsed().as_millis() as u64;
+        match ended {
+            Ok(0) => record.exit_code = Some(0),
+            Ok(code) => {
+                record.outcome = RunOutcome::Failed;
+                record.exit_code = Some(code);
+                record.code = Some("hook-failed".into());
+                record.message = Some(format!("the command ended with exit code {code}"));
+            }
+            Err((code, message)) => {
+                let is_stopped = code == "interrupted";
+                record.outcome = if is_stopped { RunOutcome::Interrupted } else { RunOutcome::Failed };
+                record.code = Some(code.into());
+                record.message = Some(message);
+            }
+        }
+        record
+    }
+
+    fn after(&mut self, step: &Step, outcome: RunOutcome) {
+        let Work::Hook(hook) = &step.work else { return };
+        let told = self.told(Some(outcome));
+        let longest = self.job.stop.is_asked().then_some(AFTER_STOP);
+        let record = self.hook(step, hook, &told, longest, None);
+        if record.outcome != RunOutcome::Done && self.record.outcome < RunOutcome::Warnings {
+            self.record.outcome = RunOutcome::Warnings;
+        }
+        self.keep(record);
+    }
+
+    /// What a hook learns; the whole run once there is an outcome.
+    fn told(&self, outcome: Option<RunOutcome>) -> hooks::Told {
+        let mut variables: Vec<(&'static str, std::ffi::OsString)> = vec![
+            ("COFFER_SCHEME", self.job.scheme.into()),
+            ("COFFER_RUN", self.record.id.clone().into()),
+            ("COFFER_CAUSE", word(self.record.cause).into()),
+            ("COFFER_ATTEMPT", self.record.attempt.to_string().into()),
+        ];
+        let Some(outcome) = outcome else { return hooks::Told { variables, input: None } };
+        let text = serde_json::to_vec(&self.record).unwrap_or_default();
+        variables.push(("COFFER_OUTCOME", word(outcome).into()));
+        variables.push(("COFFER_EXIT_CODE", exit_code(&self.record).to_string().into()));
+        let backup = self.record.steps_of(StepKind::Backup).find(|step| step.outcome.is_good());
+        let snapshot = backup.and_then(|step| step.result.get("snapshot")?.as_str());
+        variables.push(("COFFER_SNAPSHOT", snapshot.unwrap_or_default().into()));
+        variables.push(("COFFER_RUN_JSON", String::from_utf8_lossy(&text).into_owned().into()));
+        hooks::Told { variables, input: Some(text) }
+    }
+
+    /// The outcome, from the steps.
+    fn settle(&mut self) {
+        let worst =
+            self.record.steps.iter().map(|step| step.outcome).filter(|o| *o != RunOutcome::Skipped).max();
+        self.record.outcome = match worst {
+            _ if self.job.stop.is_asked() && self.has_unfinished() => RunOutcome::Interrupted,
+            Some(worst) => worst,
+            None => RunOutcome::Failed,
+        };
+        self.save();
+    }
+
+    /// Whether a step was not done because of the wish to stop.
+    fn has_unfinished(&self) -> bool {
+        self.record
+            .steps
+            .iter()
+            .any(|step| matches!(step.outcome, RunOutcome::Interrupted | RunOutcome::Skipped))
+    }
+
+    fn has_damage(&self) -> bool {
+        self.record.steps.iter().any(|step| step.outcome == RunOutcome::Damage)
+    }
+
+    fn blank(&self, kind: StepKind, target: Option<String>, outcome: RunOutcome) -> StepRecord {
+        step::blank(kind, target, outcome, self.job.clock.now())
+    }
+
+    fn failure(&self, kind: StepKind, error: &Error) -> Box<StepRecord> {
+        let mut record = self.blank(kind, None, RunOutcome::Failed);
+        record.exit_code = Some(step::exit_code(error.kind()));
+        record.code = Some(error.kind().code().into());
+        let hint = error.remedy().map(|hint| format!("; {hint}")).unwrap_or_default();
+        record.message = Some(format!("{error}{hint}"));
+        Box::new(record)
+    }
+
+    fn failed(&mut self, kind: StepKind, error: &Error) {
+        let record = self.failure(kind, error);
+        self.keep(*record);
+    }
+
+    fn keep(&mut self, step: StepRecord) {
+        let how = word(step.outcome);
+        let message = step.message.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+        (self.job.journal)(&format!("{}: {} {how}{message}", self.job.scheme, step.step.word()));
+        self.record.steps.push(step);
+        self.save();
+    }
+
+    fn save(&self) {
+        if let Err(error) = self.history.save(&self.record) {
+            (self.job.journal)(&format!("{}: {error}", self.job.scheme));
+        }
+    }
+}
+
+fn is_to(step: &Step, path: &Path) -> bool {
+    let mut word = std::ffi::OsString::from("--to=");
+    word.push(path);
+    matches!(&step.work, Work::Command(words) if words.contains(&word))
+}
+
+/// The exit code of a run, as of a command.
+pub fn exit_code(run: &RunRecord) -> i32 {
+    let of = |outcome| run.steps.iter().find(|step| step.outcome == outcome).and_then(|step| step.exit_code);
+    match run.outcome {
+        RunOutcome::Done | RunOutcome::Skipped => 0,
+        RunOutcome::Warnings => 3,
+        RunOutcome::Damage => 4,
+        RunOutcome::Interrupted | RunOutcome::Running => 130,
+        // The snapshot is kept.
+        RunOutcome::Failed if run.has_backup() => 3,
+        RunOutcome::Failed => {
+            let failed = run.steps.iter().find(|step| step.outcome == RunOutcome::Failed);
+            let is_hook = failed.is_some_and(|step| step.step == StepKind::Before);
+            of(RunOutcome::Failed).filter(|code| !is_hook && (1..=15).contains(code)).unwrap_or(1)
+        }
+    }
+}
+
+/// When a run began.
+pub fn started(run: &RunRecord) -> Option<Timestamp> {
+    parse_time(&run.started).ok()
+}
+
+/// The word that `--json` writes for `value`.
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default()
+}

@@ -1,0 +1,171 @@
+//! Whose turn it is at a container, and which daemon works with a folder of state. It promises that two
+//! runs are never at one container at once, that whoever waits is told whom for, and that nothing is
+//! left behind by a process that died: the locks are the kernel's.
+
+use super::stop::Stop;
+use crate::error::{Error, Kind, Result};
+use crate::storage::state_file;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often it is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A turn; it ends when dropped, or with the process.
+#[derive(Debug)]
+pub struct Turn {
+    file: File,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Whoever waits is not to be told of a run that is over.
+        let _ = self.file.set_len(0);
+    }
+}
+
+fn open(file: &Path) -> Result<File> {
+    let failed =
+        |cause| Error::io(Kind::Failed, format!("{}: lock file cannot be made", file.display()), cause);
+    file.parent().map_or(Ok(()), state_file::create_private).map_err(failed)?;
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(file).map_err(failed)
+}
+
+/// Takes the lock for `holder`, if nobody has it; otherwise whoever has.
+fn attempt(mut file: File, holder: &str) -> Result<std::result::Result<Turn, (File, String)>> {
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {
+            // Only told to others who wait; a disk that is full must not keep the run from its turn.
+            let _ =
+                file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder.as_bytes()));
+            Ok(Ok(Turn { file }))
+        }
+        Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
+            let mut text = String::new();
+            let _ = file.rewind().and_then(|()| Read::by_ref(&mut file).take(200).read_to_string(&mut text));
+            let text = if text.is_empty() { "another".to_owned() } else { text };
+            Ok(Err((file, text)))
+        }
+        Err(cause) => Err(Error::io(Kind::Failed, "a lock cannot be taken", cause.into())),
+    }
+}
+
+/// The lock file of the container at `path`, by whatever name it is called.
+fn lock_file(state: &Path, path: &Path) -> PathBuf {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = blake3::hash(real.as_os_str().as_encoded_bytes()).to_hex();
+    state.join("locks").join(format!("{}.lock", &name.as_str()[..16]))
+}
+
+/// Waits for the turn of `scheme` at the container at `path`; `queued` is told once whom it waits for.
+///
+/// Errors: [`Kind::Busy`] after `longest`; [`Kind::Interrupted`] if asked to stop.
+pub fn take(
+    state: &Path,
+    path: &Path,
+    scheme: &str,
+    longest: Option<Duration>,
+    stop: &Stop,
+    queued: &dyn Fn(&str),
+) -> Result<Turn> {
+    let began = Instant::now();
+    let mut file = open(&lock_file(state, path))?;
+    let mut told = String::new();
+    loop {
+        let holder = match attempt(file, scheme)? {
+            Ok(turn) => return Ok(turn),
+            Err((back, holder)) => {
+                file = back;
+                holder
+            }
+        };
+        if longest.is_some_and(|longest| began.elapsed() >= longest) {
+            return Err(Error::new(Kind::Busy, format!("{}: scheme `{holder}` runs on it", path.display()))
+                .hint("wait for it, or give --lock-wait TIME"));
+        }
+        if told != holder {
+            queued(&holder);
+            told = holder;
+        }
+        if stop.wait(PAUSE) {
+            return Err(Error::new(Kind::Interrupted, "stopped while it waited for its turn"));
+        }
+    }
+}
+
+/// Which scheme is at the container at `path` now, if one is.
+pub fn holder(state: &Path, path: &Path) -> Option<String> {
+    let file = File::open(lock_file(state, path)).ok()?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut text = String::new();
+            file.take(200).read_to_string(&mut text).ok()?;
+            Some(text)
+        }
+        _ => None,
+    }
+}
+
+/// Makes this process the daemon of the folder `state`.
+///
+/// Errors: [`Kind::Busy`] if there is one.
+pub fn daemon(state: &Path) -> Result<Turn> {
+    let id = std::process::id().to_string();
+    let mut other = String::new();
+    // Whoever only looks holds the lock for an instant, too.
+    for _ in 0..5 {
+        match attempt(open(&state.join("daemon.lock"))?, &id)? {
+            Ok(turn) => return Ok(turn),
+            Err((_, holder)) => other = holder,
+        }
+        std::thread::sleep(PAUSE / 5);
+    }
+    Err(Error::new(Kind::Busy, format!("{}: a daemon works with this state already", state.display()))
+        .hint(format!("it is process {other}; one daemon runs all schemes")))
+}
+
+/// The process id of the daemon of `state`, if one runs.
+pub fn daemon_id(state: &Path) -> Option<u32> {
+    let file = File::open(state.join("daemon.lock")).ok()?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut text = String::new();
+            file.take(20).read_to_string(&mut text).ok()?;
+            text.trim().parse().ok()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_is_at_a_container() {
+        let state = tempfile::tempdir().expect("folder");
+        let (stop, path) = (Stop::default(), state.path().join("c.coffer"));
+        let none = |_: &str| panic!("nobody to wait for");
+        let first = take(state.path(), &path, "nightly", None, &stop, &none).expect("free");
+        assert_eq!(holder(state.path(), &path).as_deref(), Some("nightly"));
+        let told = std::cell::RefCell::new(Vec::new());
+        let queued = |holder: &str| told.borrow_mut().push(holder.to_owned());
+        let longest = Some(Duration::from_millis(150));
+        let error = take(state.path(), &path, "noon", longest, &stop, &queued).expect_err("busy");
+        assert_eq!((error.kind(), &told.borrow()[..]), (Kind::Busy, &["nightly".to_owned()][..]));
+        let other = take(state.path(), &state.path().join("d"), "noon", None, &stop, &none).expect("free");
+        drop((first, other));
+        assert_eq!(holder(state.path(), &path), None);
+        drop(take(state.path(), &path, "noon", None, &stop, &none).expect("free again"));
+        let daemon_lock = daemon(state.path()).expect("the only one");
+        assert_eq!(daemon(state.path()).expect_err("a second").kind(), Kind::Busy);
+        assert_eq!(daemon_id(state.path()), Some(std::process::id()));
+        drop(daemon_lock);
+        assert_eq!(daemon_id(state.path()), None);
+    }
+}
