@@ -5,6 +5,7 @@
 pub mod audit;
 mod child;
 pub mod config;
+pub mod daemon;
 pub mod destination;
 pub mod history;
 mod hooks;

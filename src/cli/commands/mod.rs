@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod completions;
 mod copy;
+mod daemon;
 mod demo;
 mod diff;
 mod doctor;
@@ -74,6 +75,8 @@ pub enum Command {
     Export(export::Export),
     /// Keep the media that copies go to in turn
     Rotation(rotation::Rotation),
+    /// Run every scheme at its time, until SIGTERM
+    Daemon(daemon::Daemon),
     /// Run what the configuration names
     Scheme(scheme::Scheme),
     /// Are we protected? Tell, and why not
@@ -126,6 +129,7 @@ impl Command {
             Command::Copy(_) => "copy",
             Command::Export(_) => "export",
             Command::Rotation(rotation) => rotation.name(),
+            Command::Daemon(_) => "daemon",
             Command::Scheme(scheme) => scheme.name(),
             Command::Status(_) => "status",
             Command::Report(_) => "report",
@@ -163,6 +167,7 @@ impl Command {
             Command::Copy(command) => command.run(context),
             Command::Export(command) => command.run(context),
             Command::Rotation(command) => command.run(context),
+            Command::Daemon(command) => command.run(context),
             Command::Scheme(command) => command.run(context),
             Command::Status(command) => command.run(context),
             Command::Report(command) => command.run(context),

@@ -111,6 +111,20 @@ impl Output {
         }
     }
 
+    /// The journal of a command that goes on and on, also from other threads: lines for people, for
+    /// programs and in the log.
+    pub fn journal(&self) -> Arc<dyn Fn(&str) + Send + Sync> {
+        let (channel, quiet) = (Arc::clone(&self.channel), self.settings.quiet);
+        Arc::new(move |line| {
+            channel.event(Body::Item { item: serde_json::json!({ "line": line }) });
+            // Who listens to a daemon wants to hear it now; that nobody listens is said at the end.
+            let _ = channel.flush();
+            if !quiet && !channel.json() {
+                channel.message(line);
+            }
+        })
+    }
+
     /// A remark for people who want details.
     pub fn detail(&self, text: impl Display) {
         if self.settings.verbose {

@@ -7,7 +7,7 @@ mod stored;
 
 pub use stored::Positions;
 
-use super::config::{Config, Scheme};
+use super::config::{Config, Scheme, slots};
 use super::run::{Cause, RunOutcome};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -32,26 +32,29 @@ pub struct Timing {
     pub retries: u32,
     /// How long is waited before that, in seconds.
     pub retry_after: i64,
+    /// The schedule in words: another schedule has others.
+    pub words: String,
 }
 
 impl Timing {
     /// The timing of `scheme`.
     pub fn of(config: &Config, scheme: &Scheme) -> Result<Timing> {
         let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
-        let minutes: Vec<u16> = scheme.times.iter().map(|clock| clock.0).collect();
-        let slots = match (&scheme.calendar, minutes.is_empty()) {
-            (Some(expression), _) => Some(Slots::cron(expression.get_ref(), zone)?),
-            (None, false) => Some(Slots::weekly(scheme.days.map(|days| days.0), &minutes, zone)?),
-            (None, true) => None,
-        };
+        let slots = slots(scheme, zone)?;
+        let calendar = scheme.calendar.as_ref().map(|calendar| calendar.get_ref());
+        let words = format!("{:?} {:?} {calendar:?} {zone:?}", scheme.days, scheme.times);
         let retry_after = i64::try_from(scheme.retry_after.0.as_secs()).unwrap_or(i64::MAX);
-        Ok(Timing { slots, retries: scheme.retries, retry_after })
+        Ok(Timing { slots, retries: scheme.retries, retry_after, words })
     }
 }
 
 /// Where a scheme stands. Times are seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
+    /// When it was first seen.
+    since: i64,
+    /// The words of the schedule that its slots come from.
+    schedule: String,
     /// Slots up to here are not considered.
     floor: i64,
     /// The slots that were taken last, oldest first.
@@ -101,7 +104,42 @@ pub enum Next {
 impl Position {
     /// A scheme that is seen for the first time: slots before `now` are not its.
     pub fn new(now: Timestamp) -> Position {
-        Position { floor: now.seconds, taken: Vec::new(), open: None }
+        Position {
+            since: now.seconds,
+            schedule: String::new(),
+            floor: now.seconds,
+            taken: Vec::new(),
+            open: None,
+        }
+    }
+
+    /// The slots come from the schedule of these words from now on: those of another before `now` are
+    /// not caught up.
+    pub fn follow(&mut self, schedule: &str, now: Timestamp) {
+        if self.schedule != schedule {
+            if !self.schedule.is_empty() {
+                self.floor = self.floor.max(now.seconds);
+            }
+            self.schedule = schedule.to_owned();
+        }
+    }
+
+    /// What passes while a scheme is switched off is not caught up.
+    pub fn pass_disabled(&mut self, timing: &Timing, now: Timestamp) {
+        self.open = None;
+        let slot = timing.slots.as_ref().and_then(|slots| slots.last_due(now));
+        self.floor = self.floor.max(slot.map_or(self.floor, |slot| slot.seconds));
+    }
+
+    /// The slot of a run that never ended.
+    pub fn unfinished(&self) -> Option<Timestamp> {
+        let open = self.open.filter(|open| open.is_running)?;
+        Some(Timestamp { seconds: open.slot, nanoseconds: 0 })
+    }
+
+    /// When the scheme was first seen.
+    pub fn since(&self) -> Timestamp {
+        Timestamp { seconds: self.since, nanoseconds: 0 }
     }
 
     /// To be called once when a daemon starts: a run that never ended was broken off.
@@ -202,11 +240,6 @@ impl Position {
         let from = now.max(Timestamp { seconds: self.floor.min(now.seconds + AHEAD), nanoseconds: 0 });
         let slot = timing.slots.as_ref().and_then(|slots| slots.next_after(from));
         again.into_iter().chain(slot).min()
-    }
-
-    /// The newest slot that was due and that a good run should stand for.
-    pub fn floor(&self) -> Timestamp {
-        Timestamp { seconds: self.floor, nanoseconds: 0 }
     }
 }
 

@@ -11,7 +11,7 @@ fn at(text: &str) -> Timestamp {
 
 fn nightly() -> Timing {
     let slots = Slots::weekly(None, &[22 * 60], Some("UTC")).expect("good");
-    Timing { slots: Some(slots), retries: 2, retry_after: 900 }
+    Timing { slots: Some(slots), retries: 2, retry_after: 900, words: String::new() }
 }
 
 fn due(position: &mut Position, timing: &Timing, now: &str) -> Option<(Cause, u32)> {
@@ -129,7 +129,7 @@ fn timings() -> impl Strategy<Value = Timing> {
     (prop::collection::vec(0u16..1440, 1..4), 1u8..128, zone, 0u32..4, 0i64..4000).prop_map(
         |(minutes, days, zone, retries, retry_after)| {
             let slots = Slots::weekly(Some(days), &minutes, Some(zone)).expect("good");
-            Timing { slots: Some(slots), retries, retry_after }
+            Timing { slots: Some(slots), retries, retry_after, words: String::new() }
         },
     )
 }

@@ -38,6 +38,7 @@ impl Run {
             None => Box::new(SystemClock),
         };
         let wait = context.globals.lock_wait;
+        let journal = context.output.journal();
         let order = Order {
             cause: Cause::Manual,
             slot: None,
@@ -52,7 +53,7 @@ impl Run {
             credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into),
             clock: &*clock,
             stop: &stop,
-            journal: &|line| context.output.note(line),
+            journal: &|line| journal(line),
             begun: &|_| {},
         };
         if context.globals.dry_run {
