@@ -145,6 +145,11 @@ impl Draft {
         }
     }
 
+    /// The text of a section, without its head.
+    pub fn section(&self, kind: &str, name: &str) -> Option<String> {
+        self.document.get(kind)?.get(name).map(Item::to_string)
+    }
+
     /// The text that would be saved.
     pub fn text(&self) -> String {
         self.document.to_string()

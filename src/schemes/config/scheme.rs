@@ -2,6 +2,8 @@
 
 use super::places::Keep;
 use super::words::{Clock, Days, Percent, Span};
+use crate::error::Result;
+use crate::schedule::Slots;
 use serde::Deserialize;
 use std::time::Duration;
 use toml::Spanned;
@@ -117,6 +119,33 @@ pub struct Hook {
 }
 
 impl Scheme {
+    /// Its slots in the zone of that name, or of the machine; `None`: it runs only by hand.
+    ///
+    /// Errors: [`crate::error::Kind::Usage`] for what is no calendar or no zone.
+    pub fn slots(&self, zone: Option<&str>) -> Result<Option<Slots>> {
+        if let Some(calendar) = &self.calendar {
+            return Slots::cron(calendar.get_ref(), zone).map(Some);
+        }
+        let minutes: Vec<u16> = self.times.iter().map(|time| time.0).collect();
+        match minutes.is_empty() {
+            true => Ok(None),
+            false => Slots::weekly(self.days.map(|days| days.0), &minutes, zone).map(Some),
+        }
+    }
+
+    /// When it runs, in words: `mon-fri 12:30 22:00`.
+    pub fn when(&self) -> String {
+        if let Some(calendar) = &self.calendar {
+            return format!("calendar {}", calendar.get_ref());
+        }
+        if self.times.is_empty() {
+            return "by hand".into();
+        }
+        let days = self.days.map_or_else(|| "daily".to_owned(), |days| days.to_string());
+        let times: Vec<String> = self.times.iter().map(Clock::to_string).collect();
+        format!("{days} {}", times.join(" "))
+    }
+
     /// Whether it saves databases.
     pub fn has_databases(&self) -> bool {
         *self.source.get_ref() != Source::Attachments
@@ -125,6 +154,18 @@ impl Scheme {
     /// Whether it saves attachment folders.
     pub fn has_attachments(&self) -> bool {
         matches!(self.source.get_ref(), Source::All | Source::Attachments)
+    }
+}
+
+impl Source {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Source::All => "all",
+            Source::Database => "database",
+            Source::Attachments => "attachments",
+            Source::Tables => "tables",
+        }
     }
 }
 

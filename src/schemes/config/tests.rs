@@ -257,7 +257,10 @@ fn calendars_are_those_that_come() {
     for bad in ["22:00", "0 25 * * *", "* * *", "0 0 22 * * *", "0 0 31 2 *", ""] {
         let error = parse(bad).expect_err(bad);
         let message = error.message();
-        assert!(message.starts_with("c, line ") && message.contains("is no calendar"), "{bad}: {message}");
+        assert!(
+            message.starts_with("c, line ") && message.contains("is no cron expression"),
+            "{bad}: {message}"
+        );
     }
 }
 

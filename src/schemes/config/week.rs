@@ -3,8 +3,6 @@
 
 use super::Scheme;
 use crate::clock::Timestamp;
-use crate::error::{Error, Kind, Result};
-use crate::schedule::Slots;
 
 /// Minutes of a day.
 const DAY: u32 = 24 * 60;
@@ -15,32 +13,9 @@ const MOST: usize = 5000;
 /// The second before Monday, 2025-05-05, in UTC.
 const BEGINNING: Timestamp = Timestamp { seconds: 1_746_403_199, nanoseconds: 999_999_999 };
 
-/// The slots of `scheme` in the zone of that name, or of the machine; `None`: it runs only by hand.
-///
-/// Errors: [`Kind::Usage`] for what is no calendar or no zone.
-pub fn slots(scheme: &Scheme, zone: Option<&str>) -> Result<Option<Slots>> {
-    if let Some(calendar) = &scheme.calendar {
-        return Slots::cron(calendar.get_ref(), zone).map(Some);
-    }
-    let minutes: Vec<u16> = scheme.times.iter().map(|time| time.0).collect();
-    match minutes.is_empty() {
-        true => Ok(None),
-        false => Slots::weekly(scheme.days.map(|days| days.0), &minutes, zone).map(Some),
-    }
-}
-
-/// Refuses what is no calendar, and one whose time never comes.
-pub fn check_calendar(calendar: &str) -> Result<()> {
-    let slots = Slots::cron(calendar, Some("UTC"))?;
-    match slots.next_after(BEGINNING) {
-        Some(_) => Ok(()),
-        None => Err(Error::new(Kind::Usage, "its time never comes")),
-    }
-}
-
 /// The minutes at which `scheme` begins in four weeks from a Monday, ascending.
 pub fn starts(scheme: &Scheme) -> Vec<u32> {
-    let Ok(Some(slots)) = slots(scheme, Some("UTC")) else { return Vec::new() };
+    let Ok(Some(slots)) = scheme.slots(Some("UTC")) else { return Vec::new() };
     let following = std::iter::successors(slots.next_after(BEGINNING), |slot| slots.next_after(*slot));
     let minute =
         |slot: Timestamp| u32::try_from((slot.seconds - BEGINNING.seconds) / 60).unwrap_or(u32::MAX / 2);

@@ -2,8 +2,8 @@
 
 use super::check_known;
 use crate::operations::profile::Profile;
+use crate::schedule::Slots;
 use crate::schemes::config::nearest::nearest;
-use crate::schemes::config::week;
 use crate::schemes::config::wrong::{Checked, Wrong};
 use crate::schemes::config::{Config, Scheme, Source};
 use std::collections::BTreeSet;
@@ -128,11 +128,12 @@ fn check_times(name: &str, scheme: &Scheme) -> Checked {
             let message = format!("scheme `{name}`: calendar, and days or times, exclude each other");
             return Err(Wrong::new(calendar.span(), message).hint("keep one of them"));
         }
-        return week::check_calendar(calendar.get_ref()).map_err(|cause| {
-            let message = format!("`{}` is no calendar: {cause}", calendar.get_ref());
-            Wrong::new(calendar.span(), message)
-                .hint("minute, hour, day, month, day of the week: \"30 22 * * mon-fri\" is 22:30 on weekdays")
-        });
+        return match Slots::cron(calendar.get_ref(), Some("UTC")) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Err(Wrong::new(calendar.span(), format!("scheme `{name}`: {error}")).hint_of(&error))
+            }
+        };
     }
     if scheme.days.is_some() && scheme.times.is_empty() {
         return Err(wrong("days", "it has days and no times").hint("write times = [\"22:00\"]"));

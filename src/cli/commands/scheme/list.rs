@@ -1,0 +1,79 @@
+//! `coffer scheme list`: every scheme, when it runs, and when it last did. It promises to read no
+//! container: what it tells is the configuration and the records of runs.
+
+use crate::cli::configured::Configured;
+use crate::cli::context::Context;
+use crate::cli::events::Outcome;
+use crate::error::Result;
+use crate::schemes::config::Scheme;
+use crate::schemes::history::History;
+use crate::schemes::run::{RunRecord, StepKind};
+use crate::values::{format_count, format_time, parse_time, rfc3339};
+use clap::Args;
+use serde_json::json;
+
+/// Arguments of `coffer scheme list`.
+#[derive(Debug, Args)]
+pub struct List {}
+
+impl List {
+    /// Lists them.
+    pub fn run(self, context: &Context) -> Result<Outcome> {
+        let configured = Configured::load(context)?;
+        let history = History::at(&configured.state);
+        let zone = configured.config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+        for (name, scheme) in &configured.config.scheme {
+            let (runs, errors) = history.runs(name);
+            errors.iter().for_each(|error| context.output.warning("history", error));
+            tell(context, name, scheme, &runs, zone)?;
+        }
+        let count = configured.config.scheme.len() as u64;
+        Ok(Outcome::done().with("schemes", count).summary(format_count(count, "scheme")))
+    }
+}
+
+fn tell(
+    context: &Context,
+    name: &str,
+    scheme: &Scheme,
+    runs: &[RunRecord],
+    zone: Option<&str>,
+) -> Result<()> {
+    let slots = scheme.slots(zone)?.filter(|_| scheme.enabled);
+    let next = slots.and_then(|slots| slots.next_after(context.time(None)));
+    let last = runs.iter().rev().find(|run| run.finished.is_some());
+    let verified = newest(runs, StepKind::Verify);
+    let drilled = newest(runs, StepKind::Drill);
+    let outcome = last.and_then(|run| serde_json::to_value(run.outcome).ok());
+    let shown = |time: Option<&str>| time.map_or_else(|| "never".to_owned(), people);
+    let last_shown = match (&last, outcome.as_ref().and_then(serde_json::Value::as_str)) {
+        (Some(run), Some(outcome)) => format!("{} ({outcome})", people(&run.started)),
+        _ => "never".into(),
+    };
+    let state = if scheme.enabled { "" } else { ", switched off" };
+    let source = scheme.source.get_ref().word();
+    let to = scheme.to.get_ref();
+    context.output.item(
+        format_args!(
+            "{name}{state}: {source} to {to}, {}\n  last {last_shown}, next {}, verified {}, drilled {}",
+            scheme.when(),
+            next.map_or_else(|| "never by itself".to_owned(), format_time),
+            shown(verified),
+            shown(drilled),
+        ),
+        json!({ "scheme": name, "enabled": scheme.enabled, "source": source, "to": to,
+            "when": scheme.when(), "last": last.map(|run| &run.started), "last_outcome": outcome,
+            "next": next.map(rfc3339), "verified": verified, "drilled": drilled }),
+    );
+    Ok(())
+}
+
+/// When the newest step of `kind` that went well began.
+fn newest(runs: &[RunRecord], kind: StepKind) -> Option<&str> {
+    let good = |run: &RunRecord| run.steps_of(kind).any(|step| step.outcome.is_good());
+    runs.iter().rev().find(|run| good(run)).map(|run| run.started.as_str())
+}
+
+fn people(time: &str) -> String {
+    parse_time(time).map_or_else(|_| time.to_owned(), format_time)
+}
