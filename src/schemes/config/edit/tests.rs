@@ -142,7 +142,7 @@ proptest! {
         for (kind, name, key, setting) in &edits {
             draft.put(kind, Some(name), &[(key, setting.clone())], "").expect("put");
         }
-        let touched = ["enabled =", "level =", "user = \"", "exclude = ", "daily = "];
+        let touched = ["enabled =", "level =", "user = ", "exclude = ", "daily = "];
         let others = |text: &str| -> Vec<String> {
             text.lines().filter(|line| !touched.iter().any(|key| line.starts_with(key))).map(str::to_owned).collect()
         };
