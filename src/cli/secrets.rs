@@ -8,6 +8,7 @@
 //! is an error, never a reason to try the next.
 
 use crate::error::{Error, Kind, Result};
+use crate::schemes::config::ContainerPlace;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -89,6 +90,30 @@ pub struct Gathered {
     pub origin: String,
     /// What the user should change about it.
     pub warnings: Vec<String>,
+}
+
+impl Options {
+    /// What the configuration says opens a container; nothing for one that everybody can read.
+    ///
+    /// Errors: [`Kind::Usage`] for a credential without a service manager that gives it.
+    pub fn of(container: &ContainerPlace) -> Result<Options> {
+        let credential = container.credential.as_deref().map(credential_file).transpose()?;
+        Ok(Options {
+            password_file: container.password_file.clone().or(credential),
+            password_command: container.password_command.clone(),
+            key_file: container.key_file.clone(),
+            recovery_code_file: None,
+        })
+    }
+}
+
+/// The file in which the service manager gives a credential.
+pub fn credential_file(name: &str) -> Result<PathBuf> {
+    let folder = Machine.variable("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+        Error::new(Kind::Usage, format!("credential `{name}`: no service manager gives it here"))
+            .hint("run it as the service, or with systemd-run -p LoadCredential=NAME:FILE")
+    })?;
+    Ok(PathBuf::from(folder).join(name))
 }
 
 /// What a secret may come from beside files: the machine, or a test.

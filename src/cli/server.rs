@@ -9,6 +9,7 @@ use super::secrets::{self, Ask, Gathered, Machine, Request, Secret, Surroundings
 use crate::error::{Error, Kind, Result};
 use crate::mysql::options::{ServerOptions, Tls};
 use crate::mysql::sources::{self, Layer};
+use crate::schemes::config;
 use clap::Args;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -47,6 +48,24 @@ pub struct ServerArgs {
 }
 
 impl ServerArgs {
+    /// The server that a section of the configuration names.
+    ///
+    /// Errors: [`Kind::Usage`] for a credential without a service manager that gives it.
+    pub fn of(server: &config::Server) -> Result<ServerArgs> {
+        let credential = server.credential.as_deref().map(secrets::credential_file).transpose()?;
+        Ok(ServerArgs {
+            mysql_socket: server.socket.clone(),
+            mysql_host: server.host.clone(),
+            mysql_port: server.port,
+            mysql_user: server.user.clone(),
+            mysql_password_file: server.password_file.clone().or(credential),
+            mysql_password_command: server.password_command.clone(),
+            mysql_defaults_file: server.defaults_file.clone(),
+            mysql_tls: server.tls.as_deref().map(parse_tls).transpose()?,
+            mysql_ca: server.ca.clone(),
+        })
+    }
+
     /// Whether an argument or a variable names a server.
     pub fn is_given(&self) -> bool {
         let layer = self.arguments();

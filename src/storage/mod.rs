@@ -9,6 +9,7 @@
 mod file;
 mod kernel;
 mod lock;
+pub mod place;
 mod simulated;
 pub mod state_file;
 

@@ -1,7 +1,15 @@
-//! `coffer doctor`: what stands between a database server and a good backup. It promises exit code 13
-//! when a backup would refuse, 3 when something should be known, and the statement for every right
+//! `coffer doctor`: what stands between a database server and a good backup, or, where there is a
+//! configuration and no server is named, everything that the configuration needs. It promises exit code
+//! 13 when a backup would refuse, 3 when something should be known, and the statement for every right
 //! that is missing.
 
+mod findings;
+mod places;
+mod servers;
+mod timing;
+mod whole;
+
+use crate::cli::configured;
 use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
 use crate::cli::server::ServerArgs;
@@ -34,6 +42,13 @@ pub struct Doctor {
 impl Doctor {
     /// Asks and tells.
     pub fn run(self, context: &Context) -> Result<Outcome> {
+        let asks_a_server = self.server.is_given() || self.all_databases || !self.database.is_empty();
+        if !asks_a_server && !self.users && !self.restore {
+            let path = configured::path(context).ok();
+            if context.globals.config.is_some() || path.is_some_and(|path| path.exists()) {
+                return whole::examine(context);
+            }
+        }
         let server = self.server.options(context)?;
         context.watch()?;
         let question =
