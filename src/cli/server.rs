@@ -10,8 +10,9 @@ use crate::error::{Error, Kind, Result};
 use crate::mysql::options::{ServerOptions, Tls};
 use crate::mysql::sources::{self, Layer};
 use crate::schemes::config;
+use crate::schemes::config::edit::Setting;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Which server, and who asks.
@@ -64,6 +65,64 @@ impl ServerArgs {
             mysql_tls: server.tls.as_deref().map(parse_tls).transpose()?,
             mysql_ca: server.ca.clone(),
         })
+    }
+
+    /// The same server, at this socket or on this host.
+    pub fn at(mut self, place: &str) -> ServerArgs {
+        match place.starts_with('/') {
+            true => self.mysql_socket = Some(place.into()),
+            false => self.mysql_host = Some(place.to_owned()),
+        }
+        self
+    }
+
+    /// The same server, asked by somebody else.
+    pub fn as_user(mut self, user: &str, password_file: Option<PathBuf>) -> ServerArgs {
+        self.mysql_user = Some(user.to_owned());
+        self.mysql_password_file = password_file;
+        self.mysql_password_command = None;
+        self
+    }
+
+    /// The way that `options` found, in the words of the configuration; `user` with a password file takes
+    /// the place of who asked.
+    pub fn settings(
+        &self,
+        options: &ServerOptions,
+        user: Option<(&str, &Path)>,
+    ) -> Vec<(&'static str, Setting)> {
+        let text = |path: &Path| Setting::Text(path.display().to_string());
+        let mut found = Vec::new();
+        match &options.socket {
+            Some(socket) => found.push(("socket", text(socket))),
+            None => {
+                let host = options.host.clone().unwrap_or_else(|| "localhost".into());
+                found.push(("host", Setting::Text(host)));
+                found.extend(options.port.map(|port| ("port", Setting::Number(port.into()))));
+            }
+        }
+        match user {
+            Some((user, file)) => {
+                found.push(("user", Setting::Text(user.to_owned())));
+                found.push(("password-file", text(file)));
+            }
+            None => {
+                found.extend(options.user.clone().map(|user| ("user", Setting::Text(user))));
+                found.extend(self.mysql_password_file.as_deref().map(|file| ("password-file", text(file))));
+                let command = self.mysql_password_command.clone();
+                found.extend(command.map(|command| ("password-command", Setting::Text(command))));
+                found.extend(self.mysql_defaults_file.as_deref().map(|file| ("defaults-file", text(file))));
+            }
+        }
+        let word = match &self.mysql_tls {
+            Some(Tls::Off) => Some("off"),
+            Some(Tls::Unchecked) => Some("unverified"),
+            Some(Tls::Checked(_)) => Some("verified"),
+            Some(Tls::Automatic) | None => None,
+        };
+        found.extend(word.map(|word| ("tls", Setting::Text(word.to_owned()))));
+        found.extend(self.mysql_ca.as_deref().map(|file| ("ca", text(file))));
+        found
     }
 
     /// Whether an argument or a variable names a server.

@@ -100,6 +100,12 @@ pub fn share(path: &Path, group: u32) -> Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o640))
 }
 
+/// Lets the group of that number enter and list `folder`, and nobody else but its owner.
+pub fn share_folder(folder: &Path, group: u32) -> Result<()> {
+    std::os::unix::fs::chown(folder, None, Some(group))?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o750))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

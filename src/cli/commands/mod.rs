@@ -30,6 +30,7 @@ mod restore;
 mod rotation;
 mod scheme;
 mod set;
+mod setup;
 mod snapshots;
 mod stats;
 mod status;
@@ -45,6 +46,8 @@ use clap::Subcommand;
 pub enum Command {
     /// Make a container
     Init(init::Init),
+    /// Ask a few questions and make everything that backups need
+    Setup(setup::Setup),
     /// Change settings of a container
     Set(set::Set),
     /// Make a snapshot of database dumps and attachment folders
@@ -114,6 +117,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::Init(_) => "init",
+            Command::Setup(_) => "setup",
             Command::Set(_) => "set",
             Command::Backup(_) => "backup",
             Command::Snapshots(_) => "snapshots",
@@ -152,6 +156,7 @@ impl Command {
     pub fn run(self, context: &Context) -> Result<Outcome> {
         match self {
             Command::Init(command) => command.run(context),
+            Command::Setup(command) => command.run(context),
             Command::Set(command) => command.run(context),
             Command::Backup(command) => command.run(context),
             Command::Snapshots(command) => command.run(context),

@@ -46,6 +46,11 @@ impl NewSecret {
         Ok(NewSecret { credential: Credential::Recovery(secret), file: None, code })
     }
 
+    /// The code that the user must write down, if it is one.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_ref().map(|code| code.as_str())
+    }
+
     /// The container has taken it: its file stays.
     pub fn keep(mut self) {
         self.file = None;

@@ -7,8 +7,6 @@ mod options;
 mod run;
 mod switch;
 
-pub use options::SchemeOptions;
-
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
 use crate::error::Result;

@@ -8,7 +8,7 @@ mod survey;
 
 pub use consistency::{Consistency, Sequence, Way};
 pub use restoring::Restoring;
-pub use survey::{DatabaseSurvey, EngineCount};
+pub use survey::{DatabaseSurvey, EngineCount, survey as survey_databases};
 
 use crate::error::{Error, Kind, Result};
 use crate::mysql::facts::ServerFacts;

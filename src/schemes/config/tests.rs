@@ -77,7 +77,7 @@ const MISTAKES: &[Mistake] = &[
         "there is no container `nigth`",
         "did you mean `night`? there are: night, offsite",
     ),
-    ("\"22:00\"", "\"25:00\"", (19, 0), "`25:00` is no time of day", "write 22:30 or 7:05"),
+    ("\"22:00\"", "\"25:00\"", (9, 0), "`25:00` is no time of day", "write 22:30 or 7:05"),
     ("\"12:30\"", "\"22:00\"", (9, 0), "scheme `nightly`: a time stands there twice", ""),
     (
         "mon-fri",
