@@ -56,11 +56,6 @@ impl NewSecret {
         self.file = None;
     }
 
-    /// The code, if it is one.
-    pub fn code(&self) -> Option<&str> {
-        self.code.as_ref().map(|code| code.as_str())
-    }
-
     /// Shows the code, the only time.
     pub fn show(&self, context: &Context) {
         if let Some(code) = &self.code {

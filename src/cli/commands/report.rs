@@ -38,7 +38,7 @@ impl Report {
         }
         let configured = Configured::load(context)?;
         let config = &configured.config;
-        let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+        let zone = config.practice.zone();
         let (from, to, month) = (self.from.as_deref(), self.to.as_deref(), self.month.as_deref());
         let period = Period::new(from, to, month, zone, context.time(None))?;
         let report = report(config, &configured.state, &period, context.time(None));

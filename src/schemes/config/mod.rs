@@ -19,7 +19,6 @@ pub use notify::{Channel, ChannelKind, Encryption, Occasion};
 pub use places::{ContainerPlace, Keep, Practice, Server, StatusFiles};
 pub use remark::Remark;
 pub use scheme::{Copying, Hook, Scheme, Source};
-pub use week::slots;
 pub use words::{Clock, Days, Month, Percent, Size, Span};
 
 use crate::error::{Error, Kind, Result};

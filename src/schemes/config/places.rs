@@ -23,6 +23,13 @@ pub struct Practice {
     pub remarks: Vec<String>,
 }
 
+impl Practice {
+    /// The zone that times of day are in; `None`: that of the machine.
+    pub fn zone(&self) -> Option<&str> {
+        self.time_zone.as_ref().map(|zone| zone.get_ref().as_str())
+    }
+}
+
 /// `[server.NAME]`: a database server, by the words of the `--mysql-…` options.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]

@@ -300,7 +300,7 @@ impl Daemon {
             Some(Watched { name, scheme, timing, since, runs: runs.get(name)? })
         });
         let schemes: Vec<Watched<'_>> = schemes.collect();
-        let zone = setup.config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+        let zone = setup.config.practice.zone();
         let day = crate::schedule::Slots::weekly(None, &[0], zone).ok().and_then(|days| days.day(now));
         let day = day.map(|day| day.to_string()).unwrap_or_default();
         let mut notices = Vec::new();

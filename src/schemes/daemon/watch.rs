@@ -107,7 +107,7 @@ pub fn overdue(config: &Config, watched: &Watched<'_>, now: Timestamp) -> Vec<(S
 
 /// Whether the digest is due at `now`: on Mondays, in the morning of the practice; the Monday.
 pub fn digest_day(config: &Config, now: Timestamp) -> Option<String> {
-    let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+    let zone = config.practice.zone();
     let mondays = crate::schedule::Slots::weekly(Some(1), &[(DIGEST / 60) as u16], zone).ok()?;
     let slot = mondays.last_due(now).filter(|slot| now.seconds - slot.seconds < DAY / 2)?;
     mondays.day(slot).map(|day| day.to_string())

@@ -147,7 +147,7 @@ fn of_scheme(
         found.add(run);
     }
     if let Some(scheme) = config.scheme.get(name).filter(|scheme| scheme.enabled) {
-        let slots = standing::slots(config, scheme).ok().flatten();
+        let slots = scheme.slots(config.practice.zone()).ok().flatten();
         found.gaps = slots.map(|slots| period.gaps(&slots, runs, now)).unwrap_or_default();
     }
     found

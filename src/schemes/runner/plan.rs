@@ -140,7 +140,7 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn zone(&self) -> Option<&str> {
-        self.config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str())
+        self.config.practice.zone()
     }
 
     fn container(&self) -> Result<&ContainerPlace> {

@@ -7,7 +7,7 @@ mod stored;
 
 pub use stored::Positions;
 
-use super::config::{Config, Scheme, slots};
+use super::config::{Config, Scheme};
 use super::run::{Cause, RunOutcome};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -39,8 +39,8 @@ pub struct Timing {
 impl Timing {
     /// The timing of `scheme`.
     pub fn of(config: &Config, scheme: &Scheme) -> Result<Timing> {
-        let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
-        let slots = slots(scheme, zone)?;
+        let zone = config.practice.zone();
+        let slots = scheme.slots(zone)?;
         let calendar = scheme.calendar.as_ref().map(|calendar| calendar.get_ref());
         let words = format!("{:?} {:?} {calendar:?} {zone:?}", scheme.days, scheme.times);
         let retry_after = i64::try_from(scheme.retry_after.0.as_secs()).unwrap_or(i64::MAX);

@@ -11,7 +11,7 @@ mod scheme;
 
 pub use container::{ContainerStanding, FileState};
 pub use forecast::{Forecast, forecast};
-pub use scheme::{LastRun, Proof, SchemeStanding, slots};
+pub use scheme::{LastRun, Proof, SchemeStanding};
 
 use super::audit::{self, AuditLog};
 use super::config::Config;

@@ -2,7 +2,6 @@
 
 use super::past::Past;
 use crate::clock::Timestamp;
-use crate::error::Result;
 use crate::schedule::Slots;
 use crate::schemes::config::{Config, Scheme};
 use crate::schemes::run::{RunOutcome, RunRecord, StepKind};
@@ -94,17 +93,6 @@ impl From<&RunRecord> for LastRun {
     }
 }
 
-/// The slots of `scheme`; `None`: it runs only when it is asked for.
-pub fn slots(config: &Config, scheme: &Scheme) -> Result<Option<Slots>> {
-    let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
-    let minutes: Vec<u16> = scheme.times.iter().map(|clock| clock.0).collect();
-    match (&scheme.calendar, minutes.is_empty()) {
-        (Some(expression), _) => Slots::cron(expression.get_ref(), zone).map(Some),
-        (None, false) => Slots::weekly(scheme.days.map(|days| days.0), &minutes, zone).map(Some),
-        (None, true) => Ok(None),
-    }
-}
-
 /// How `scheme` stands at `now`.
 pub(super) fn stands(
     config: &Config,
@@ -117,7 +105,7 @@ pub(super) fn stands(
     let ended = runs.iter().rev().find(|run| run.outcome != RunOutcome::Running);
     let running = runs.last().filter(|run| run.outcome == RunOutcome::Running);
     let good = runs.iter().rev().find(|run| run.has_backup());
-    let slots = slots(config, scheme).ok().flatten().filter(|_| scheme.enabled);
+    let slots = scheme.slots(config.practice.zone()).ok().flatten().filter(|_| scheme.enabled);
     let verify = proof(config, scheme, past, name, StepKind::Verify);
     let drill = proof(config, scheme, past, name, StepKind::Drill);
     let first = runs.iter().find(|run| run.has_backup()).map(|run| run.started.as_str());

@@ -63,7 +63,7 @@ fn overdue(
     last: Timestamp,
     now: Timestamp,
 ) {
-    let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+    let zone = config.practice.zone();
     let Ok(Some(slots)) = scheme.slots(zone) else { return };
     let allowed = scheme.overdue_after.map_or(OVERDUE_SECONDS, seconds);
     let before = Timestamp { seconds: now.seconds.saturating_sub(allowed), ..now };

@@ -21,7 +21,7 @@ impl List {
     pub fn run(self, context: &Context) -> Result<Outcome> {
         let configured = Configured::load(context)?;
         let history = History::at(&configured.state);
-        let zone = configured.config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+        let zone = configured.config.practice.zone();
         for (name, scheme) in &configured.config.scheme {
             let (runs, errors) = history.runs(name);
             errors.iter().for_each(|error| context.output.warning("history", error));

@@ -106,7 +106,7 @@ pub fn ask(
     )?;
     let config = draft.config()?;
     let container = config.container(&name)?;
-    let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+    let zone = config.practice.zone();
     let group = match config.practice.group.as_deref() {
         None => None,
         Some(group) => Some(place::group_number(group).ok_or_else(|| {

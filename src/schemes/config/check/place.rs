@@ -90,7 +90,7 @@ pub fn check_container(config: &Config, name: &str, container: &ContainerPlace) 
         }
         [.., last] => return Err(wrong(last, "more than one thing is said to open it".into())),
     }
-    let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+    let zone = config.practice.zone();
     match &container.keep {
         Some(keep) => keep
             .policy(zone)

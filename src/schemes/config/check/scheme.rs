@@ -17,7 +17,7 @@ pub fn check_scheme(config: &Config, name: &str, scheme: &Scheme) -> Checked {
     check_known(&config.container, "container", &scheme.to)?;
     check_copies(config, name, scheme)?;
     check_numbers(name, scheme)?;
-    let zone = config.practice.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+    let zone = config.practice.zone();
     if let Some(keep) = &scheme.keep {
         let wrong =
             |message: &str| Wrong::at(&["scheme", name, "keep"], format!("scheme `{name}`: {message}"));
