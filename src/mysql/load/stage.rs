@@ -173,7 +173,7 @@ pub fn fill(
         while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
             progress.check()?;
             let task = Task { table, staging, has_infile, max_packet_bytes, long: &long };
-            let report = one(&mut conn, plan, part, &task, source, progress)?;
+            let report = one(&mut conn, plan, part, &task, source, (&watch, progress))?;
             done.lock().unwrap_or_else(PoisonError::into_inner).0.push(report);
             progress.advance(1, 0);
         }
@@ -225,7 +225,7 @@ fn one(
     part: &Part,
     task: &Task,
     source: &dyn RowSource,
-    progress: &Progress,
+    (watch, progress): (&Watch, &Progress),
 ) -> Result<TableReport> {
     let table = task.table;
     let change = match plan.options.filter {
@@ -239,6 +239,11 @@ fn one(
     let _one = sent.has_long.then(|| task.long.lock().unwrap_or_else(PoisonError::into_inner));
     let read = proof::read_back(conn, task, sent.has_long, progress)?;
     proof::compare(table, &sent, &read)?;
+    if sent.has_long {
+        // The old connection would keep buffers for long rows, beside those of the others.
+        *conn = session::open(&plan.target)?;
+        watch.add(conn);
+    }
     Ok(TableReport {
         table: table.name.clone(),
         rows: read.rows,
