@@ -101,17 +101,17 @@ pub fn write_users(
         server.version.replace(['\n', '\r'], " ")
     )
     .into_bytes();
-    for user in users {
-        for (number, statement) in user.statements.iter().enumerate() {
-            let made = ["CREATE USER ", "CREATE ROLE "];
-            let rest = made.iter().find(|word| number == 0 && statement.starts_with(word.as_bytes()));
-            if let Some(word) = rest {
-                text.extend_from_slice(word.as_bytes());
-                text.extend_from_slice(b"IF NOT EXISTS ");
-            }
-            text.extend_from_slice(statement.get(rest.map_or(0, |word| word.len())..).unwrap_or_default());
-            text.extend_from_slice(b";\n");
-        }
+    // Grants name roles: first all are made.
+    for statement in users.iter().filter_map(|user| user.statements.first()) {
+        let word =
+            ["CREATE USER ", "CREATE ROLE "].iter().find(|word| statement.starts_with(word.as_bytes()));
+        let (head, rest) = statement.split_at(word.map_or(0, |word| word.len()));
+        let guard: &[u8] = if word.is_some() { b"IF NOT EXISTS " } else { b"" };
+        text.extend_from_slice(&[head, guard, rest, b";\n"].concat());
+    }
+    for statement in users.iter().flat_map(|user| user.statements.iter().skip(1)) {
+        text.extend_from_slice(statement);
+        text.extend_from_slice(b";\n");
     }
     let written = file.write_all(&text).and_then(|()| file.flush());
     written.map_err(|cause| Error::io(Kind::Destination, "the SQL file cannot be written", cause))?;
