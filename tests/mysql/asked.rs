@@ -121,7 +121,9 @@ fn objects_do_not_go_to_a_user_who_is_not_there() {
     assert!(apply(&refused, &snapshot, &Progress::default()).is_err());
     assert!(server.sql("SHOW DATABASES LIKE 'copy%'").is_empty());
     server.sql("CREATE USER ann@localhost");
-    assert_eq!(load(&snapshot, &server, &to("ann@localhost")).not_made, Vec::<String>::new());
+    // The dead view's text names its database, which it cannot leave.
+    let not_made = load(&snapshot, &server, &to("ann@localhost")).not_made;
+    assert!(not_made.len() == 1 && not_made[0].contains("`dead` was dead already"), "{not_made:?}");
 }
 
 /// A statement that keeps the lock away is ended if that was asked for, and only then.
@@ -172,6 +174,6 @@ fn a_user_without_the_lock_may_take_table_by_table() {
     let asked = "backup c --database shop --mysql-user weak --accept-partial";
     let run = exits(path, &server, asked, 13);
     assert!(run.said.contains("--accept-per-table") && run.said.contains("RELOAD"), "{}", run.said);
-    let run = exits(path, &server, &format!("{asked} --accept-per-table"), 3);
+    let run = exits(path, &server, &format!("{asked} --accept-per-table"), 0);
     assert!(run.said.contains("an instant of its own"), "{}", run.said);
 }
