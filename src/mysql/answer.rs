@@ -8,6 +8,9 @@ use mysql::Value;
 use mysql::prelude::Queryable;
 use std::ops::Range;
 
+/// Takes the cells of one row; `None`: NULL.
+pub type TakeRow<'t> = dyn FnMut(&[Option<&[u8]>]) -> Result<()> + 't;
+
 /// Runs `sql`, whose columns have these formats, and gives each row's cells (`None`: NULL) to `take`.
 /// Text comes as it is stored only under `character_set_results=NULL`.
 ///
@@ -17,7 +20,7 @@ pub fn each_row(
     conn: &mut Connection,
     sql: &str,
     formats: &[CellFormat],
-    take: &mut dyn FnMut(&[Option<&[u8]>]) -> Result<()>,
+    take: &mut TakeRow<'_>,
 ) -> Result<()> {
     let statement = match conn.raw().prep(sql) {
         Ok(statement) => statement,
@@ -37,7 +40,7 @@ fn rows(
     conn: &mut Connection,
     statement: &mysql::Statement,
     formats: &[CellFormat],
-    take: &mut dyn FnMut(&[Option<&[u8]>]) -> Result<()>,
+    take: &mut TakeRow<'_>,
 ) -> std::result::Result<Result<()>, mysql::Error> {
     let (mut bytes, mut places): (Vec<u8>, Vec<Place>) = Default::default();
     for row in conn.raw().exec_iter(statement, ())? {

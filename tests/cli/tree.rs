@@ -50,6 +50,8 @@ const RUNS: &[(&str, &str)] = &[
         "remove-old-data apply",
         "c --mysql-socket SOCKET --mysql-user root --profile old.toml --before 2020-01-01 --backup --yes",
     ),
+    ("migrate plan", "c --mysql-socket SOCKET --mysql-user root --database p"),
+    ("migrate restore", "c --mysql-socket SOCKET --mysql-user root --replace --yes"),
     ("dump-format", "c"),
     ("key list", "c"),
     ("key add", "c --new-recovery-code"),
@@ -203,9 +205,15 @@ fn help_manual_and_completions_are_made() {
     let place = Place::new();
     let mut known = Vec::new();
     leaves(&Arguments::command(), "", &mut known);
-    for name in
-        known.iter().map(String::as_str).chain(["", "key", "rotation", "audit", "notify", "remove-old-data"])
-    {
+    for name in known.iter().map(String::as_str).chain([
+        "",
+        "key",
+        "rotation",
+        "audit",
+        "migrate",
+        "notify",
+        "remove-old-data",
+    ]) {
         let help = done(place.path(), &format!("{name} --help"));
         assert!(help.contains("Usage: coffer") && help.contains("--json"), "{name}: {help}");
     }

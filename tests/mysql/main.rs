@@ -15,6 +15,7 @@ mod load_crash;
 mod load_odd;
 mod load_parts;
 mod long_values;
+mod moving;
 mod old_data;
 mod privileges;
 mod proxy;

@@ -29,7 +29,7 @@ CREATE TABLE emailmessage (EmailMessageNum BIGINT PRIMARY KEY, MsgDateTime DATET
 INSERT INTO emailmessage SELECT seq*3, IF(seq%2, '2010-05-05', NULL), REPEAT(MD5(seq), seq%400), seq/7, 1+seq%2
   FROM mysql.seq_1_to_500;
 CREATE TABLE taskhist (Who VARCHAR(20) CHARACTER SET latin1, No INT, DateTStamp TIMESTAMP NULL, PRIMARY KEY (Who, No)) ENGINE=InnoDB;
-INSERT INTO taskhist SELECT CONCAT('M\\xfcller ', seq%10), seq, '2019-06-01' + INTERVAL seq DAY FROM mysql.seq_1_to_400;
+INSERT INTO taskhist SELECT CONCAT(_latin1 X'4dfc6c6c6572', ' ', seq%10), seq, '2019-06-01' + INTERVAL seq DAY FROM mysql.seq_1_to_400;
 CREATE TABLE patient (PatNum INT PRIMARY KEY, d DATE); INSERT INTO patient VALUES (1,'1950-01-01');
 ";
 

@@ -2,7 +2,7 @@
 //! named, when something could not be read; and that a container inside a folder is not part of it.
 
 mod databases;
-mod sources;
+pub(super) mod sources;
 
 use super::snapshots::short;
 use crate::attachments::exclude::Excludes;

@@ -18,6 +18,7 @@ mod find;
 mod init;
 mod key;
 mod ls;
+mod migrate;
 mod new_secret;
 mod notify;
 mod old_data;
@@ -98,6 +99,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Restore a snapshot for trial and report how it went
     Drill(drill::Drill),
+    /// Move a practice to another server, with the container alone
+    Migrate(migrate::Migrate),
     /// Count or remove old rows of an application's tables on its server
     RemoveOldData(old_data::RemoveOldData),
     /// Show the file by the names of its specification
@@ -143,6 +146,7 @@ impl Command {
             Command::Verify(_) => "verify",
             Command::Doctor(_) => "doctor",
             Command::Drill(_) => "drill",
+            Command::Migrate(command) => command.name(),
             Command::RemoveOldData(command) => command.name(),
             Command::DumpFormat(_) => "dump-format",
             Command::Key(key) => key.name(),
@@ -182,6 +186,7 @@ impl Command {
             Command::Verify(command) => command.run(context),
             Command::Doctor(command) => command.run(context),
             Command::Drill(command) => command.run(context),
+            Command::Migrate(command) => command.run(context),
             Command::RemoveOldData(command) => command.run(context),
             Command::DumpFormat(command) => command.run(context),
             Command::Key(command) => command.run(context),

@@ -93,7 +93,7 @@ fn look(context: &Context, path: &Path, level: Level) -> Result<(ContainerId, Ve
 }
 
 /// Notes the verification for the next backup, which enters it into the container's ledger.
-fn remember(context: &Context, container: &ContainerId, level: Level, report: &VerifyReport) {
+pub(super) fn remember(context: &Context, container: &ContainerId, level: Level, report: &VerifyReport) {
     let entry = LedgerEntry {
         time: context.time(None),
         level,

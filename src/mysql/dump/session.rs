@@ -11,15 +11,20 @@ use std::time::Duration;
 
 /// Connections that read rows at once, at most.
 const MOST_READERS: usize = 16;
-/// Variables that a restore compares.
-const RECORDED: [&str; 10] = [
+/// Variables that a restore or a move compares.
+const RECORDED: [&str; 15] = [
     "character_set_server",
     "collation_server",
+    "default_storage_engine",
+    "event_scheduler",
     "explicit_defaults_for_timestamp",
     "ft_min_word_len",
     "innodb_page_size",
+    "innodb_strict_mode",
+    "log_bin_trust_function_creators",
     "lower_case_table_names",
     "max_allowed_packet",
+    "old_mode",
     "sql_mode",
     "system_time_zone",
     "time_zone",

@@ -41,6 +41,7 @@ pub struct Removal<'a> {
 ///
 /// Errors: [`Kind::Failed`], naming the first row that is not; [`Kind::Damaged`].
 pub fn prove(removal: &Removal, conn: &mut Connection) -> Result<()> {
+    count::as_stored(conn)?;
     for (table, record) in removal.fitted.tables.iter().zip(removal.stored) {
         let mut stored = Stored::new(removal.source, record)?;
         let mut last = None;
@@ -75,6 +76,7 @@ pub fn apply(
     outcomes: &mut [TableOutcome],
 ) -> Result<()> {
     alone(conn, &removal.fitted.database)?;
+    count::as_stored(conn)?;
     // Somebody who holds a lock is waited for shortly, and many times: those behind must not wait.
     conn.execute("SET SESSION lock_wait_timeout=1, innodb_lock_wait_timeout=1, autocommit=1")?;
     for ((table, record), outcome) in removal.fitted.tables.iter().zip(removal.stored).zip(outcomes) {
@@ -151,7 +153,10 @@ impl<'a> One<'a, '_> {
             self.removal.progress.advance(window.counts.rows, 0);
             let Some(key) = window.last else { return Ok(()) };
             last = Some(key);
-            self.pace.rest(self.conn, began.elapsed(), self.removal.progress)?;
+            match window.old.is_empty() {
+                true => sleep(self.pace.share_of(began.elapsed()), self.removal.progress)?,
+                false => self.pace.rest(self.conn, began.elapsed(), self.removal.progress)?,
+            }
         }
     }
 

@@ -49,7 +49,12 @@ pub struct Window {
     pub counts: Counts,
 }
 
-/// The next window behind the row `last`.
+/// From now on text comes from the server as it is stored: keys and rows must not be converted.
+pub fn as_stored(conn: &mut Connection) -> Result<()> {
+    conn.execute("SET SESSION character_set_results=NULL").map(drop)
+}
+
+/// The next window behind the row `last`; the session is one of [`as_stored`].
 pub fn window(conn: &mut Connection, table: &OldTable, last: Option<&Key>, limit: u64) -> Result<Window> {
     let mut window = Window::default();
     let sql = table.scan(last.map(Vec::as_slice), limit);
@@ -69,6 +74,7 @@ pub fn window(conn: &mut Connection, table: &OldTable, last: Option<&Key>, limit
 
 /// Counts all rows of a table.
 pub fn count(conn: &mut Connection, table: &OldTable, progress: &Progress) -> Result<Counts> {
+    as_stored(conn)?;
     let (mut counts, mut last) = (Counts::default(), None);
     loop {
         progress.check()?;

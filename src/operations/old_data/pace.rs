@@ -67,8 +67,13 @@ impl Pace {
         } else if took < SHORT {
             self.rows = self.rows.saturating_mul(2).min(most);
         }
+        self.share_of(took).max(self.pacing.pause)
+    }
+
+    /// The pause after work that took `took`, so that it keeps to its share of the time.
+    pub fn share_of(&self, took: Duration) -> Duration {
         let share = self.pacing.share.clamp(1, 100);
-        (took * (100 - share) / share).max(self.pacing.pause)
+        took * (100 - share) / share
     }
 
     /// Rests after a batch that took `took`, and longer while the server is busy.

@@ -74,23 +74,19 @@ pub struct LiveRow {
 }
 
 /// Those of the rows `keys` that are old, in the order of the key; locked until the transaction's end
-/// if `locks`.
+/// if `locks`. The session is one of [`super::count::as_stored`].
 pub fn read_old(conn: &mut Connection, table: &OldTable, keys: &[Key], locks: bool) -> Result<Vec<LiveRow>> {
     let mut rows = Vec::with_capacity(keys.len());
     if keys.is_empty() {
         return Ok(rows);
     }
     let mut scratch = Vec::new();
-    // Text as it is stored.
-    conn.execute("SET SESSION character_set_results=NULL")?;
-    let read = each_row(conn, &table.rows(keys, locks), &table.row_formats(), &mut |cells| {
+    each_row(conn, &table.rows(keys, locks), &table.row_formats(), &mut |cells| {
         let cell = |number: &u16| cells.get(usize::from(*number)).copied().flatten().unwrap_or_default();
         let key = table.record.key.iter().map(|number| cell(number).to_vec()).collect();
         rows.push(LiveRow { key, hash: row_hash(cells.iter().copied(), &mut scratch) });
         Ok(())
-    });
-    read?;
-    conn.execute("SET SESSION character_set_results=utf8mb4")?;
+    })?;
     Ok(rows)
 }
 

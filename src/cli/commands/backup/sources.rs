@@ -78,8 +78,8 @@ fn checked(name: &[u8], what: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// `[LABEL=]DIR`. What is a folder as a whole is no label and folder.
-fn folder(argument: &OsStr) -> Result<Source> {
+/// The folder that `[LABEL=]DIR` means. What is a folder as a whole is no label and folder.
+pub fn folder(argument: &OsStr) -> Result<Source> {
     let bytes = argument.as_bytes();
     let split = bytes.iter().position(|&b| b == b'=').filter(|_| !Path::new(argument).is_dir());
     let labelled =

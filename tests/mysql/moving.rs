@@ -1,0 +1,154 @@
+//! A practice moved from one private server to another by the program, with the container alone.
+
+use crate::compare::assert_same;
+use crate::server::Server;
+use crate::trial::exits;
+use std::path::Path;
+
+const PRACTICE: &str = "
+CREATE DATABASE dental CHARACTER SET latin1; USE dental;
+CREATE TABLE patient (PatNum BIGINT PRIMARY KEY AUTO_INCREMENT, LName VARCHAR(100), Birthdate DATE NOT NULL DEFAULT '0001-01-01',
+  Fee FLOAT, Photo LONGBLOB, KEY (LName)) ENGINE=MyISAM;
+INSERT INTO patient SELECT seq, CONCAT('Smith ', seq), '1950-01-01' + INTERVAL seq DAY, seq/7, REPEAT(MD5(seq), seq%90)
+  FROM mysql.seq_1_to_2000;
+CREATE TABLE Visit (Id INT PRIMARY KEY, PatNum BIGINT, At TIMESTAMP NULL, Kind ENUM('a','','c')) ENGINE=InnoDB;
+INSERT INTO Visit SELECT seq, seq%2000, '2020-01-01' + INTERVAL seq HOUR, 1+seq%3 FROM mysql.seq_1_to_3000;
+CREATE VIEW names AS SELECT LName FROM patient;
+CREATE TRIGGER visited BEFORE INSERT ON Visit FOR EACH ROW SET NEW.PatNum=IFNULL(NEW.PatNum,0);
+CREATE FUNCTION twice(a INT) RETURNS INT DETERMINISTIC RETURN 2*a;
+CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01' DO DELETE FROM Visit WHERE Id<0;
+CREATE DATABASE letters; CREATE TABLE letters.letter (a INT PRIMARY KEY, t TEXT) ENGINE=Aria;
+INSERT INTO letters.letter VALUES (1,'dear'),(2,'yours');
+CREATE ROLE clerk; GRANT SELECT ON dental.* TO clerk;
+CREATE USER desk@localhost IDENTIFIED BY 'secret'; GRANT clerk TO desk@localhost;
+GRANT INSERT, UPDATE ON dental.Visit TO desk@localhost;
+CREATE USER 'x-ray'@'10.%' IDENTIFIED BY 'other' WITH MAX_USER_CONNECTIONS 3; GRANT ALL ON letters.* TO 'x-ray'@'10.%';
+";
+
+fn old_practice(server: &Server) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path();
+    server.client("", PRACTICE);
+    std::fs::create_dir_all(path.join("images/S/Smith")).expect("folder");
+    for number in 0..40u8 {
+        let bytes = vec![number; 5000 + usize::from(number)];
+        std::fs::write(path.join(format!("images/S/Smith/{number}.png")), bytes).expect("file");
+    }
+    exits(path, server, "init c --no-encryption", 0);
+    folder
+}
+
+/// The container, and nothing else, in a folder of the new machine.
+fn carried(from: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    std::fs::copy(from.join("c"), folder.path().join("c")).expect("carried");
+    folder
+}
+
+fn grants(server: &Server) -> String {
+    ["clerk", "desk@localhost", "'x-ray'@'10.%'"]
+        .map(|user| server.client("", &format!("SHOW GRANTS FOR {user}")))
+        .concat()
+}
+
+#[test]
+fn everything_moves_with_the_container_alone() {
+    let old = Server::start(&["--sql-mode=NO_ENGINE_SUBSTITUTION", "--local-infile=1"]);
+    let folder = old_practice(&old);
+    let path = folder.path();
+    std::fs::write(path.join("drill.json"), r#"{"recovery_ms": 77000}"#).expect("report");
+    exits(path, &old, "migrate plan c --attachments images --dry-run", 0);
+    let plan =
+        exits(path, &old, "migrate plan c --attachments images --report plan.html --drill drill.json", 0);
+    let files: u64 = (0..40).map(|number| 5000 + number).sum();
+    assert_eq!(plan.result["facts"]["attachment_bytes"].as_u64(), Some(files), "{}", plan.said);
+    assert_eq!(
+        (plan.result["rows"].as_u64(), plan.result["estimated_restore_ms"].as_u64()),
+        (Some(5002), Some(77_000))
+    );
+    let container = std::fs::metadata(path.join("c")).expect("container").len();
+    let server_bytes: u64 = old
+        .value("SELECT SUM(DATA_LENGTH+INDEX_LENGTH) FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ('dental','letters')")
+        .and_then(|n| n.parse().ok())
+        .expect("bytes");
+    let needed = plan.result["needed_bytes"].as_u64().expect("bytes");
+    assert!(needed.abs_diff(container + server_bytes + files) <= 4 << 20, "{needed}");
+    assert_eq!(plan.result["facts"]["settings"]["sql_mode"], "NO_ENGINE_SUBSTITUTION");
+    let page = std::fs::read_to_string(path.join("plan.html")).expect("page");
+    assert!(page.contains("ready to move") && !page.contains("Smith"), "{page}");
+    assert!(exits(path, &old, "snapshots c", 0).said.contains("before the move"));
+
+    let new = Server::start(&["--local-infile=1"]);
+    new.client("", "CREATE USER desk@localhost IDENTIFIED BY 'mine'");
+    let machine = carried(path);
+    let there = machine.path();
+    exits(there, &new, "migrate restore c --attachments-to back --dry-run", 0);
+    assert!(new.sql("SHOW DATABASES LIKE 'dental%'").is_empty());
+    let run = exits(there, &new, "migrate restore c latest --attachments-to back --report there.html", 0);
+    assert!(run.said.contains("sql_mode was `NO_ENGINE_SUBSTITUTION`"), "{}", run.said);
+    assert!(run.said.contains("desk") && run.said.contains("it stays"), "{}", run.said);
+    for database in ["dental", "letters"] {
+        assert_same((&mut old.connect(), database), (&mut new.connect(), database));
+    }
+    // Who was there stays; all others are as they were.
+    new.client("", "DROP USER desk@localhost, 'x-ray'@'10.%'; DROP ROLE clerk");
+    exits(there, &new, "migrate restore c --attachments-to back --replace --yes", 0);
+    assert_eq!(grants(&new), grants(&old));
+    for number in [0u8, 39] {
+        let file = there.join(format!("back/attachments/images/S/Smith/{number}.png"));
+        assert_eq!(std::fs::read(file).expect("file"), vec![number; 5000 + usize::from(number)]);
+    }
+    let page = std::fs::read_to_string(there.join("there.html")).expect("page");
+    assert!(page.contains("everything is as it was") && page.contains("pair the workstations"), "{page}");
+}
+
+#[test]
+fn what_the_new_server_lacks_is_told_before_anything_is_touched() {
+    let old = Server::start(&["--local-infile=1"]);
+    let folder = old_practice(&old);
+    let path = folder.path();
+    exits(path, &old, "migrate plan c --attachments images", 0);
+    let machine = carried(path);
+    let there = machine.path();
+    let untouched = |server: &Server, exists: &str| {
+        assert_eq!(server.client("", "SHOW DATABASES LIKE 'dental%'"), exists);
+        assert_eq!(server.client("", "SELECT COUNT(*) FROM mysql.user WHERE User='desk'"), "0\n");
+        assert!(!there.join("back").exists());
+    };
+    let lacking = Server::start(&["--default-storage-engine=MyISAM", "--innodb=OFF"]);
+    let run = exits(there, &lacking, "migrate restore c --attachments-to back", 13);
+    assert!(run.said.contains("lacks the engine InnoDB"), "{}", run.said);
+    untouched(&lacking, "");
+    let folding = Server::start(&["--lower-case-table-names=1"]);
+    let run = exits(there, &folding, "migrate restore c --attachments-to back", 13);
+    assert!(run.said.contains("lower_case_table_names was 0 and is 1"), "{}", run.said);
+    untouched(&folding, "");
+    let taken = Server::start(&[]);
+    taken.client("", "CREATE DATABASE dental; CREATE TABLE dental.mine (a INT)");
+    let run = exits(there, &taken, "migrate restore c --attachments-to back", 2);
+    assert!(run.said.contains("`dental` already exists"), "{}", run.said);
+    untouched(&taken, "dental\n");
+    exits(there, &taken, "migrate restore c --attachments-to back --replace", 2);
+    untouched(&taken, "dental\n");
+    exits(there, &taken, "migrate restore c --database letters --no-users", 0);
+    assert_eq!(taken.value("SELECT COUNT(*) FROM letters.letter").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_test_copy_moves_without_users_and_without_what_tells_of_people() {
+    let old = Server::start(&["--local-infile=1"]);
+    let folder = old_practice(&old);
+    let path = folder.path();
+    let rules = "name='dental'\n[[scrub]]\ntable='patient'\ncolumn='LName'\nwith='name'\n";
+    exits(path, &old, "migrate plan c --database dental", 0);
+    let new = Server::start(&["--local-infile=1"]);
+    let machine = carried(path);
+    std::fs::write(machine.path().join("p.toml"), rules).expect("profile");
+    exits(machine.path(), &new, "migrate restore c --test-copy p.toml --attachments-to back", 2);
+    exits(machine.path(), &new, "migrate restore c --test-copy p.toml", 0);
+    assert_eq!(
+        new.value("SELECT COUNT(*) FROM dental.patient WHERE LName LIKE 'Smith%'").as_deref(),
+        Some("0")
+    );
+    assert_eq!(new.value("SELECT COUNT(*) FROM mysql.user WHERE User='desk'").as_deref(), Some("0"));
+}
