@@ -10,4 +10,5 @@ mod killed;
 mod program;
 #[path = "../mysql/server.rs"]
 mod server;
+mod setup;
 mod tree;

@@ -40,6 +40,7 @@ const RUNS: &[(&str, &str)] = &[
     ("pin", "c latest --reason audit"),
     ("unpin", "c latest"),
     ("prune", "c --keep practice"),
+    ("setup", "--example"),
     ("doctor", "--mysql-socket SOCKET --mysql-user root"),
     ("drill", "c --no-database --report drill.html"),
     (

@@ -3,6 +3,7 @@
 //! [`Config::parse`] refuses, that the file is replaced as a whole with its mode and owner, and that of
 //! two people who change it at once neither loses anything: the second is told.
 
+use super::wrong::Wrong;
 use super::{Config, known_names, read};
 use crate::error::{Error, Kind, Result};
 use crate::storage::state_file::{self, Owner};
@@ -155,9 +156,25 @@ impl Draft {
         self.document.to_string()
     }
 
-    /// Checks it.
+    /// Checks it. A container that a scheme writes to by itself must be bounded, by what is kept or by a
+    /// size, or its disk fills; one that was not before the change is let pass.
     pub fn config(&self) -> Result<Config> {
-        Config::parse(&self.text(), &self.path.display().to_string())
+        let (text, origin) = (self.text(), self.path.display().to_string());
+        let config = Config::parse(&text, &origin)?;
+        let before = self.before.as_deref().and_then(|before| Config::parse(before, &origin).ok());
+        let known = before.as_ref().map(Config::unbounded).unwrap_or_default();
+        if let Some(name) = config.unbounded().difference(&known).next() {
+            let message = format!(
+                "container `{name}`: nothing says how long backups are kept, nor how large it may become: \
+                 its disk would fill"
+            );
+            return Err(Wrong::at(&["container", name], message)
+                .hint(format!(
+                    "write [container.{name}.keep] with policy = \"practice\", or max-size = \"200G\""
+                ))
+                .error(&text, &origin));
+        }
+        Ok(config)
     }
 
     /// Checks and saves it. A new file gets `owner`; one that was there keeps its own.

@@ -24,7 +24,7 @@ pub use words::{Clock, Days, Month, Percent, Size, Span};
 use crate::error::{Error, Kind, Result};
 use nearest::nearest;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The version of the configuration that this program writes and reads.
@@ -91,6 +91,22 @@ impl Config {
         let named = scheme.server.as_ref().map(|server| server.get_ref().as_str());
         let only = || self.server.keys().next().map(String::as_str);
         scheme.has_databases().then(|| named.or_else(only)).flatten()
+    }
+
+    /// The containers that schemes write to and that nothing here bounds: neither what is kept nor a size.
+    pub fn unbounded(&self) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        for scheme in self.scheme.values() {
+            let copies = scheme.copy.iter().filter_map(|copying| copying.to.as_ref().map(|to| (to, false)));
+            for (to, is_own) in std::iter::once((&scheme.to, true)).chain(copies) {
+                let Some(container) = self.container.get(to.get_ref()) else { continue };
+                let is_kept = container.keep.is_some() || is_own && scheme.keep.is_some();
+                if !is_kept && container.max_size.is_none() {
+                    found.insert(to.get_ref().as_str());
+                }
+            }
+        }
+        found
     }
 
     /// What is no error and yet should be known, such as schemes that get in each other's way.

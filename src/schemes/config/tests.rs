@@ -128,14 +128,6 @@ const MISTAKES: &[Mistake] = &[
         "give password-file, password-command, key-file or credential; or encryption = false",
     ),
     (
-        "max-size = \"1T\"\n",
-        "",
-        (1, usize::MAX - 3 + 1),
-        "container `offsite`: nothing says how long backups are kept, nor how large it may become: \
-         its disk would fill",
-        "write [container.offsite.keep] with policy = \"practice\", or max-size = \"200G\"",
-    ),
-    (
         "path = \"/mnt/offsite/night",
         "path = \"/mnt/other/night",
         (8, 0),

@@ -43,7 +43,16 @@ pub fn container(
         };
     }
     match open(context, container) {
-        Ok((snapshots, newest)) => {
+        Ok(Found { snapshots, newest, is_bounded }) => {
+            if !is_bounded && config.unbounded().contains(name) {
+                findings.attention(
+                    "unbounded",
+                    &format!(
+                        "container `{name}`: nothing says how long backups are kept, nor how large it may \
+                         become: its disk will fill; write max-size = \"200G\" or a keep section"
+                    ),
+                );
+            }
             findings.fine(
                 "container",
                 &format!("container `{name}` opens with its secret, {}", format_count(snapshots, "snapshot")),
@@ -60,7 +69,15 @@ pub fn container(
     room(findings, config, (name, container), history);
 }
 
-fn open(context: &Context, container: &ContainerPlace) -> Result<(u64, Option<Timestamp>)> {
+/// What an open container tells.
+struct Found {
+    snapshots: u64,
+    newest: Option<Timestamp>,
+    /// It has a limit or a policy of its own.
+    is_bounded: bool,
+}
+
+fn open(context: &Context, container: &ContainerPlace) -> Result<Found> {
     let path = &container.path;
     let encrypted = is_encrypted(path).map_err(|error| match error.kind() {
         Kind::NotFound => error.hint("coffer init makes it; or is the medium connected?"),
@@ -77,7 +94,12 @@ fn open(context: &Context, container: &ContainerPlace) -> Result<(u64, Option<Ti
         context.credential(&Options::of(container)?, false, Ask::Never, &path.display().to_string())?;
     let session = context.open_with(path, Access::Read, credential.as_ref())?;
     let catalog = Catalog::read(&session.store)?;
-    Ok((catalog.snapshots.len() as u64, catalog.snapshots.iter().map(|snapshot| snapshot.time).max()))
+    let settings = &session.store.contents().settings;
+    Ok(Found {
+        snapshots: catalog.snapshots.len() as u64,
+        newest: catalog.snapshots.iter().map(|snapshot| snapshot.time).max(),
+        is_bounded: settings.max_bytes.is_some() || settings.retention.is_some(),
+    })
 }
 
 fn secret_paths(container: &ContainerPlace) -> impl Iterator<Item = &PathBuf> {

@@ -23,7 +23,7 @@ pub fn check_scheme(config: &Config, name: &str, scheme: &Scheme) -> Checked {
             |message: &str| Wrong::at(&["scheme", name, "keep"], format!("scheme `{name}`: {message}"));
         keep.policy(zone).map_err(|error| wrong(error.message()).hint_of(&error))?;
     }
-    check_room(config, scheme)
+    Ok(())
 }
 
 fn check_source(config: &Config, name: &str, scheme: &Scheme) -> Checked {
@@ -199,25 +199,6 @@ fn check_numbers(name: &str, scheme: &Scheme) -> Checked {
         }
         if hook.timeout.0.is_zero() {
             return Err(wrong(key, "a command has no time").hint("write timeout = \"10min\""));
-        }
-    }
-    Ok(())
-}
-
-/// Whatever is written to by itself must be bounded: by what is kept, or by a size.
-fn check_room(config: &Config, scheme: &Scheme) -> Checked {
-    let copies = scheme.copy.iter().filter_map(|copying| copying.to.as_ref().map(|to| (to, false)));
-    for (to, is_own) in std::iter::once((&scheme.to, true)).chain(copies) {
-        let Some(container) = config.container.get(to.get_ref()) else { continue };
-        let is_kept = container.keep.is_some() || is_own && scheme.keep.is_some();
-        if !is_kept && container.max_size.is_none() {
-            let name = to.get_ref().as_str();
-            let message = format!(
-                "container `{name}`: nothing says how long backups are kept, nor how large it may become: its disk would fill"
-            );
-            return Err(Wrong::at(&["container", name], message).hint(format!(
-                "write [container.{name}.keep] with policy = \"practice\", or max-size = \"200G\""
-            )));
         }
     }
     Ok(())

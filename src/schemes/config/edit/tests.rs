@@ -83,6 +83,26 @@ fn a_file_is_begun_and_every_way_to_write_sections_is_met() {
 }
 
 #[test]
+fn a_container_that_would_fill_its_disk_is_refused_when_it_is_written() {
+    let mut changed = draft(EXAMPLE);
+    changed.put("container", Some("pictures"), &[("max-size", Setting::Absent)], "").expect("put");
+    let error = changed.config().expect_err("nothing bounds it");
+    let line = changed.text().split("[container.pictures]").next().expect("before").lines().count() + 1;
+    assert_eq!(
+        error.message(),
+        format!(
+            "/nonexistent/coffer.toml, line {line}, column 1: container `pictures`: nothing says how long backups \
+             are kept, nor how large it may become: its disk would fill"
+        )
+    );
+    assert!(error.remedy().is_some_and(|hint| hint.contains("max-size = \"200G\"")));
+    // What is so already stops no other change; the container may have limits of its own.
+    let mut other = draft(&changed.text());
+    other.put("scheme", Some("nightly"), &[("level", Setting::Number(1))], "").expect("put");
+    other.config().expect("no worse than before");
+}
+
+#[test]
 fn two_who_change_it_lose_nothing_and_the_mode_stays() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("folder");
