@@ -5,6 +5,7 @@ use super::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::schemes::config::Config;
 use crate::schemes::place;
+use crate::storage::place as place_of;
 use std::path::PathBuf;
 
 /// A configuration that was read.
@@ -25,6 +26,11 @@ impl Configured {
     pub fn load(context: &Context) -> Result<Configured> {
         let path = path(context)?;
         let config = Config::load(&path)?;
+        if place_of::is_open_to_all(&path) == Some(true) {
+            let message =
+                format!("configuration {}: every user may read or change it; chmod 600 it", path.display());
+            context.output.warning("config-open", message);
+        }
         let state = state(&config)?;
         Ok(Configured { path, config, state })
     }
