@@ -59,6 +59,11 @@ impl ChunkStore {
         live.map(|(slot, _)| slot as u32).collect()
     }
 
+    /// Slots and ids of the live segments, slot 0 aside.
+    pub fn live_segments(&self) -> Vec<(u32, SegmentId)> {
+        self.live_slots().into_iter().map(|slot| (slot, self.record(slot).id)).collect()
+    }
+
     fn record(&self, slot: u32) -> &SegmentRecord {
         &self.container().state().table[slot as usize]
     }

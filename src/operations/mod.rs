@@ -28,6 +28,7 @@ pub mod server_restore;
 pub mod session;
 pub mod settings;
 pub mod verify;
+pub mod verify_share;
 
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,8 @@ pub struct VerifyReport {
     pub damaged: Vec<Damage>,
     /// What that touches.
     pub affected: Vec<Affected>,
+    /// Slots of segments that were read and are not wholly as they were written.
+    pub unproven: Vec<u32>,
 }
 
 impl VerifyReport {
@@ -124,16 +126,27 @@ pub fn verify(
     pool: &Arc<ThreadPool>,
     progress: &Progress,
 ) -> Result<VerifyReport> {
+    let slots = match level {
+        Level::Full => store.live_slots(),
+        Level::Quick | Level::Scrub => Vec::new(),
+    };
+    verify_slots(store, &slots, pool, progress)
+}
+
+/// Quick verification, and every piece of data in the segments in `slots`.
+pub fn verify_slots(
+    store: &ChunkStore,
+    slots: &[u32],
+    pool: &Arc<ThreadPool>,
+    progress: &Progress,
+) -> Result<VerifyReport> {
     let mut report =
         VerifyReport { generation: store.container().state().root.generation, ..Default::default() };
     note_header(&**store.container().base().storage(), store.container().header(), &mut report);
     if store.container().has_fallen_back() {
         report.add("newest commit", "cannot be opened; its predecessor was", false);
     }
-    let suspects = match level {
-        Level::Full => segments(store, pool, progress, &mut report)?,
-        Level::Quick | Level::Scrub => Suspects::default(),
-    };
+    let suspects = segments(store, slots, pool, progress, &mut report)?;
     for (number, failure) in store.check_index() {
         report.add(format!("index run {number}"), failure.to_string(), true);
     }
@@ -149,11 +162,11 @@ pub fn verify(
 
 fn segments(
     store: &ChunkStore,
+    slots: &[u32],
     pool: &Arc<ThreadPool>,
     progress: &Progress,
     report: &mut VerifyReport,
 ) -> Result<Suspects> {
-    let slots = store.live_slots();
     let size = store.container().base().geometry.segment_bytes as u64;
     progress.expect(slots.len() as u64, slots.len() as u64 * size);
     let check = |slot: &u32| {
@@ -173,6 +186,7 @@ fn segments(
         match checked {
             Ok(segment) => note_segment(segment, &mut suspects, &mut faults, report),
             Err(error) => {
+                report.unproven.push(slot);
                 report.add(format!("segment in slot {slot}"), error.to_string(), false);
                 suspects.unlisted.insert(slot);
             }
@@ -197,6 +211,10 @@ fn note_segment(
 ) {
     note_health(segment.slot, &segment.health, report);
     report.chunks += segment.chunk_count;
+    let is_whole = matches!(segment.health, Health::Whole) && segment.faults.is_empty();
+    if !is_whole || segment.directory_lost || !segment.lost_objects.is_empty() {
+        report.unproven.push(segment.slot);
+    }
     if segment.directory_lost {
         report.add(format!("directory of the segment in slot {}", segment.slot), "cannot be opened", false);
         suspects.unlisted.insert(segment.slot);

@@ -22,3 +22,4 @@ pub mod sheet;
 pub mod standing;
 pub mod stop;
 pub mod turn;
+pub mod units;

@@ -30,6 +30,7 @@ mod report;
 mod restore;
 mod rotation;
 mod scheme;
+mod service;
 mod set;
 mod setup;
 mod snapshots;
@@ -93,6 +94,8 @@ pub enum Command {
     EmergencySheet(emergency_sheet::EmergencySheet),
     /// Try the ways to tell people
     Notify(notify::Notify),
+    /// Have the service manager run schemes
+    Service(service::Service),
     /// Prove that the container is as it was written
     Verify(verify::Verify),
     /// Tell what stands between a database server and a good backup
@@ -143,6 +146,7 @@ impl Command {
             Command::Audit(audit) => audit.name(),
             Command::EmergencySheet(_) => "emergency-sheet",
             Command::Notify(notify) => notify.name(),
+            Command::Service(service) => service.name(),
             Command::Verify(_) => "verify",
             Command::Doctor(_) => "doctor",
             Command::Drill(_) => "drill",
@@ -183,6 +187,7 @@ impl Command {
             Command::Audit(command) => command.run(context),
             Command::EmergencySheet(command) => command.run(context),
             Command::Notify(command) => command.run(context),
+            Command::Service(command) => command.run(context),
             Command::Verify(command) => command.run(context),
             Command::Doctor(command) => command.run(context),
             Command::Drill(command) => command.run(context),

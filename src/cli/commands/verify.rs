@@ -11,6 +11,7 @@ use crate::container::header::Header;
 use crate::error::{Error, Kind, Result};
 use crate::ids::ContainerId;
 use crate::operations::verify::{self, Affected, VerifyReport};
+use crate::operations::verify_share::Rounds;
 use crate::snapshot::{LedgerEntry, Level};
 use crate::storage::FileStorage;
 use crate::values::{format_count, format_size};
@@ -31,6 +32,9 @@ pub struct Verify {
     /// How thorough to be
     #[arg(long, value_enum, default_value_t = LevelName::Full)]
     level: LevelName,
+    /// Verify in full this share of a hundred, what was not verified for longest: in turn, everything
+    #[arg(long, value_name = "PERCENT", value_parser = share, conflicts_with = "level")]
+    share: Option<f64>,
 }
 
 /// A [`Level`] as an argument.
@@ -58,6 +62,9 @@ impl Verify {
     /// Verifies.
     pub fn run(self, context: &Context) -> Result<Outcome> {
         let (path, _) = places(&context.globals, [self.container.clone()], &[], 0)?;
+        if let Some(percent) = self.share {
+            return verify_share(context, &path, percent);
+        }
         let level = self.level.level();
         let (container, report) = match look(context, &path, level) {
             Err(error) if error.kind() == Kind::Damaged => return Ok(beyond_opening(context, level, &error)),
@@ -67,6 +74,63 @@ impl Verify {
         tell(context, &report);
         Ok(outcome(&path, level, &report).with("container", container.to_string()))
     }
+}
+
+fn share(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent),
+        _ => Err("write a share of a hundred: 5, or 0.5".into()),
+    }
+}
+
+/// Verifies a share, and notes how far the round is.
+fn verify_share(context: &Context, path: &Path, percent: f64) -> Result<Outcome> {
+    let session = match context.open(path, Access::Read) {
+        Err(error) if error.kind() == Kind::Damaged => {
+            return Ok(beyond_opening(context, Level::Full, &error));
+        }
+        other => other?,
+    };
+    let container = session.store.container().base().container;
+    let state = context.state().ok_or_else(|| {
+        Error::new(Kind::Failed, "there is no place to remember what was verified")
+            .hint("set COFFER_STATE_DIR or HOME; or verify everything, without --share")
+    })?;
+    let now = context.time(None);
+    let mut rounds = Rounds::load(&state, &container);
+    let slots = rounds.choose(&session.store, percent, now);
+    let report = {
+        let _meter = context.output.progress("verifying", "segment", Arc::clone(&context.progress));
+        verify::verify_slots(&session.store, &slots, &context.pool()?, &context.progress)?
+    };
+    let standing = rounds.note(&session.store, &slots, &report.unproven, now);
+    if let Err(error) = rounds.keep() {
+        context.output.warning("state", format_args!("{error}: the same share comes next"));
+    }
+    tell(context, &report);
+    // Only a whole round without damage says that everything was proven.
+    let is_whole = standing.is_complete && report.damaged.is_empty();
+    let entry = match is_whole {
+        true => (Level::Full, standing.live),
+        false => (Level::Quick, report.segments),
+    };
+    let of_all = VerifyReport { segments: entry.1, ..report.clone() };
+    remember(context, &container, entry.0, &of_all);
+    let left = format_count(standing.left, "segment");
+    let line = match is_whole {
+        true => "; with it, everything was proven".to_owned(),
+        false => format!("; {left} left in this round"),
+    };
+    let outcome = outcome(path, Level::Full, &report);
+    let summary = outcome.summary.clone().unwrap_or_default() + &line;
+    Ok(outcome
+        .with("container", container.to_string())
+        .with("share", percent)
+        .with("live_segments", standing.live)
+        .with("left_segments", standing.left)
+        .with("round_complete", is_whole)
+        .with("oldest_unverified_days", standing.oldest_days)
+        .summary(summary))
 }
 
 fn look(context: &Context, path: &Path, level: Level) -> Result<(ContainerId, VerifyReport)> {

@@ -3,7 +3,7 @@
 //! run, so that no end of the daemon, clean or not, loses a slot or does one twice; and that a
 //! configuration that is wrong changes nothing.
 
-mod notices;
+pub mod notices;
 mod running;
 mod service;
 mod shown;
@@ -42,6 +42,8 @@ pub enum Wake {
     Stop,
     /// Reread the configuration.
     Reload,
+    /// It is a scheme's turn.
+    Begun(String),
     /// A scheme's run ended, or never came to its turn.
     Ended(String),
 }
@@ -164,6 +166,7 @@ impl Daemon {
         match wakes.recv_timeout(self.pause(now)) {
             Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
             Ok(Wake::Reload) => self.reload(),
+            Ok(Wake::Begun(name)) => _ = self.active.insert(name, "running".into()),
             Ok(Wake::Ended(name)) => _ = self.active.remove(&name),
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -230,6 +233,7 @@ impl Daemon {
             at: self.around.is_clock_told.then_some(now),
             stop: Arc::clone(&self.stop),
             journal: Arc::clone(&self.around.journal),
+            wake: self.sender.clone(),
         };
         let sender = self.sender.clone();
         let path = self.setup.config.scheme(name).ok().and_then(|scheme| {

@@ -1,7 +1,7 @@
 //! One run of the daemon's, in a thread of its own. It promises that where the scheme stands is kept
 //! before the first step and right after the last, before anybody is told.
 
-use super::{Setup, Standing, notices};
+use super::{Setup, Standing, Wake, notices};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Kind};
 use crate::schemes::history::History;
@@ -12,6 +12,7 @@ use crate::schemes::scheduler::{Due, Next, Position, Positions, Timing};
 use crate::schemes::stop::Stop;
 use crate::values::rfc3339;
 use std::path::PathBuf;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 
 /// A run under way.
@@ -27,6 +28,7 @@ pub(super) struct Under {
     pub at: Option<Timestamp>,
     pub stop: Arc<Stop>,
     pub journal: Arc<dyn Fn(&str) + Send + Sync>,
+    pub wake: Sender<Wake>,
 }
 
 /// Tells `notices` in a thread of its own: no way of telling keeps a run.
@@ -111,6 +113,7 @@ impl Under {
 
     fn begun(&self, run: &RunRecord) {
         self.start_counts();
+        let _ = self.wake.send(Wake::Begun(self.name.clone()));
         let notice = notices::start(&self.setup.config, run, self.clock.now());
         tell(Arc::clone(&self.setup), Arc::clone(&self.journal), vec![notice], Some(run.clone()));
     }

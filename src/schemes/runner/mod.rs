@@ -66,7 +66,9 @@ pub struct Order {
 /// away by itself.
 pub fn is_retryable(run: &RunRecord) -> bool {
     let failed = run.steps.iter().find(|step| step.outcome == RunOutcome::Failed);
-    let may_pass = failed.is_none_or(|step| matches!(step.exit_code, None | Some(1 | 11 | 13 | 14)));
+    let may_pass = failed.is_none_or(|step| {
+        step.step == StepKind::Before || matches!(step.exit_code, None | Some(1 | 11 | 13 | 14))
+    });
     !run.has_backup() && may_pass
 }
 
@@ -85,9 +87,9 @@ impl Job<'_> {
         damaged.iter().for_each(|error| (self.journal)(&format!("{}: {error}", self.scheme)));
         let now = order.at.unwrap_or_else(|| self.clock.now());
         let record = self.record(order, &runs, now);
+        let events = Events::create(&history.events(self.scheme, &record.id))?;
         history.save(&record)?;
         (self.begun)(&record);
-        let events = Events::create(&history.events(self.scheme, &record.id))?;
         let plan = self.plan(&runs, order, now);
         let mut running = Running { job: self, history: &history, record, events, halted: None };
         running.all(plan);
@@ -142,6 +144,7 @@ struct Running<'a> {
 
 impl Running<'_> {
     fn all(&mut self, plan: Result<RunPlan>) {
+        let mut outcome;
         match plan {
             Ok(plan) => {
                 for hook in &plan.before {
@@ -151,17 +154,19 @@ impl Running<'_> {
                 for step in &plan.steps {
                     self.step(step);
                 }
-                self.settle();
-                let outcome = self.record.outcome;
+                outcome = self.outcome();
                 for hook in &plan.after {
-                    self.after(hook, outcome);
+                    let is_good = self.after(hook, outcome);
+                    outcome = if is_good { outcome } else { outcome.max(RunOutcome::Warnings) };
                 }
             }
             Err(error) => {
                 self.failed(StepKind::Backup, &error);
-                self.settle();
+                outcome = self.outcome();
             }
         }
+        // Not before: whoever dies among the commands after it did not end.
+        self.record.outcome = outcome;
         self.record.finished = Some(rfc3339(self.job.clock.now()));
         self.save();
     }
@@ -290,15 +295,15 @@ impl Running<'_> {
         record
     }
 
-    fn after(&mut self, step: &Step, outcome: RunOutcome) {
-        let Work::Hook(hook) = &step.work else { return };
+    /// Runs a command after a run that came to `outcome`; whether it went well.
+    fn after(&mut self, step: &Step, outcome: RunOutcome) -> bool {
+        let Work::Hook(hook) = &step.work else { return true };
         let told = self.told(Some(outcome));
         let longest = self.job.stop.is_asked().then_some(AFTER_STOP);
         let record = self.hook(step, hook, &told, longest, None);
-        if record.outcome != RunOutcome::Done && self.record.outcome < RunOutcome::Warnings {
-            self.record.outcome = RunOutcome::Warnings;
-        }
+        let is_good = record.outcome == RunOutcome::Done;
         self.keep(record);
+        is_good
     }
 
     /// What a hook learns; the whole run once there is an outcome.
@@ -310,10 +315,11 @@ impl Running<'_> {
             ("COFFER_ATTEMPT", self.record.attempt.to_string().into()),
         ];
         let Some(outcome) = outcome else { return hooks::Told { variables, input: None } };
-        let text = serde_json::to_vec(&self.record).unwrap_or_default();
+        let run = RunRecord { outcome, ..self.record.clone() };
+        let text = serde_json::to_vec(&run).unwrap_or_default();
         variables.push(("COFFER_OUTCOME", word(outcome).into()));
-        variables.push(("COFFER_EXIT_CODE", exit_code(&self.record).to_string().into()));
-        let backup = self.record.steps_of(StepKind::Backup).find(|step| step.outcome.is_good());
+        variables.push(("COFFER_EXIT_CODE", exit_code(&run).to_string().into()));
+        let backup = run.steps_of(StepKind::Backup).find(|step| step.outcome.is_good());
         let snapshot = backup.and_then(|step| step.result.get("snapshot")?.as_str());
         variables.push(("COFFER_SNAPSHOT", snapshot.unwrap_or_default().into()));
         variables.push(("COFFER_RUN_JSON", String::from_utf8_lossy(&text).into_owned().into()));
@@ -321,15 +327,14 @@ impl Running<'_> {
     }
 
     /// The outcome, from the steps.
-    fn settle(&mut self) {
+    fn outcome(&self) -> RunOutcome {
         let worst =
             self.record.steps.iter().map(|step| step.outcome).filter(|o| *o != RunOutcome::Skipped).max();
-        self.record.outcome = match worst {
+        match worst {
             _ if self.job.stop.is_asked() && self.has_unfinished() => RunOutcome::Interrupted,
             Some(worst) => worst,
             None => RunOutcome::Failed,
-        };
-        self.save();
+        }
     }
 
     /// Whether a step was not done because of the wish to stop.

@@ -7,10 +7,14 @@ use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
 use crate::clock::{Clock, FixedClock, SystemClock, Timestamp};
 use crate::error::{Error, Kind, Result};
+use crate::schemes::daemon::notices;
 use crate::schemes::history::History;
+use crate::schemes::notice::Teller;
+use crate::schemes::notify::Channels;
 use crate::schemes::run::{Cause, RunOutcome, RunRecord, StepRecord};
 use crate::schemes::runner::plan::{Step, Work};
 use crate::schemes::runner::{self, Job, Order, words};
+use crate::schemes::scheduler::Next;
 use crate::schemes::stop::Stop;
 use crate::values::parse_time;
 use clap::Args;
@@ -54,14 +58,24 @@ impl Run {
             clock: &*clock,
             stop: &stop,
             journal: &|line| journal(line),
-            begun: &|_| {},
+            begun: &|run| {
+                let notice = notices::start(&configured.config, run, SystemClock.now());
+                let channels = Channels::of(&configured.config, &configured.state);
+                channels.tell(&notice, Some(run)).iter().for_each(|line| journal(line));
+            },
         };
         if context.globals.dry_run {
             return would(context, &job, &order, clock.now());
         }
         context.watch()?;
         forward(context, &stop)?;
+        let before = History::at(&configured.state).last_ended(&self.name);
         let run = job.run(&order)?;
+        let next = if run.outcome == RunOutcome::Failed { Next::GivenUp } else { Next::Settled };
+        let channels = Channels::of(&configured.config, &configured.state);
+        for notice in notices::ended(&configured.config, &run, before.as_ref(), next, SystemClock.now()) {
+            channels.tell(&notice, Some(&run)).iter().for_each(|line| context.output.warning("notify", line));
+        }
         concluded(&run)
     }
 }

@@ -1,0 +1,173 @@
+//! Single runs: media that are not there, commands that fail or hang, disks that are full, two at once.
+
+use crate::program::bash;
+use crate::world::{World, steps};
+use rustix::process::Signal;
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
+
+const PICTURES: &str = r#"
+[scheme.pictures]
+source = "attachments"
+attachments = ["{}/images"]
+to = "night"
+times = ["22:00"]
+retries = 1
+retry-after = "10min"
+"#;
+
+#[test]
+fn a_run_by_hand_is_the_same_run_and_a_dry_one_shows_its_commands() {
+    let world = World::new(PICTURES);
+    let output = world.run("scheme run pictures --dry-run");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let night = world.join("night.coffer").display().to_string();
+    assert!(text.contains(&format!("backup: coffer backup {night} --key-file=")), "{text}");
+    assert!(world.records("pictures").is_empty());
+    let result = world.done("scheme run pictures --at 2026-11-20T18:30:00Z");
+    assert_eq!((&result["outcome"], &result["steps"][0]["outcome"]), (&"done".into(), &"done".into()));
+    // The container keeps everything, so nothing is pruned, and that is no failure.
+    assert_eq!(steps(&world.records("pictures")[0]), ["backup done", "prune skipped"]);
+    assert_eq!(world.result("scheme run picture").0, Some(10));
+    let events = std::fs::read_dir(world.join("state/runs/pictures")).expect("there");
+    let events = events.filter_map(|entry| Some(entry.ok()?.path()));
+    let events = events.filter(|path| path.extension().is_some_and(|e| e == "jsonl")).count();
+    assert_eq!(events, 1);
+    assert_eq!(world.snapshots(), 1);
+}
+
+#[test]
+fn a_medium_that_is_not_mounted_is_told_from_a_container_that_is_gone() {
+    let world = World::new(
+        "mount = \"{}\"\n[scheme.pictures]\nsource = \"attachments\"\nattachments = [\"{}/images\"]\nto = \"night\"\n",
+    );
+    bash(world.path(), "mv night.coffer elsewhere");
+    let (code, result) = world.result("scheme run pictures");
+    assert_eq!((code, &result["error"]["code"]), (Some(14), &"not-mounted".into()), "{result}");
+    let run = world.records("pictures").remove(0);
+    assert_eq!((&run["outcome"], &run["steps"][0]["code"]), (&"failed".into(), &"not-mounted".into()));
+    world.configure(PICTURES);
+    let (code, result) = world.result("scheme run pictures");
+    let message = result["error"]["message"].as_str().expect("a message");
+    assert!(
+        code == Some(10) && message.contains("the folder is there and the container is not"),
+        "{message}"
+    );
+    assert!(!world.join("night.coffer").exists(), "never made by surprise");
+}
+
+#[test]
+fn a_failed_copy_undoes_no_backup() {
+    let world = World::new(&format!(
+        "[container.offsite]\npath = \"{{}}/none/c\"\nmount = \"{{}}/none\"\nencryption = false\n{PICTURES}\
+         copy = [{{ to = \"offsite\" }}]\n"
+    ));
+    let (code, result) = world.result("scheme run pictures");
+    assert_eq!((code, &result["outcome"]), (Some(3), &"failed".into()), "{result}");
+    assert_eq!(result["steps"][2]["code"], "not-mounted", "{result}");
+    assert_eq!(world.snapshots(), 1);
+}
+
+#[test]
+fn a_container_that_is_full_fails_cleanly_and_is_tried_again() {
+    let world = World::new(&format!("max-size = \"6M\"\n{PICTURES}"));
+    bash(world.path(), "head -c 20000000 /dev/urandom > images/big.jpg");
+    let daemon = world.daemon();
+    world.set_clock("2026-11-20T22:00:00Z");
+    let run = world.finished("pictures", 1);
+    assert_eq!((&run["outcome"], &run["steps"][0]["exit_code"]), (&"failed".into(), &14.into()), "{run}");
+    bash(world.path(), "rm images/big.jpg");
+    world.set_clock("2026-11-20T22:10:01Z");
+    let run = world.finished("pictures", 2);
+    assert_eq!(
+        (&run["outcome"], &run["cause"], &run["attempt"]),
+        (&"done".into(), &"retry".into(), &2.into())
+    );
+    daemon.stop();
+    world.done("verify night.coffer --key-file key");
+}
+
+#[test]
+fn commands_before_and_after_are_bounded_and_told() {
+    let hooks = r#"
+before = [{ command = "echo stopped; exit 3" }, { command = "touch {}/second" }]
+after = [{ command = "echo $COFFER_OUTCOME $COFFER_EXIT_CODE > {}/after" }]
+"#;
+    let world = World::new(&format!("{PICTURES}{hooks}"));
+    let (code, _) = world.result("scheme run pictures");
+    let run = world.records("pictures").remove(0);
+    let expected = ["before failed", "before skipped", "backup skipped", "prune skipped", "after done"]
+        .map(String::from);
+    assert_eq!((code, steps(&run)), (Some(1), expected.to_vec()));
+    assert_eq!(std::fs::read_to_string(world.join("after")).expect("told"), "failed 1\n");
+    assert!(!world.join("second").exists());
+    world.configure(&format!(
+        "{PICTURES}before = [{{ command = \"sleep 50 & sleep 50\", timeout = \"1s\" }}]\n"
+    ));
+    let began = Instant::now();
+    assert_eq!(world.result("scheme run pictures").0, Some(1));
+    let run = world.records("pictures").pop().expect("a run");
+    assert_eq!(run["steps"][0]["code"], "hook-timeout", "{run}");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn two_at_one_container_wait_for_each_other_and_a_second_daemon_is_refused() {
+    let slow = "before = [{ command = \"touch {}/began; while [ ! -e {}/go ]; do sleep 0.05; done\" }]\n";
+    let world = World::new(&format!(
+        "{PICTURES}{slow}[scheme.other]\nsource = \"attachments\"\nattachments = [\"{{}}/images\"]\nto = \"night\"\n"
+    ));
+    let daemon = world.daemon();
+    let (code, result) = world.result("daemon");
+    assert_eq!((code, &result["error"]["code"]), (Some(11), &"busy".into()));
+    world.set_clock("2026-11-20T22:00:00Z");
+    world.wait("the run", || world.join("began").exists().then_some(()));
+    let (code, result) = world.result("scheme run other --lock-wait 1s");
+    assert_eq!(code, Some(11), "{result}");
+    assert!(result["error"]["message"].as_str().expect("one").contains("scheme `pictures` runs on it"));
+    let other = world.coffer("scheme run other").stderr(std::process::Stdio::piped()).spawn().expect("runs");
+    std::thread::sleep(Duration::from_millis(400));
+    std::fs::write(world.join("go"), "").expect("written");
+    let output = other.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("queued behind pictures"), "{said}");
+    world.finished("pictures", 1);
+    daemon.stop();
+    assert_eq!(world.snapshots(), 2);
+}
+
+#[test]
+fn the_configuration_is_reread_and_the_service_manager_hears_it() {
+    let world = World::new(PICTURES);
+    let socket = UnixDatagram::bind(world.join("notify")).expect("bound");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    let hear = |word: &str| {
+        let mut bytes = [0; 300];
+        loop {
+            let length = socket.recv(&mut bytes).unwrap_or_else(|e| panic!("{word}: {e}"));
+            if String::from_utf8_lossy(&bytes[..length]).contains(word) {
+                return;
+            }
+        }
+    };
+    let daemon = world.daemon_with(|daemon| {
+        daemon.env("NOTIFY_SOCKET", world.join("notify")).env("WATCHDOG_USEC", "2000000");
+    });
+    hear("READY=1");
+    hear("WATCHDOG=1");
+    world.configure("[scheme.pictures]\nsource = \"nonsense\"\n");
+    daemon.signal(Signal::HUP);
+    hear("RELOADING=1");
+    hear("READY=1");
+    world.wait("the refusal", || world.log().contains("the old one goes on").then_some(()));
+    world.configure(&PICTURES.replace("22:00", "23:00"));
+    daemon.signal(Signal::HUP);
+    world.wait("the new one", || world.log().contains("was reread").then_some(()));
+    world.set_clock("2026-11-20T22:30:00Z");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(world.records("pictures").is_empty());
+    world.set_clock("2026-11-20T23:00:00Z");
+    assert_eq!(world.finished("pictures", 1)["outcome"], "done");
+    daemon.stop();
+    hear("STOPPING=1");
+}
