@@ -28,7 +28,7 @@ struct Nothing(AtomicU64);
 struct Counting<'a>(&'a AtomicU64);
 
 impl DumpSink for Nothing {
-    fn table(&self) -> Result<Box<dyn TableStream + '_>> {
+    fn table(&self, _: &coffer::entry::EntryPath) -> Result<Box<dyn TableStream + '_>> {
         Ok(Box::new(Counting(&self.0)))
     }
     fn entry(&self, _: Entry) -> Result<()> {

@@ -230,7 +230,7 @@ impl Writing<'_> {
     }
 
     /// Counts a chunk that comes packed; `None`: it was held already.
-    pub(super) fn count_taken(&mut self, plain_bytes: u64, packed_bytes: Option<u64>) {
+    pub fn count_taken(&mut self, plain_bytes: u64, packed_bytes: Option<u64>) {
         self.statistics.chunk_count += 1;
         self.statistics.plain_bytes += plain_bytes;
         if let Some(packed_bytes) = packed_bytes {

@@ -111,7 +111,10 @@ pub struct TableRecord {
     pub last_key: Vec<u8>,
     /// Bytes that the server needed for rows and indexes.
     pub server_bytes: u64,
-    /// The chunks: row groups, each followed by its large values.
+    /// Number of the content's last chunks that tell of the others in short (`format-spec/rows.md`,
+    /// Outlines).
+    pub outline: u32,
+    /// The chunks: row groups, each behind its large values, and the outline.
     pub content: Content,
 }
 

@@ -1,84 +1,47 @@
 //! A group of rows, column by column (`format-spec/rows.md`, Groups). It promises that a parsed group
 //! holds exactly the rows it states: every length is checked before a cell is handed out.
 
+use super::column::ColumnBuffer;
+use super::numbers::Numbers;
 use super::{GROUP_TAG, MAX_CELL_BYTES, MAX_COLUMNS, MAX_GROUP_ROWS, varint};
 use crate::error::{Error, Result};
 use std::ops::Range;
 
 /// Tag, number of rows, number of columns.
 const HEAD_BYTES: usize = 1 + 4 + 2;
-/// Lengths of a column's two sections.
-const COLUMN_BYTES: usize = 4 + 4;
+/// Form, lengths of a column's two sections.
+const COLUMN_BYTES: usize = 1 + 4 + 4;
 
-/// What stands for a cell before its bytes: nothing, bytes in the group, bytes among the values.
-pub(super) fn marker(cell: Option<usize>, is_large: bool) -> u64 {
-    match cell {
-        None => 0,
-        Some(bytes) => 1 + (bytes as u64) * 2 + u64::from(is_large),
-    }
-}
+/// A column's data are its cells' bytes.
+pub(super) const PLAIN: u8 = 0;
+/// A column's data are numbers.
+pub(super) const NUMBERS: u8 = 1;
 
-/// A column while a group is written.
-#[derive(Default)]
-pub(super) struct ColumnBuffer {
-    pub markers: Vec<u8>,
-    pub data: Vec<u8>,
-    /// The marker that all rows so far share.
-    shared: Option<u64>,
-    differs: bool,
-}
-
-impl ColumnBuffer {
-    #[inline]
-    pub fn push(&mut self, marker: u64, bytes: &[u8]) {
-        match self.shared {
-            Some(shared) => self.differs |= shared != marker,
-            None => self.shared = Some(marker),
-        }
-        varint::push(marker, &mut self.markers);
-        self.data.extend_from_slice(bytes);
-    }
-
-    fn shorten(&mut self) {
-        if let (Some(shared), false) = (self.shared, self.differs) {
-            self.markers.clear();
-            varint::push(shared, &mut self.markers);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.markers.clear();
-        self.data.clear();
-        self.shared = None;
-        self.differs = false;
-    }
-}
-
-/// The bytes of a group; the columns are empty afterwards.
-pub(super) fn encode(rows: u32, columns: &mut [ColumnBuffer], out: &mut Vec<u8>) {
+/// The bytes of a group; the columns are empty afterwards. `scratch` is memory to work in.
+pub(super) fn encode(rows: u32, columns: &mut [ColumnBuffer], scratch: &mut Vec<i64>, out: &mut Vec<u8>) {
     out.clear();
     out.push(GROUP_TAG);
     out.extend_from_slice(&rows.to_le_bytes());
     out.extend_from_slice(&(columns.len() as u16).to_le_bytes());
-    for column in columns.iter_mut() {
-        column.shorten();
-        out.extend_from_slice(&(column.markers.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(column.data.len() as u32).to_le_bytes());
-    }
-    for column in columns {
-        out.extend_from_slice(&column.markers);
-        out.extend_from_slice(&column.data);
-        column.clear();
+    out.resize(HEAD_BYTES + columns.len() * COLUMN_BYTES, 0);
+    for (number, column) in columns.iter_mut().enumerate() {
+        let (form, markers, data) = column.encode(scratch, out);
+        let head = &mut out[HEAD_BYTES + number * COLUMN_BYTES..][..COLUMN_BYTES];
+        head[0] = form;
+        head[1..5].copy_from_slice(&(markers as u32).to_le_bytes());
+        head[5..9].copy_from_slice(&(data as u32).to_le_bytes());
     }
 }
 
 /// A cell of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cell {
+pub(super) enum Cell {
     /// NULL.
     Null,
     /// Bytes of the group.
     Inline(Range<usize>),
+    /// Bytes of the row's text, which numbers are written into.
+    Text(Range<usize>),
     /// The next so many bytes of the values before the group.
     Large(u64),
 }
@@ -89,15 +52,35 @@ struct Column {
     markers: Range<usize>,
     data: Range<usize>,
     is_shared: bool,
+    form: u8,
+    numbers: Option<Numbers>,
 }
 
 /// A parsed group.
-pub struct Group {
+pub(super) struct Group {
     bytes: Vec<u8>,
     columns: Vec<Column>,
     rows: u32,
-    given: u32,
     large_bytes: u64,
+}
+
+/// How far a group's rows are read.
+pub(super) struct Cursor {
+    given: u32,
+    columns: Vec<Place>,
+    /// Cells of the row.
+    pub cells: Vec<Cell>,
+    /// What [`Cell::Text`] points into.
+    pub text: Vec<u8>,
+}
+
+/// How far a column is read.
+struct Place {
+    marker: usize,
+    /// Of bytes: where the next begins. Of numbers: how many were read.
+    data: usize,
+    /// The number before.
+    number: i64,
 }
 
 impl Group {
@@ -107,13 +90,11 @@ impl Group {
     pub fn parse(bytes: Vec<u8>) -> Result<Group> {
         let malformed = || Error::damaged("row group: malformed");
         let (rows, columns) = head(&bytes).ok_or_else(malformed)?;
-        let mut group = Group { bytes, columns, rows, given: 0, large_bytes: 0 };
-        let mut large = 0u64;
+        let mut group = Group { bytes, columns, rows, large_bytes: 0 };
         for number in 0..group.columns.len() {
-            let bytes = group.check(number).ok_or_else(malformed)?;
-            large = large.checked_add(bytes).ok_or_else(malformed)?;
+            let large = group.check(number).ok_or_else(malformed)?;
+            group.large_bytes = group.large_bytes.checked_add(large).ok_or_else(malformed)?;
         }
-        group.large_bytes = large;
         Ok(group)
     }
 
@@ -137,66 +118,82 @@ impl Group {
         &self.bytes
     }
 
-    /// The cells of the next row into `cells`; false at the end.
-    pub fn next_row(&mut self, cells: &mut Vec<Cell>) -> bool {
-        cells.clear();
-        if self.given == self.rows {
-            return false;
-        }
-        self.given += 1;
-        for column in &mut self.columns {
-            // Parsing has walked all markers: they are well-formed and the data suffice.
-            let (marker, used) = varint::read(&self.bytes[column.markers.clone()]).unwrap_or((0, 0));
-            if !column.is_shared {
-                column.markers.start += used;
-            }
-            cells.push(cell_of(marker, &mut column.data));
-        }
-        true
+    /// A cursor before the first row.
+    pub fn cursor(&self) -> Cursor {
+        let place = |column: &Column| Place {
+            marker: column.markers.start,
+            data: if column.numbers.is_some() { 0 } else { column.data.start },
+            number: column.numbers.map_or(0, |numbers| numbers.start()),
+        };
+        let columns = self.columns.iter().map(place).collect();
+        Cursor { given: 0, columns, cells: Vec::with_capacity(self.columns.len()), text: Vec::new() }
     }
 
     /// Walks a column; bytes of its large values.
-    fn check(&self, number: usize) -> Option<u64> {
-        let column = &self.columns[number];
+    fn check(&mut self, number: usize) -> Option<u64> {
+        let column = &mut self.columns[number];
         let mut markers = &self.bytes[column.markers.clone()];
-        let (mut inline, mut large) = (0u64, 0u64);
+        let (mut inline, mut large, mut cells) = (0u64, 0u64, 0u64);
         let mut count = |marker: u64, times: u64| {
             let bytes = marker.saturating_sub(1) / 2;
-            if bytes > MAX_CELL_BYTES {
+            if bytes > MAX_CELL_BYTES || column.form == NUMBERS && marker > 1 {
                 return None;
             }
             let is_large = marker > 0 && (marker - 1) % 2 == 1;
             let sum = if is_large { &mut large } else { &mut inline };
             *sum = sum.checked_add(bytes.checked_mul(times)?)?;
+            cells += u64::from(marker > 0) * times;
             Some(())
         };
-        if column.is_shared {
+        let (steps, times) = if column.is_shared { (1, u64::from(self.rows)) } else { (self.rows, 1) };
+        for _ in 0..steps {
             let (marker, used) = varint::read(markers)?;
             markers = &markers[used..];
-            count(marker, u64::from(self.rows))?;
-        } else {
-            for _ in 0..self.rows {
-                let (marker, used) = varint::read(markers)?;
-                markers = &markers[used..];
-                count(marker, 1)?;
-            }
+            count(marker, times)?;
         }
-        (markers.is_empty() && inline == column.data.len() as u64).then_some(large)
+        let data = &self.bytes[column.data.clone()];
+        if column.form == NUMBERS {
+            column.numbers = Some(Numbers::parse(data, cells as usize)?);
+            return markers.is_empty().then_some(0);
+        }
+        (markers.is_empty() && inline == data.len() as u64).then_some(large)
     }
 }
 
-fn cell_of(marker: u64, data: &mut Range<usize>) -> Cell {
-    if marker == 0 {
-        return Cell::Null;
-    }
-    let bytes = (marker - 1) / 2;
-    match (marker - 1) % 2 {
-        1 => Cell::Large(bytes),
-        _ => {
-            let start = data.start;
-            data.start = start.saturating_add(bytes as usize).min(data.end);
-            Cell::Inline(start..data.start)
+impl Cursor {
+    /// Moves on to the next row of `group`, whose cursor this is; false at the end.
+    pub fn next(&mut self, group: &Group) -> bool {
+        if self.given == group.rows {
+            return false;
         }
+        self.given += 1;
+        self.cells.clear();
+        self.text.clear();
+        for (column, place) in group.columns.iter().zip(&mut self.columns) {
+            // Parsing has walked all markers: they are well-formed and the data suffice.
+            let markers = group.bytes.get(place.marker..column.markers.end).unwrap_or_default();
+            let (marker, used) = varint::read(markers).unwrap_or((0, 0));
+            if !column.is_shared {
+                place.marker += used;
+            }
+            self.cells.push(match (marker, &column.numbers) {
+                (0, _) => Cell::Null,
+                (_, Some(numbers)) => {
+                    let (start, at) = (self.text.len(), place.data);
+                    place.data += 1;
+                    let data = &group.bytes[column.data.clone()];
+                    numbers.text(data, at, &mut place.number, &mut self.text);
+                    Cell::Text(start..self.text.len())
+                }
+                (_, None) if marker % 2 == 0 => Cell::Large((marker - 1) / 2),
+                (_, None) => {
+                    let start = place.data;
+                    place.data = start.saturating_add((marker as usize - 1) / 2).min(column.data.end);
+                    Cell::Inline(start..place.data)
+                }
+            });
+        }
+        true
     }
 }
 
@@ -208,19 +205,20 @@ fn head(bytes: &[u8]) -> Option<(u32, Vec<Column>)> {
     if tag != GROUP_TAG || rows == 0 || rows > MAX_GROUP_ROWS || count == 0 || count > MAX_COLUMNS {
         return None;
     }
-    let lengths = rest.get(..count * COLUMN_BYTES)?;
-    let mut at = HEAD_BYTES + lengths.len();
+    let heads = rest.get(..count * COLUMN_BYTES)?;
+    let mut at = HEAD_BYTES + heads.len();
     let mut take = |length: &[u8]| {
-        let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
+        let length = u32::from_le_bytes(*length.first_chunk()?) as usize;
         let range = at..at.checked_add(length).filter(|&end| end <= bytes.len())?;
         at = range.end;
         Some(range)
     };
     let mut columns = Vec::with_capacity(count);
-    for pair in lengths.chunks_exact(COLUMN_BYTES) {
-        let (markers, data) = (take(&pair[..4])?, take(&pair[4..])?);
+    for head in heads.chunks_exact(COLUMN_BYTES) {
+        let (markers, data) = (take(&head[1..])?, take(&head[5..])?);
         let is_shared = rows > 1 && is_one_number(&bytes[markers.clone()]);
-        columns.push(Column { markers, data, is_shared });
+        let form = Some(head[0]).filter(|&form| form <= NUMBERS)?;
+        columns.push(Column { markers, data, is_shared, form, numbers: None });
     }
     (at == bytes.len()).then_some((rows, columns))
 }

@@ -2,12 +2,17 @@
 //! equal chunks, that an edit moves no boundary but those beside it, and that whatever bytes a chunk
 //! holds, reading it ends in rows or in an error.
 
+mod column;
 mod group;
+mod numbers;
+mod outline;
+mod patch;
 mod reader;
 mod varint;
 mod writer;
 
-pub use group::{Cell, Group};
+pub use outline::{OutlineLine, OutlineWriter, parse_outline};
+pub use patch::{RowPatch, StoredGroup, diff};
 pub use reader::{Row, RowReader};
 pub use writer::{ChunkSink, GroupSizes, RowSummary, RowWriter};
 
@@ -17,6 +22,10 @@ use xxhash_rust::xxh3::Xxh3;
 pub const VALUE_TAG: u8 = 0;
 /// First byte of a chunk that holds a group of rows.
 pub const GROUP_TAG: u8 = 1;
+/// First byte of a chunk that says what became of the group behind it.
+pub const PATCH_TAG: u8 = 2;
+/// First byte of a chunk that tells of a table's groups in short.
+pub const OUTLINE_TAG: u8 = 3;
 /// Cells of this many bytes and more stand in chunks of their own.
 pub const LARGE_CELL_BYTES: usize = 8 << 10;
 /// Most rows of a group.

@@ -1,8 +1,10 @@
 //! Rows through chunks and back, edits, and hostile chunks.
 
 use super::group::Group;
-use super::{ChunkSink, MAX_COLUMNS, RowReader, RowSummary, RowWriter};
+use super::{ChunkSink, MAX_COLUMNS, PATCH_TAG, RowReader, RowSummary, RowWriter, StoredGroup, diff};
+use crate::entry::ChunkRef;
 use crate::error::{Kind, Result};
+use crate::ids::ChunkId;
 use crate::limits::MAX_CHUNK_BYTES;
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -38,6 +40,49 @@ fn read(chunks: Vec<Vec<u8>>, columns: usize) -> Result<(Rows, u128)> {
         sum = sum.wrapping_add(reader.row_hash());
     }
     Ok((rows, sum))
+}
+
+/// The groups of some chunks, each with its values.
+fn groups(chunks: &[Vec<u8>]) -> Vec<(Vec<Vec<u8>>, Vec<u8>)> {
+    let (mut groups, mut values) = (Vec::new(), Vec::new());
+    for chunk in chunks {
+        match chunk[0] {
+            0 => values.push(chunk.clone()),
+            _ => groups.push((std::mem::take(&mut values), chunk.clone())),
+        }
+    }
+    groups
+}
+
+fn names(values: &[Vec<u8>]) -> Vec<ChunkRef> {
+    let name = |value: &Vec<u8>| ChunkRef {
+        id: ChunkId(*blake3::hash(value).as_bytes()),
+        length: value.len() as u32,
+    };
+    values.iter().map(name).collect()
+}
+
+/// Chunks of `new` as patches of the groups of `old` where that can be, and how many.
+fn patched(old: &[Vec<u8>], new: &[Vec<u8>]) -> (Vec<Vec<u8>>, usize) {
+    let (old, new) = (groups(old), groups(new));
+    let (mut chunks, mut count) = (Vec::new(), 0);
+    for (number, (values, group)) in new.iter().enumerate() {
+        let base = old.get(number.min(old.len().saturating_sub(1)));
+        let found = base.and_then(|(old_values, old_group)| {
+            let base = StoredGroup { group: old_group, values: &names(old_values) };
+            diff(base, StoredGroup { group, values: &names(values) })
+        });
+        if let (Some(patch), Some((old_values, old_group))) = (found, base) {
+            assert!(patch.chunk.len() * 16 <= old_group.len());
+            chunks.extend(patch.values.iter().map(|&at| values[at].clone()));
+            chunks.push(patch.chunk);
+            chunks.extend(old_values.iter().chain([old_group]).cloned());
+            count += 1;
+        } else {
+            chunks.extend(values.iter().chain([group]).cloned());
+        }
+    }
+    (chunks, count)
 }
 
 fn numbered(count: u32) -> Rows {
@@ -103,14 +148,14 @@ fn the_widest_row_fits_in_a_chunk() {
 
 #[test]
 fn an_edit_changes_the_groups_it_stands_in() {
-    let mut rows = numbered(20_000);
+    let mut rows = numbered(100_000);
     let before: HashSet<Vec<u8>> = write(&rows, 2, &[0]).0.into_iter().collect();
-    assert!(before.len() > 10, "{}", before.len());
-    for at in [17, 9_000, 9_001, 15_000] {
+    assert!(before.len() >= 10, "{}", before.len());
+    for at in [17, 9_000, 9_001, 75_000] {
         rows[at][1] = Some(b"moved to another day, with a longer text than there was".to_vec());
     }
     rows.remove(12_345);
-    rows.push(vec![Some(b"20000".to_vec()), None]);
+    rows.push(vec![Some(b"100000".to_vec()), None]);
     let after = write(&rows, 2, &[0]).0;
     let new = after.iter().filter(|chunk| !before.contains(*chunk)).count();
     assert!((1..=10).contains(&new), "{new} of {}", after.len());
@@ -156,6 +201,90 @@ fn a_stream_that_lacks_something_is_damage() {
     assert!(is_damage(vec![vec![9]], 2) && is_damage(vec![Vec::new()], 2));
 }
 
+#[test]
+fn a_patched_group_is_its_rows() {
+    let mut rows = numbered(4000);
+    for at in [40, 900, 2000] {
+        rows[at][1] = Some(vec![at as u8; 20_000]);
+    }
+    let (old, _) = write(&rows, 2, &[0]);
+    rows[7][1] = Some(b"moved".to_vec());
+    rows[900][1] = Some(vec![9; 30_000]);
+    rows[901][1] = None;
+    rows[1000][1] = Some(vec![8; 9_000]);
+    rows.remove(2000);
+    rows.insert(1500, vec![Some(b"1499a".to_vec()), Some(b"between".to_vec())]);
+    rows.push(vec![Some(b"4000".to_vec()), Some(b"last".to_vec())]);
+    let (new, summary) = write(&rows, 2, &[0]);
+    let (chunks, count) = patched(&old, &new);
+    assert!(count > 0, "nothing is patched");
+    assert!(chunks.iter().any(|chunk| chunk[0] == PATCH_TAG && chunk.len() < 1500));
+    let (back, sum) = read(chunks, 2).unwrap();
+    assert!(back == rows && sum == summary.checksum);
+}
+
+#[test]
+fn what_changed_much_is_no_patch() {
+    let rows = numbered(3000);
+    let old = write(&rows, 2, &[0]).0;
+    let mut other = rows.clone();
+    other.iter_mut().step_by(5).for_each(|row| row[1] = None);
+    assert_eq!(patched(&old, &write(&other, 2, &[0]).0).1, 0, "every fifth row");
+    assert_eq!(patched(&old, &old).1, 0, "equal groups");
+    let wide: Rows = rows.iter().map(|row| [&row[..], &[None]].concat()).collect();
+    assert_eq!(patched(&old, &write(&wide, 3, &[0]).0).1, 0, "another column");
+    let mut turned = rows.clone();
+    turned.reverse();
+    assert_eq!(patched(&old, &write(&turned, 2, &[0]).0).1, 0, "another order");
+}
+
+/// A patch of these steps that inserts the rows of `group`.
+fn patch_of(steps: &[u64], group: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    steps.iter().for_each(|&number| super::varint::push(number, &mut bytes));
+    [&[PATCH_TAG], &(bytes.len() as u32).to_le_bytes()[..], &bytes, group].concat()
+}
+
+#[test]
+fn forged_patches_are_damage() {
+    let base = write(&numbered(40), 2, &[0]).0.remove(0);
+    let two = write(&numbered(2), 2, &[0]).0.remove(0);
+    let rows = |patch: Vec<u8>| read(vec![patch, base.clone()], 2).map(|(rows, _)| rows.len());
+    assert_eq!(rows(patch_of(&[10, 5, 2, 25, 0, 0], &two)).unwrap(), 37);
+    assert_eq!(rows(patch_of(&[0, 40, 2], &two)).unwrap(), 2);
+    let forged = [
+        patch_of(&[41, 0, 0], &[]),
+        patch_of(&[39, 0, 0], &[]),
+        patch_of(&[40, 0, 2], &[]),
+        patch_of(&[40, 0, 1], &two),
+        patch_of(&[40, 0, 3], &two),
+        patch_of(&[0, 40, 0], &[]),
+        patch_of(&[40, 0, 0, 0, 0, 0], &[]),
+        patch_of(&[40, 0], &[]),
+        patch_of(&[u64::MAX, 0, 0], &[]),
+        patch_of(&[u64::from(u32::MAX) + 41, 0, 0], &[]),
+        patch_of(&[65_536, 0, 0].repeat(9000), &[]),
+        patch_of(&[40, 0, 0], b"\x01"),
+        vec![PATCH_TAG],
+        vec![PATCH_TAG, 255, 255, 255, 255, 40, 0, 0],
+    ];
+    for (number, patch) in forged.into_iter().enumerate() {
+        assert_eq!(rows(patch).unwrap_err().kind(), Kind::Damaged, "{number}");
+    }
+    let keep = patch_of(&[40, 0, 0], &[]);
+    let orders: [&[&Vec<u8>]; 4] =
+        [&[&keep], &[&base, &keep], &[&keep, &keep, &base], &[&vec![3; 49], &base]];
+    for (number, chunks) in orders.iter().enumerate() {
+        let chunks = chunks.iter().map(|&chunk| chunk.clone()).collect();
+        assert!(read(chunks, 2).is_err_and(|error| error.kind() == Kind::Damaged), "{number}");
+    }
+    assert_eq!(read(vec![keep, base, vec![3; 49], vec![3; 97]], 2).unwrap().0.len(), 40);
+}
+
+fn edit() -> impl Strategy<Value = (u8, prop::sample::Index, Vec<Option<Vec<u8>>>)> {
+    (0u8..4, any::<prop::sample::Index>(), prop::collection::vec(cell(), 3))
+}
+
 fn cell() -> impl Strategy<Value = Option<Vec<u8>>> {
     prop_oneof![
         2 => Just(None),
@@ -172,6 +301,37 @@ proptest! {
         prop_assert_eq!(sum, summary.checksum);
         prop_assert_eq!(back.len() as u64, summary.rows);
         prop_assert!(back == rows);
+    }
+
+    #[test]
+    fn nights_of_edits_are_read_as_they_were(
+        count in 1u32..1500,
+        nights in prop::collection::vec(prop::collection::vec(edit(), 0..9), 1..4),
+    ) {
+        let mut rows: Rows = numbered(count).into_iter().map(|mut row| { row.push(None); row }).collect();
+        let mut old = write(&rows, 3, &[0]).0;
+        for edits in nights {
+            for (what, at, row) in edits {
+                match what {
+                    0 if rows.len() > 1 => _ = rows.remove(at.index(rows.len())),
+                    1 => rows.insert(at.index(rows.len() + 1), row),
+                    2 => { let at = at.index(rows.len()); rows.swap(0, at) }
+                    _ => { let at = at.index(rows.len()); rows[at] = row }
+                }
+            }
+            let (new, summary) = write(&rows, 3, &[0]);
+            let (chunks, _) = patched(&old, &new);
+            let (back, sum) = read(chunks, 3).unwrap();
+            prop_assert!(back == rows && sum == summary.checksum);
+            old = new;
+        }
+    }
+
+    #[test]
+    fn whatever_a_patch_holds_reading_ends(bytes in prop::collection::vec(any::<u8>(), 0..40), steps in prop::collection::vec(0u64..60, 0..9)) {
+        let chunks = write(&numbered(40), 2, &[0]).0;
+        let _ = read([vec![[&[PATCH_TAG], &bytes[..]].concat()], chunks.clone()].concat(), 2);
+        let _ = read([vec![patch_of(&steps, &chunks[0])], chunks].concat(), 2);
     }
 
     #[test]

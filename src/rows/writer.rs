@@ -1,7 +1,8 @@
 //! Cells in, chunks out (`format-spec/rows.md`, Cutting). It promises memory for one group whatever
 //! the table's size, and never a copy of a large value.
 
-use super::group::{self, ColumnBuffer};
+use super::column::{ColumnBuffer, marker};
+use super::group;
 use super::{GROUP_VALUE_BYTES, LARGE_CELL_BYTES, MAX_GROUP_ROWS, VALUE_TAG, hash_of, varint};
 use crate::chunking::{Cutter, Sizes};
 use crate::error::{Error, Kind, Result};
@@ -21,7 +22,7 @@ pub struct GroupSizes {
 impl Default for GroupSizes {
     /// What was measured best (`format-spec/rows.md`, Cutting).
     fn default() -> Self {
-        GroupSizes { min: 4 << 10, mean: 16 << 10, max: 256 << 10 }
+        GroupSizes { min: 32 << 10, mean: 128 << 10, max: 384 << 10 }
     }
 }
 
@@ -37,6 +38,13 @@ const KEY_CELL_BYTES: usize = 255;
 pub trait ChunkSink {
     /// The next chunk: these parts, joined.
     fn chunk(&mut self, parts: &[&[u8]]) -> Result<()>;
+
+    /// The next chunk, which is a group; `end` is the hash of the row that it ends with
+    /// (`format-spec/rows.md`, Cutting).
+    fn group(&mut self, group: &[u8], end: u64) -> Result<()> {
+        _ = end;
+        self.chunk(&[group])
+    }
 }
 
 /// What a table's rows are, in numbers.
@@ -74,7 +82,10 @@ pub struct RowWriter {
     group_rows: u32,
     group_bytes: u64,
     value_bytes: u64,
+    /// The hash of the last row.
+    end: u64,
     group: Vec<u8>,
+    numbers: Vec<i64>,
     summary: RowSummary,
 }
 
@@ -101,7 +112,9 @@ impl RowWriter {
             group_rows: 0,
             group_bytes: 0,
             value_bytes: 0,
+            end: 0,
             group: Vec::new(),
+            numbers: Vec::new(),
             summary: RowSummary::default(),
         }
     }
@@ -137,14 +150,14 @@ impl RowWriter {
         if bytes.len() >= most {
             return self.large_cell(at, bytes, out);
         }
-        self.columns[at].push(group::marker(Some(bytes.len()), false), bytes);
+        self.columns[at].push(marker(bytes.len(), false), bytes);
         self.inline_bytes += bytes.len();
         self.row.extend_from_slice(bytes);
         Ok(())
     }
 
     fn large_cell(&mut self, at: usize, bytes: &[u8], out: &mut dyn ChunkSink) -> Result<()> {
-        self.columns[at].push(group::marker(Some(bytes.len()), true), &[]);
+        self.columns[at].push(marker(bytes.len(), true), &[]);
         let hash = self.long_row.get_or_insert_default();
         hash.update(&self.row);
         hash.update(bytes);
@@ -176,7 +189,7 @@ impl RowWriter {
         debug_assert!(!self.is_key[at] && length >= LARGE_CELL_BYTES as u64, "a long cell of no key");
         varint::push(length + 1, &mut self.row);
         let whole = usize::try_from(length).unwrap_or(usize::MAX);
-        self.columns[at].push(group::marker(Some(whole), true), &[]);
+        self.columns[at].push(marker(whole, true), &[]);
         let hash = self.long_row.get_or_insert_default();
         hash.update(&self.row);
         self.row_bytes += self.row.len() as u64 + length;
@@ -222,7 +235,7 @@ impl RowWriter {
         self.summary.checksum = self.summary.checksum.wrapping_add(hash);
         self.group_rows += 1;
         self.group_bytes += weight;
-        let cut = match self.has_key {
+        self.end = match self.has_key {
             true => xxh3_64_with_seed(&self.key, self.seed),
             false => xxh3_64_with_seed(&hash.to_le_bytes(), self.seed),
         };
@@ -230,7 +243,7 @@ impl RowWriter {
         (self.column, self.inline_bytes) = (0, 0);
         (self.row_bytes, self.large_bytes) = (0, 0);
         self.row.clear();
-        let by_hash = self.group_bytes >= self.sizes.min && is_end(cut, weight, self.sizes.mean);
+        let by_hash = self.group_bytes >= self.sizes.min && is_end(self.end, weight, self.sizes.mean);
         let is_full = self.group_bytes >= self.sizes.max || self.group_rows == MAX_GROUP_ROWS;
         match by_hash || is_full || self.value_bytes >= GROUP_VALUE_BYTES {
             true => self.end_group(out),
@@ -250,9 +263,16 @@ impl RowWriter {
         if self.group_rows == 0 {
             return Ok(());
         }
-        group::encode(self.group_rows, &mut self.columns, &mut self.group);
+        group::encode(self.group_rows, &mut self.columns, &mut self.numbers, &mut self.group);
         (self.group_rows, self.group_bytes, self.value_bytes) = (0, 0, 0);
-        out.chunk(&[&self.group])
+        out.group(&self.group, self.end)
+    }
+
+    /// Gives back memory, before a time without rows.
+    pub fn rest(&mut self) {
+        self.columns.iter_mut().for_each(ColumnBuffer::shrink);
+        self.group = Vec::new();
+        self.numbers = Vec::new();
     }
 
     /// Ends the last group, between two rows.

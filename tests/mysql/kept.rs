@@ -111,7 +111,7 @@ impl Kept {
 }
 
 impl DumpSink for Kept {
-    fn table(&self) -> Result<Box<dyn TableStream + '_>> {
+    fn table(&self, _: &coffer::entry::EntryPath) -> Result<Box<dyn TableStream + '_>> {
         self.begun.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(Stream { kept: self, chunks: Vec::new() }))
     }

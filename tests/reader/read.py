@@ -84,6 +84,47 @@ class Fields:
         need(self.at == len(self.data), "bytes left over")
 
 
+def spread(markers, texts):
+    """Each marker with its text; a text for NULL that nobody looks at."""
+    texts = iter(texts)
+    return [(m, next(texts) if m else b"") for m in markers]
+
+
+def column_of_numbers(data, count):
+    """The texts of a column of form 1 (rows.md, Columns of numbers)."""
+    shape, way, width, start, step = struct.unpack_from("<BBBqq", data)
+    need(way < 2 and width <= 8 and (way == 1 or step == 0), "numbers: head")
+    need(len(data) == 19 + width * count, "numbers: length")
+    texts, before = [], start
+    for i in range(count):
+        rest = sum(data[19 + b * count + i] << (8 * b) for b in range(width))
+        number = before + step + rest & 2**64 - 1
+        number -= number >> 63 << 64
+        if way == 1:
+            before = number
+        texts.append(text_of_number(shape, number))
+    return texts
+
+
+def text_of_number(shape, number):
+    if shape <= 18:
+        need(abs(number) < 10**18, "number: range")
+        digits = str(abs(number)).rjust(shape + 1, "0")
+        text = digits[:-shape] + "." + digits[-shape:] if shape else digits
+        return ("-" * (number < 0) + text).encode()
+    need(32 <= shape <= 39, "numbers: shape")
+    unit = 10**(shape - 33) if shape > 32 else 1
+    seconds, fraction = divmod(number, unit)
+    day, second = divmod(seconds, 86400) if shape > 32 else (seconds, 0)
+    need(0 <= day < 4160000, "number: day")
+    text = "%04d-%02d-%02d" % (day // 416, day // 32 % 13, day % 32)
+    if shape > 32:
+        text += " %02d:%02d:%02d" % (second // 3600, second // 60 % 60, second % 60)
+    if shape > 33:
+        text += "." + str(fraction).rjust(shape - 33, "0")
+    return text.encode()
+
+
 def derive(secret, purpose, context, salt=None):
     info = b"coffer/v1/" + purpose.encode() + b"\0" + context
     return HKDF(algorithm=SHA256(), length=32, salt=salt, info=info).derive(secret)
@@ -393,10 +434,10 @@ class Container:
         columns = f.list(lambda: (f.bytes(), f.bytes(), f.u32(), f.bytes()))
         key = f.list(lambda: f.take(2))
         history, rows, checksum = f.u8(), f.u64(), f.take(16)
-        first, last, server_bytes = f.bytes(), f.bytes(), f.u64()
+        first, last, server_bytes, outlines = f.bytes(), f.bytes(), f.u64(), f.u32()
         size, holes, chunks = f.u64(), f.list(lambda: (f.u64(), f.u64())), f.refs()
         cells, count, total, read = blake3(), 0, 0, 0
-        for row in self.rows(chunks, len(columns)):
+        for row in self.rows(chunks, len(columns), outlines):
             canonical = b"".join(leb128(0) if c is None else leb128(len(c) + 1) + c for c in row)
             for c in row:
                 cells.update(struct.pack("<Q", 0 if c is None else len(c) + 1) + (c or b""))
@@ -414,44 +455,91 @@ class Container:
         f.bytes()
         e["text"] = [name, blake3(statements[0]).hexdigest().encode()]
 
-    def rows(self, chunk_list, columns):
-        values = b""
-        for ref in self.refs(chunk_list):
+    def rows(self, chunk_list, columns, outlines):
+        values, patch, groups, refs = b"", None, [], self.refs(chunk_list)
+        end, start = len(refs) - outlines, 0
+        for place, ref in enumerate(refs):
             chunk = self.chunk(1, ref)
+            if place >= end:
+                need(chunk[0] == 3 and len(chunk) > 1 and len(chunk) % 48 == 1, "outline")
+                for at in range(1, len(chunk), 48):
+                    digest, _, patched, base = struct.unpack_from("<32sQII", chunk, at)
+                    need(groups and groups.pop(0) in ((patched, base, digest), (patched, base, None)), "outline: group")
+                continue
             if chunk[0] == 0:
                 values += chunk[1:]
                 continue
+            if chunk[0] == 2:
+                need(patch is None, "a patch of a patch")
+                size = struct.unpack_from("<I", chunk, 1)[0]
+                need(5 + size <= len(chunk), "patch: length")
+                steps = numbers(chunk[5:5 + size])
+                need(len(steps) % 3 == 0, "patch: steps")
+                come = list(self.group(chunk[5 + size:], columns, values)) if len(chunk) > 5 + size else []
+                need(come or values == b"", "patch: values without rows")
+                patch, values, patched = (steps, come), b"", place + 1 - start
+                continue
             need(chunk[0] == 1, "rows: neither group nor value")
-            count, width = struct.unpack_from("<IH", chunk, 1)
-            need(width == columns and 1 <= count <= 65536, "group: shape")
-            at, table = 7 + 8 * width, []
-            for column in range(width):
-                marks, data = struct.unpack_from("<II", chunk, 7 + 8 * column)
-                markers = numbers(chunk[at:at + marks])
-                if len(markers) == 1:
-                    markers *= count
-                need(len(markers) == count, "group: markers")
-                table.append((markers, chunk[at + marks:at + marks + data]))
-                at += marks + data
-            need(at == len(chunk), "group: length")
-            places, used = [0] * width, 0
-            for number in range(count):
-                row = []
-                for column, (markers, data) in enumerate(table):
-                    length, large = divmod(markers[number] - 1, 2)
-                    if markers[number] == 0:
-                        row.append(None)
-                    elif large:
-                        row.append(values[used:used + length])
-                        used += length
-                    else:
-                        row.append(data[places[column]:places[column] + length])
-                        places[column] += length
-                yield row
-            need(used == len(values), "group: values")
-            need(all(p == len(data) for p, (_, data) in zip(places, table)), "group: data")
-            values = b""
-        need(values == b"", "rows: values without a group")
+            whole = self.group(chunk, columns, values)
+            if patch is None:
+                pieces = [self.chunk(1, r) for r in refs[start:place + 1]]
+                digest = blake3(b"".join(struct.pack("<I", len(p)) + p for p in pieces)).digest()
+                groups.append((0, place + 1 - start, digest))
+                yield from whole
+            else:
+                groups.append((patched, place + 1 - start - patched, None))
+                yield from self.patched(list(whole), *patch)
+            values, patch, start = b"", None, place + 1
+        need(values == b"" and patch is None, "rows: values or a patch without a group")
+        need(outlines == 0 or groups == [], "outline: groups")
+
+    def patched(self, old, steps, come):
+        rows, at, used = [], 0, 0
+        for stay, go, arrive in zip(steps[::3], steps[1::3], steps[2::3]):
+            need(stay + go + arrive > 0 and max(stay, go, arrive) <= 65536, "patch: step")
+            need(at + stay + go <= len(old) and used + arrive <= len(come), "patch: rows")
+            rows += old[at:at + stay] + come[used:used + arrive]
+            at, used = at + stay + go, used + arrive
+        need(at == len(old) and used == len(come) and 1 <= len(rows) <= 65536, "patch: rows left over")
+        return rows
+
+    def group(self, chunk, columns, values):
+        need(chunk[0] == 1, "group: first byte")
+        count, width = struct.unpack_from("<IH", chunk, 1)
+        need(width == columns and 1 <= count <= 65536, "group: shape")
+        at, table = 7 + 9 * width, []
+        for column in range(width):
+            form, marks, data = struct.unpack_from("<BII", chunk, 7 + 9 * column)
+            markers = numbers(chunk[at:at + marks])
+            if len(markers) == 1:
+                markers *= count
+            need(len(markers) == count and form < 2, "group: markers")
+            data = chunk[at + marks:at + marks + data]
+            if form == 1:
+                need(max(markers) <= 1, "numbers: markers")
+                texts = column_of_numbers(data, sum(markers))
+                table.append(([m and 2 * len(next_text) + 1 for m, next_text in spread(markers, texts)],
+                              b"".join(texts)))
+            else:
+                table.append((markers, data))
+            at += struct.unpack_from("<BII", chunk, 7 + 9 * column)[2] + marks
+        need(at == len(chunk), "group: length")
+        places, used = [0] * width, 0
+        for number in range(count):
+            row = []
+            for column, (markers, data) in enumerate(table):
+                length, large = divmod(markers[number] - 1, 2)
+                if markers[number] == 0:
+                    row.append(None)
+                elif large:
+                    row.append(values[used:used + length])
+                    used += length
+                else:
+                    row.append(data[places[column]:places[column] + length])
+                    places[column] += length
+            yield row
+        need(used == len(values), "group: values")
+        need(all(p == len(data) for p, (_, data) in zip(places, table)), "group: data")
 
     def content(self, e):
         kind = 1 if e["kind"] == "dump" else 2

@@ -79,6 +79,7 @@ impl<'s> First<'s> {
             let taken = taken.map_err(|error| at_table(error, &draft.table.name()))?;
             draft.out.flush()?;
             if taken.rows < rows && !taken.is_cut {
+                draft.rest()?;
                 return Ok(First { draft, before, took: began.elapsed(), is_fenced: false });
             }
         }

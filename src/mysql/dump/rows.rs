@@ -199,6 +199,12 @@ impl RowFeed {
         Ok(())
     }
 
+    /// Gives back memory, before a time without rows.
+    pub fn rest(&mut self) {
+        self.writer.rest();
+        self.buffer = Vec::new();
+    }
+
     /// Ends the rows.
     pub fn finish(self, out: &mut dyn ChunkSink) -> Result<RowSummary> {
         self.writer.finish(out)
@@ -230,7 +236,8 @@ impl From<mysql::Error> for Broken {
 /// whom the reading of rows keeps waiting.
 pub struct Buffered<'s> {
     stream: Box<dyn TableStream + 's>,
-    chunks: Vec<Vec<u8>>,
+    /// Chunks; of groups also the hash that they end with.
+    chunks: Vec<(Vec<u8>, Option<u64>)>,
     is_held: bool,
     bytes: usize,
     /// Bytes that all streams of the dump together may still keep.
@@ -251,11 +258,36 @@ impl<'s> Buffered<'s> {
     /// Hands over what was kept; chunks go straight on again.
     pub fn flush(&mut self) -> Result<()> {
         self.is_held = false;
-        for chunk in std::mem::take(&mut self.chunks) {
-            self.stream.chunk(&[&chunk])?;
+        self.give_out()
+    }
+
+    /// Hands everything over, before a time without rows.
+    pub fn rest(&mut self) -> Result<()> {
+        self.flush()?;
+        self.stream.rest()
+    }
+
+    fn give_out(&mut self) -> Result<()> {
+        for (chunk, end) in std::mem::take(&mut self.chunks) {
+            match end {
+                Some(end) => self.stream.group(&chunk, end)?,
+                None => self.stream.chunk(&[&chunk])?,
+            }
         }
         self.give_back();
         Ok(())
+    }
+
+    /// Keeps a chunk, if that is wanted and there is room; else what was kept goes before it.
+    fn keep(&mut self, parts: &[&[u8]], end: Option<u64>) -> Result<bool> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let claim = |left: usize| left.checked_sub(length);
+        if self.is_held && self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim).is_ok() {
+            self.bytes += length;
+            self.chunks.push((parts.concat(), end));
+            return Ok(true);
+        }
+        self.give_out().map(|()| false)
     }
 
     /// The stream, after everything was handed over.
@@ -271,18 +303,16 @@ impl<'s> Buffered<'s> {
 
 impl ChunkSink for Buffered<'_> {
     fn chunk(&mut self, parts: &[&[u8]]) -> Result<()> {
-        let length: usize = parts.iter().map(|part| part.len()).sum();
-        let claim = |left: usize| left.checked_sub(length);
-        if self.is_held && self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim).is_ok() {
-            self.bytes += length;
-            self.chunks.push(parts.concat());
-            return Ok(());
+        match self.keep(parts, None)? {
+            true => Ok(()),
+            false => self.stream.chunk(parts),
         }
-        // What was kept comes before it.
-        for chunk in std::mem::take(&mut self.chunks) {
-            self.stream.chunk(&[&chunk])?;
+    }
+
+    fn group(&mut self, group: &[u8], end: u64) -> Result<()> {
+        match self.keep(&[group], Some(end))? {
+            true => Ok(()),
+            false => self.stream.group(group, end),
         }
-        self.give_back();
-        self.stream.chunk(parts)
     }
 }

@@ -36,7 +36,14 @@ impl<'s> Draft<'s> {
     pub fn begin(table: Table, work: &Work<'_, 's>) -> Result<Draft<'s>> {
         let table = if work.one_instant { table.in_pieces() } else { table };
         let feed = RowFeed::new(&table, &work.plan.cutter_key);
-        Ok(Draft { table, feed, out: Buffered::new(work.sink.table()?, Arc::clone(&work.budget)) })
+        let stream = work.sink.table(&table_path(&table.database, &table.record.name))?;
+        Ok(Draft { table, feed, out: Buffered::new(stream, Arc::clone(&work.budget)) })
+    }
+
+    /// Keeps as little as can be in memory until more rows come.
+    pub fn rest(&mut self) -> Result<()> {
+        self.feed.rest();
+        self.out.rest()
     }
 
     /// Reads all rows: with one statement, or in chunks where long cells are fetched apart.

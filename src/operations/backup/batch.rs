@@ -5,7 +5,7 @@
 use crate::attachments::problem::Problem;
 use crate::chunking::{Cutter, Sizes};
 use crate::crypto::ObjectKind;
-use crate::entry::Entry;
+use crate::entry::{ChunkRef, Entry};
 use crate::error::{Error, Kind, Result};
 use crate::limits::MAX_CHUNK_BYTES;
 use crossbeam_channel::{Receiver, Sender};
@@ -26,6 +26,8 @@ pub const BUFFER_BYTES: usize = BATCH_BYTES + MAX_CHUNK_BYTES + 2 * READ_BYTES;
 pub enum Piece {
     /// The next so many chunks belong to the content being read.
     Chunks(usize),
+    /// So do these, which the container holds.
+    Held(Vec<ChunkRef>),
     /// The content being read is complete; its entry lacks only the chunks.
     End(Box<Entry>),
     /// The content being read is given up: its chunks belong to nothing.

@@ -5,9 +5,11 @@
 mod batch;
 mod database;
 mod dump;
+mod earlier;
 mod previous;
 mod reading;
 mod room;
+mod table;
 
 pub use room::{Droppable, backup_making_room};
 
@@ -285,6 +287,14 @@ impl Storing {
                     let (list, bytes) = self.contents.entry(batch.stream).or_default();
                     for chunk in refs.by_ref().take(count) {
                         *bytes += u64::from(chunk.length);
+                        list.push(chunk, writing)?;
+                    }
+                }
+                Piece::Held(refs) => {
+                    let (list, bytes) = self.contents.entry(batch.stream).or_default();
+                    for chunk in refs {
+                        *bytes += u64::from(chunk.length);
+                        writing.count_taken(u64::from(chunk.length), None);
                         list.push(chunk, writing)?;
                     }
                 }

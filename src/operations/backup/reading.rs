@@ -4,6 +4,7 @@
 use super::batch::{Batch, Batcher, Piece};
 use super::database;
 use super::dump;
+use super::earlier::EarlierTables;
 use super::previous::Previous;
 use super::{BackupPlan, Source};
 use crate::attachments::file::{Change, Handle};
@@ -37,11 +38,13 @@ pub fn read_all(
     progress: &Progress,
     ends: &Ends,
 ) -> Result<()> {
-    let key = store.container().base().keyring().cutter_key();
+    let keyring = store.container().base().keyring();
+    let key = keyring.cutter_key();
     let batcher = |kind, sizes| Batcher::new(kind, &key, sizes, ends.out.clone(), ends.buffers.clone());
     for source in &plan.sources {
         if let Source::Databases(dumper) = source {
-            database::read(&**dumper, key, progress, &ends.out)?;
+            let earlier = EarlierTables::read(store, previous, plan.read_all);
+            database::read(&**dumper, keyring, &earlier, progress, &ends.out)?;
         }
     }
     let record = previous.filter(|_| !plan.read_all);

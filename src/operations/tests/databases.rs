@@ -39,7 +39,7 @@ impl Shop {
         key: &[u8; 32],
         rows: impl Iterator<Item = Vec<Option<Vec<u8>>>>,
     ) -> Result<()> {
-        let mut stream = sink.table()?;
+        let mut stream = sink.table(&table_path("shop", name))?;
         let mut writer = RowWriter::new(2, &[0], key);
         for row in rows {
             for cell in &row {
