@@ -18,7 +18,7 @@ use crate::operations::session::{self, Session};
 use crate::progress::Progress;
 use crate::schemes::place;
 use crate::snapshot::{Catalog, SnapshotRecord};
-use crate::storage::{FileStorage, place};
+use crate::storage::{self, FileStorage};
 use crate::values::{Selector, rfc3339};
 use rayon::ThreadPool;
 use std::path::{Path, PathBuf};
@@ -253,7 +253,7 @@ impl Context {
     pub fn unlock(&self, path: &Path, credentials: &[Credential], access: Access) -> Result<Session> {
         self.watch()?;
         let session = session::open(path, credentials, access, self.globals.lock_wait)?;
-        if access == Access::Write && place::is_open_to_all(path) == Some(true) {
+        if access == Access::Write && storage::place::is_open_to_all(path) == Some(true) {
             let message = format!("{}: every user may read or change it; chmod 640 it", path.display());
             self.output.warning("container-open", message);
         }
