@@ -11,6 +11,7 @@ mod reader;
 mod varint;
 mod writer;
 
+pub use numbers::push_digits;
 pub use outline::{OutlineLine, OutlineWriter, parse_outline};
 pub use patch::{RowPatch, StoredGroup, diff};
 pub use reader::{Row, RowReader};

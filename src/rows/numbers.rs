@@ -94,7 +94,7 @@ impl Shape {
                     out.push(b'-');
                 }
                 let at = out.len();
-                digits(number.unsigned_abs(), usize::from(scale) + 1, out);
+                push_digits(number.unsigned_abs(), usize::from(scale) + 1, out);
                 if scale > 0 {
                     out.insert(out.len() - usize::from(scale), b'.');
                 }
@@ -108,11 +108,11 @@ impl Shape {
                 let second = seconds % DAY_SECONDS as u64;
                 for (mark, part) in [(b' ', second / 3600), (b':', second / 60 % 60), (b':', second % 60)] {
                     out.push(mark);
-                    digits(part, 2, out);
+                    push_digits(part, 2, out);
                 }
                 if fraction > 0 {
                     out.push(b'.');
-                    digits(rest, usize::from(fraction), out);
+                    push_digits(rest, usize::from(fraction), out);
                 }
             }
         }
@@ -178,24 +178,32 @@ fn date_time(text: &[u8], fraction: u8) -> Option<i64> {
 }
 
 fn date_text(number: u64, out: &mut Vec<u8>) {
-    digits(number / (13 * 32), 4, out);
+    push_digits(number / (13 * 32), 4, out);
     out.push(b'-');
-    digits(number / 32 % 13, 2, out);
+    push_digits(number / 32 % 13, 2, out);
     out.push(b'-');
-    digits(number % 32, 2, out);
+    push_digits(number % 32, 2, out);
 }
 
-/// Appends `number` in at least `width` digits, of at most 20.
-fn digits(mut number: u64, width: usize, out: &mut Vec<u8>) {
+/// Appends `number` in at least `width` decimal digits, of at most 20.
+#[inline]
+pub fn push_digits(mut number: u64, width: usize, out: &mut Vec<u8>) {
+    if number < 100 && width == 2 {
+        out.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
+        return;
+    }
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
-    loop {
+    while number >= 10 {
+        at -= 2;
+        let pair = (number % 100) as u8;
+        digits[at] = b'0' + pair / 10;
+        digits[at + 1] = b'0' + pair % 10;
+        number /= 100;
+    }
+    if number > 0 || at == digits.len() {
         at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
+        digits[at] = b'0' + number as u8;
     }
     out.extend_from_slice(&digits[at.min(digits.len() - width.min(20))..]);
 }

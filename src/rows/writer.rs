@@ -187,9 +187,11 @@ impl RowWriter {
         let at = self.column;
         self.column += 1;
         debug_assert!(!self.is_key[at] && length >= LARGE_CELL_BYTES as u64, "a long cell of no key");
+        if length > MAX_CELL_BYTES {
+            return Err(Error::new(Kind::Failed, "a cell of more than 1 GiB, which no server gives back"));
+        }
         varint::push(length + 1, &mut self.row);
-        let whole = usize::try_from(length).unwrap_or(usize::MAX);
-        self.columns[at].push(marker(whole, true), &[]);
+        self.columns[at].push(marker(length as usize, true), &[]);
         let hash = self.long_row.get_or_insert_default();
         hash.update(&self.row);
         self.row_bytes += self.row.len() as u64 + length;

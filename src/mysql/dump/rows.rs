@@ -110,25 +110,29 @@ impl RowFeed {
         watch: &Watch,
     ) -> std::result::Result<Option<Row>, Broken> {
         let mut result = conn.raw().exec_iter(statement, ())?;
-        let mut answer = Ok(());
+        let mut last = None;
         while let Some(row) = result.next() {
             let row = row?;
-            match self.check(&row) {
+            let mut answer = match self.check(&row) {
                 // The rows behind it are few, and come again.
                 Ok(true) => return Ok(Some(row)),
-                Ok(false) => answer = self.row(&row, out),
-                Err(error) => answer = Err(error),
-            }
+                Ok(false) => self.row(&row, out),
+                Err(error) => Err(error),
+            };
+            last = Some(row);
             if answer.is_ok() && self.rows.is_multiple_of(LOOK_ROWS) {
                 answer = watch.check();
             }
-            if answer.is_err() {
+            if let Err(error) = answer {
                 // Dropped, it would read the rest of the answer, however long.
                 std::mem::forget(result);
-                break;
+                return Err(Broken::Own(error));
             }
         }
-        answer.map_err(Broken::Own).map(|()| None)
+        if let Some(row) = last {
+            self.note_key(&row).map_err(Broken::Own)?;
+        }
+        Ok(None)
     }
 
     /// Whether a row has long cells.
@@ -150,7 +154,7 @@ impl RowFeed {
         }
         self.writer.end_row(out)?;
         self.rows += 1;
-        self.note_key(row)
+        Ok(())
     }
 
     /// A row some cells of which are fetched in pieces.

@@ -2,6 +2,7 @@
 //! number again from that text.
 
 use crate::error::{Error, Kind, Result};
+use crate::rows::push_digits;
 use std::io::Write;
 
 /// Doubles below this are exact integers, whose digits are their shortest text.
@@ -21,18 +22,9 @@ pub fn signed(number: i64, out: &mut Vec<u8>) {
 }
 
 /// Appends `number` in at least `width` digits, of at most 20.
-pub fn padded(mut number: u64, width: usize, out: &mut Vec<u8>) {
-    let mut digits = [b'0'; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at.min(digits.len() - width.min(20))..]);
+#[inline]
+pub fn padded(number: u64, width: usize, out: &mut Vec<u8>) {
+    push_digits(number, width, out);
 }
 
 /// Appends the shortest decimal text that gives `number` again: plain between 0.00001 and 10^16,

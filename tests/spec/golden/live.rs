@@ -7,9 +7,11 @@ use coffer::entry::database::{
     ColumnForm, ColumnRecord, Consistency, DatabaseRecord, LogPosition, ObjectRecord, SERVER_PATH,
     SchemaObject, ServerRecord, Setting, TableRecord, database_path, object_path, table_path,
 };
-use coffer::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
+use coffer::entry::{ChunkRef, Content, Entry, EntryKind, EntryPath, Metadata};
 use coffer::error::Result;
-use coffer::rows::{ChunkSink, RowReader, RowWriter};
+use coffer::rows::{
+    ChunkSink, OutlineLine, OutlineWriter, RowReader, RowSummary, RowWriter, StoredGroup, diff,
+};
 use coffer::snapshot::{ChunkRefs, ListWriter};
 
 type Rows = Vec<Vec<Option<Vec<u8>>>>;
@@ -44,6 +46,45 @@ fn scans() -> Rows {
     (0..5).map(row).collect()
 }
 
+/// Visits: a table whose rows were changed since; two of them with large values, numbers in every shape.
+fn visits(is_after: bool) -> Rows {
+    let row = |n: u32| {
+        let note = match n {
+            70 => vec![n as u8; 9000],
+            80 if is_after => vec![n as u8; 8200],
+            _ => format!("visit {n}").into_bytes(),
+        };
+        let fee = if is_after && n % 500 == 7 { n * 3 + 1 } else { n * 3 };
+        vec![
+            text((n * 2 + 1).to_string()),
+            (n % 5 > 0).then(|| format!("{}.{:02}", fee / 100, fee % 100).into_bytes()),
+            text(format!("20{:02}-{:02}-{:02}", n % 30, n % 13, n % 32)),
+            text(format!(
+                "2024-02-{:02} {:02}:{:02}:{:02}.{:03}",
+                n % 29,
+                n % 24,
+                n % 60,
+                n * 7 % 60,
+                n % 1000
+            )),
+            text(format!("{}", i64::from(n) * 1_000_003 - 700_000_000)),
+            Some(note),
+        ]
+    };
+    (0..2000).filter(|n| !(is_after && *n == 1500)).map(row).collect()
+}
+
+fn visit_columns() -> Vec<ColumnRecord> {
+    vec![
+        column("VisitNum", "bigint(20)", ColumnForm::Number, ""),
+        column("Fee", "decimal(10,2)", ColumnForm::Number, ""),
+        column("Day", "date", ColumnForm::Temporal, ""),
+        column("Began", "datetime(3)", ColumnForm::Temporal, ""),
+        column("Balance", "bigint(20)", ColumnForm::Number, ""),
+        column("Note", "mediumtext", ColumnForm::Text, "utf8mb4"),
+    ]
+}
+
 fn column(name: &str, column_type: &str, form: ColumnForm, character_set: &str) -> ColumnRecord {
     ColumnRecord {
         name: name.into(),
@@ -64,32 +105,77 @@ fn patient_columns() -> Vec<ColumnRecord> {
     ]
 }
 
-struct Put<'a, 'b>(&'a mut Writing<'b>, ListWriter, u64);
+/// The groups of a table: each its values' chunks, its own, and the hash that it ends with.
+#[derive(Default)]
+struct Groups(Vec<Vec<u8>>, Vec<(Vec<Vec<u8>>, Vec<u8>, u64)>);
 
-impl ChunkSink for Put<'_, '_> {
+impl ChunkSink for Groups {
     fn chunk(&mut self, parts: &[&[u8]]) -> Result<()> {
-        let bytes = parts.concat();
-        self.2 += bytes.len() as u64;
-        let refs = self.0.put_batch(ObjectKind::Database, &[&bytes])?;
-        refs.into_iter().try_for_each(|chunk| self.1.push(chunk, self.0))
+        self.0.push(parts.concat());
+        Ok(())
+    }
+
+    fn group(&mut self, group: &[u8], end: u64) -> Result<()> {
+        self.1.push((std::mem::take(&mut self.0), group.to_vec(), end));
+        Ok(())
     }
 }
 
-fn table(
-    name: &str,
-    columns: Vec<ColumnRecord>,
-    rows: &Rows,
-    key: &[u8; 32],
-    writing: &mut Writing,
-) -> Result<Entry> {
-    let mut out = Put(writing, ListWriter::default(), 0);
-    let mut writer = RowWriter::new(columns.len(), &[0], key);
+fn groups(columns: usize, rows: &Rows, key: &[u8; 32]) -> Result<(Groups, RowSummary)> {
+    let mut out = Groups::default();
+    let mut writer = RowWriter::new(columns, &[0], key);
     for row in rows {
         row.iter().try_for_each(|cell| writer.cell(cell.as_deref(), &mut out))?;
         writer.end_row(&mut out)?;
     }
     let summary = writer.finish(&mut out)?;
-    let Put(writing, list, size) = out;
+    Ok((out, summary))
+}
+
+/// A table; with `base`, as patches of the groups of those rows where that can be, and with an outline.
+fn table(
+    name: &str,
+    columns: Vec<ColumnRecord>,
+    rows: &Rows,
+    base: Option<&Rows>,
+    key: &[u8; 32],
+    writing: &mut Writing,
+) -> Result<Entry> {
+    let (Groups(_, new), summary) = groups(columns.len(), rows, key)?;
+    let old = base.map(|rows| groups(columns.len(), rows, key)).transpose()?.map_or(vec![], |old| old.0.1);
+    let mut put = |chunk: &Vec<u8>| writing.put_batch(ObjectKind::Database, &[chunk]).map(|refs| refs[0]);
+    let (mut refs, mut outline, mut lines) = (Vec::new(), OutlineWriter::default(), Vec::new());
+    for (number, (values, group, end)) in new.iter().enumerate() {
+        let mut hasher = blake3::Hasher::new();
+        for chunk in values.iter().chain([group]) {
+            hasher.update(&(chunk.len() as u32).to_le_bytes()).update(chunk);
+        }
+        let names: Vec<ChunkRef> = values.iter().map(&mut put).collect::<Result<_>>()?;
+        let mut line = OutlineLine { digest: *hasher.finalize().as_bytes(), end: *end, patch: 0, base: 0 };
+        let start = refs.len();
+        if let Some((old_values, old_group, _)) = old.get(number) {
+            let old_names: Vec<ChunkRef> = old_values.iter().map(&mut put).collect::<Result<_>>()?;
+            let stored = StoredGroup { group: old_group, values: &old_names };
+            let patch = diff(stored, StoredGroup { group, values: &names }).expect("a patch");
+            refs.extend(patch.values.iter().map(|&at| names[at]));
+            refs.push(put(&patch.chunk)?);
+            line.patch = (refs.len() - start) as u32;
+            refs.extend(old_names);
+            refs.push(put(old_group)?);
+        } else {
+            refs.extend(names);
+            refs.push(put(group)?);
+        }
+        line.base = (refs.len() - start) as u32 - line.patch;
+        lines.extend(outline.push(&line));
+    }
+    lines.extend(outline.finish().filter(|_| base.is_some()));
+    for line in &lines {
+        refs.push(put(line)?);
+    }
+    let size = refs.iter().map(|chunk| u64::from(chunk.length)).sum();
+    let mut list = ListWriter::default();
+    refs.into_iter().try_for_each(|chunk| list.push(chunk, writing))?;
     let record = TableRecord {
         name: name.into(),
         create: format!("CREATE TABLE `{name}` (`PatNum` bigint(20) NOT NULL)"),
@@ -101,6 +187,7 @@ fn table(
         first_key: summary.first_key,
         last_key: summary.last_key,
         server_bytes: 1 << 20,
+        outline: lines.len() as u32,
         content: Content { size, holes: vec![], chunks: list.finish(writing)? },
         ..TableRecord::default()
     };
@@ -145,8 +232,9 @@ pub fn entries(key: &[u8; 32], writing: &mut Writing) -> Result<Vec<Entry>> {
     Ok(vec![
         entry(EntryPath(SERVER_PATH.to_vec()), EntryKind::Server(Box::new(server))),
         entry(database_path("praxis"), EntryKind::Database(Box::new(database))),
-        table("patient", patient_columns(), &patients(), key, writing)?,
-        table("scan", scan_columns, &scans(), key, writing)?,
+        table("patient", patient_columns(), &patients(), None, key, writing)?,
+        table("scan", scan_columns, &scans(), None, key, writing)?,
+        table("visit", visit_columns(), &visits(true), Some(&visits(false)), key, writing)?,
         entry(view_path, EntryKind::Object(Box::new(view))),
     ])
 }
