@@ -46,8 +46,6 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    const NONE: Row<'static> = Row { group: &[], text: &[], values: &[], cells: &[], starts: &[] };
-
     /// The cells, in the order of the table's columns; `None`: NULL.
     pub fn cells(&self) -> impl ExactSizeIterator<Item = Option<&'a [u8]>> {
         let (group, text, values, cells) = (self.group, self.text, self.values, self.cells);
@@ -122,12 +120,13 @@ impl<I: Iterator<Item = Result<Vec<u8>>>> RowReader<I> {
                 return Ok(None);
             }
         }
-        Ok(self.part().map(Part::row))
+        Ok(Some(self.row()))
     }
 
-    /// The row that was read last; one without cells before the first.
+    /// The row that was read last.
     pub fn row(&self) -> Row<'_> {
-        self.part().map_or(Row::NONE, Part::row)
+        let none = Row { group: &[], text: &[], values: &[], cells: &[], starts: &[] };
+        self.part().map_or(none, Part::row)
     }
 
     /// The hash of the row that was read last, as its table's checksum sums it up.

@@ -3,7 +3,9 @@
 
 use super::column::{ColumnBuffer, marker};
 use super::group;
-use super::{GROUP_VALUE_BYTES, LARGE_CELL_BYTES, MAX_GROUP_ROWS, VALUE_TAG, hash_of, varint};
+use super::{
+    GROUP_VALUE_BYTES, LARGE_CELL_BYTES, MAX_CELL_BYTES, MAX_GROUP_ROWS, VALUE_TAG, hash_of, varint,
+};
 use crate::chunking::{Cutter, Sizes};
 use crate::error::{Error, Kind, Result};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};

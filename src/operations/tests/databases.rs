@@ -21,6 +21,8 @@ use std::time::Duration;
 struct Shop {
     visits: u32,
     fails: bool,
+    /// In night *n* others of the rows are not what they were.
+    night: u32,
 }
 
 fn entry(path: EntryPath, kind: EntryKind) -> Entry {
@@ -75,7 +77,12 @@ impl Dumper for Shop {
             ..DatabaseRecord::default()
         };
         let number = |n: u32| Some(n.to_string().into_bytes());
-        let patient = |n: u32| vec![number(n), (!n.is_multiple_of(7)).then(|| noise(n.into(), 30))];
+        let text = |n: u32| match n % 1009 {
+            rest if rest < self.night => noise(u64::from(n + 7), 24),
+            500 => noise(n.into(), 20_000),
+            _ => noise(n.into(), 30),
+        };
+        let patient = |n: u32| vec![number(n), (!n.is_multiple_of(7)).then(|| text(n))];
         self.table("patient", sink, &key, (0..self.visits).map(patient))?;
         let large = |n: u32| vec![number(n), Some(format!("{}", n % 6).into_bytes())];
         self.table("document", sink, &key, (0..8).map(large))?;
@@ -98,7 +105,7 @@ impl Dumper for Shop {
 
 fn with_shop(folder: &Path, ahead: i64, visits: u32) -> BackupPlan {
     let mut plan = plan(folder, ahead);
-    plan.sources.push(Source::Databases(Arc::new(Shop { visits, fails: false })));
+    plan.sources.push(Source::Databases(Arc::new(Shop { visits, fails: false, night: 0 })));
     plan
 }
 
@@ -137,12 +144,65 @@ fn a_night_adds_its_rows_and_little_more() {
     assert!(second.new_bytes < first.new_bytes / 4, "{second:?}");
 }
 
+/// A backup of the shop in a night; the rows of all snapshots are checked, chunks counted by first byte.
+fn night(session: &mut Session, folder: &Path, night: u32, read_all: bool) -> (u64, [usize; 4]) {
+    let mut plan = plan(folder, i64::from(night) + 1 + i64::from(read_all));
+    plan.read_all = read_all;
+    plan.sources.push(Source::Databases(Arc::new(Shop { visits: 20_000, fails: false, night })));
+    let added = run(session, plan).record.counts.new_bytes;
+    let rows = StoredRows::new(&session.store, pool(1).expect("a pool"));
+    let mut count = [0; 4];
+    for record in Catalog::read(&session.store).expect("a catalog").snapshots {
+        let all = Databases::read(&session.store, &record, &Selection::default()).expect("read");
+        count = [0; 4];
+        for table in &all.databases["shop"].tables {
+            check_rows(&rows, table, &Progress::default()).expect("as backed up");
+            for chunk in crate::mysql::stream::RowSource::chunks(&rows, table).expect("chunks") {
+                count[usize::from(chunk.expect("a chunk")[0])] += 1;
+            }
+        }
+    }
+    (added, count)
+}
+
+#[test]
+fn nights_of_edits_are_patches_and_what_is_lost_is_stored_anew() {
+    let (folder, disk) = (practice(), SimulatedDisk::new());
+    let mut session = new_session(&disk);
+    let (first, count) = night(&mut session, folder.path(), 0, false);
+    assert!(count[0] > 10 && count[1] > 5 && count[2] == 0 && count[3] == 2, "{count:?}");
+    let (second, patched) = night(&mut session, folder.path(), 1, false);
+    assert!(patched[2] + 2 >= count[1] && patched[1] == count[1], "{patched:?} of {count:?}");
+    assert!(second < first / 50, "{second} of {first}");
+    let (third, again) = night(&mut session, folder.path(), 2, false);
+    assert!(third < first / 40 && again[2] == patched[2], "{third} of {first}, {again:?}");
+    let (same, proven) = night(&mut session, folder.path(), 2, true);
+    assert!(same < 4096 && proven == again, "{same}");
+    // The groups that the patches are of are lost.
+    let geometry = session.store.container().base().geometry;
+    for slot in session.store.live_slots() {
+        disk.corrupt(geometry.slot_offset(slot) + 8 * 4096, 60 * 4096, |b| {
+            b.iter_mut().for_each(|b| *b ^= 9)
+        });
+    }
+    let mut plan = plan(folder.path(), 9);
+    plan.read_all = true;
+    plan.sources.push(Source::Databases(Arc::new(Shop { visits: 20_000, fails: false, night: 2 })));
+    let record = run(&mut session, plan).record;
+    let rows = StoredRows::new(&session.store, pool(1).expect("a pool"));
+    let all = Databases::read(&session.store, &record, &Selection::default()).expect("read");
+    for table in &all.databases["shop"].tables {
+        check_rows(&rows, table, &Progress::default()).expect("stored anew");
+    }
+    assert!(record.counts.new_bytes > first / 20, "{record:?}");
+}
+
 #[test]
 fn a_dump_that_fails_commits_nothing() {
     let folder = practice();
     let mut session = new_session(&SimulatedDisk::new());
     let mut plan = plan(folder.path(), 1);
-    plan.sources.push(Source::Databases(Arc::new(Shop { visits: 10, fails: true })));
+    plan.sources.push(Source::Databases(Arc::new(Shop { visits: 10, fails: true, night: 0 })));
     let failed = backup(&mut session.store, plan, pool(1).expect("a pool"), &Progress::default());
     assert_eq!(failed.unwrap_err().kind(), Kind::Database);
     assert!(Catalog::read(&session.store).expect("a catalog").snapshots.is_empty());

@@ -57,7 +57,7 @@ fn visits(is_after: bool) -> Rows {
         let fee = if is_after && n % 500 == 7 { n * 3 + 1 } else { n * 3 };
         vec![
             text((n * 2 + 1).to_string()),
-            (n % 5 > 0).then(|| format!("{}.{:02}", fee / 100, fee % 100).into_bytes()),
+            (!n.is_multiple_of(5)).then(|| format!("{}.{:02}", fee / 100, fee % 100).into_bytes()),
             text(format!("20{:02}-{:02}-{:02}", n % 30, n % 13, n % 32)),
             text(format!(
                 "2024-02-{:02} {:02}:{:02}:{:02}.{:03}",
