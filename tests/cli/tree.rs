@@ -41,6 +41,12 @@ const RUNS: &[(&str, &str)] = &[
     ("unpin", "c latest"),
     ("prune", "c --keep practice"),
     ("setup", "--example"),
+    ("scheme list", "--config p/coffer.toml"),
+    ("scheme add", "noon --config p/coffer.toml --source database --database d --to night"),
+    ("scheme edit", "noon --config p/coffer.toml --at-times 12:30"),
+    ("scheme disable", "noon --config p/coffer.toml"),
+    ("scheme enable", "noon --config p/coffer.toml"),
+    ("scheme remove", "noon --config p/coffer.toml"),
     ("doctor", "--mysql-socket SOCKET --mysql-user root"),
     ("drill", "c --no-database --report drill.html"),
     (
