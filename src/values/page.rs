@@ -28,6 +28,7 @@ pub fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
+            '\n' => out.push('\n'),
             other if other.is_control() => out.push('\u{fffd}'),
             other => out.push(other),
         }

@@ -13,6 +13,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{Error, SmtpTransport};
 use lettre::{Address, Transport};
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 /// Sends `notice` to those in `pending`, and takes out who needs no further attempt.
@@ -76,14 +77,30 @@ fn deliver(
     transport.send_raw(&envelope, message).map(|_| ()).map_err(|error| ended(&error))
 }
 
+/// The kind of the failure of the connection behind `error`: a limit that is over shows as one that would
+/// block, a certificate that is not trusted as invalid data.
+fn cause(error: &Error) -> Option<ErrorKind> {
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        if let Some(cause) = cause.downcast_ref::<std::io::Error>() {
+            return Some(cause.kind());
+        }
+        next = cause.source();
+    }
+    None
+}
+
 fn ended(error: &Error) -> Ended {
+    use ErrorKind::{InvalidData, TimedOut, WouldBlock};
     let code = error.status().map(|code| code.to_string()).unwrap_or_default();
     let stopped = |message: String, is_passing| Ended::Stopped(Failure { message, is_passing });
     match code.as_str() {
         "530" | "534" | "535" | "538" => stopped(format!("the server refuses the login ({code})"), false),
         "421" | "454" => stopped(format!("the server takes nothing now ({code})"), true),
-        "" if error.is_timeout() => stopped("the server did not answer within the time limit".into(), true),
-        "" if error.is_tls() => stopped(
+        "" if error.is_timeout() || matches!(cause(error), Some(TimedOut | WouldBlock)) => {
+            stopped("the server did not answer within the time limit".into(), true)
+        }
+        "" if error.is_tls() || cause(error) == Some(InvalidData) => stopped(
             "the encrypted connection failed: the server's certificate is not trusted, or it speaks no TLS"
                 .into(),
             false,
