@@ -10,6 +10,7 @@ use super::queue::{held, on_all};
 use super::rights;
 use super::rows::Watch;
 use super::session::{Session, let_go};
+use super::settled::Settled;
 use super::step::{Step, Stop, is_broken_table};
 use super::table::Table;
 use super::taking::{Draft, Taken, unchanged};
@@ -110,6 +111,7 @@ pub fn attempt<'s>(
     let bytes = plain.iter().chain(&transactional).map(|table| table.record.server_bytes).sum();
     watch.progress.expect((plain.len() + transactional.len()) as u64, bytes);
 
+    let settled = Settled::wait(&mut session.control, &transactional, watch)?;
     if rights.one_instant {
         moment::block_definitions(session, &mut keeper, Beside::Lock)?;
     }
@@ -126,7 +128,8 @@ pub fn attempt<'s>(
     }
     let mut tables = taken.tables;
     if rights.one_instant {
-        tables.extend(read_snapshots(&work, &mut readers, split(taken.catalog.tables()).1)?);
+        let transactional = split(taken.catalog.tables()).1;
+        tables.extend(read_snapshots(&work, &mut readers, transactional, &settled)?);
     }
     let mut notes = held(&work.notes).split_off(0);
     notes.extend(rights.losses.into_iter().map(|loss| (loss, true)));
@@ -184,6 +187,7 @@ fn read_snapshots<'s>(
     work: &Work<'_, 's>,
     readers: &mut [Connection],
     tables: Vec<Table>,
+    settled: &Settled,
 ) -> Step<Vec<Taken<'s>>> {
     let taken = on_all(readers, tables, work.watch, |reader, table| {
         let guarded = table.clone();
@@ -192,7 +196,10 @@ fn read_snapshots<'s>(
         let taken = work.read(reader, table)?;
         reader.execute("ROLLBACK TO SAVEPOINT coffer")?;
         unchanged(reader, &guarded)?;
-        Ok(taken)
+        match settled.is_new(reader, &guarded)? {
+            true => Err(Stop::Changed(guarded.name())),
+            false => Ok(taken),
+        }
     })?;
     Ok(taken.into_iter().flatten().collect())
 }

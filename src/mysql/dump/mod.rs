@@ -17,6 +17,7 @@ mod queue;
 mod rights;
 mod rows;
 mod session;
+mod settled;
 mod status;
 mod step;
 mod table;
