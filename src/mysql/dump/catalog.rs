@@ -4,7 +4,7 @@
 use super::choose::Choice;
 use super::plan::DumpPlan;
 use super::session::Session;
-use super::step::{Step, Stop, at_table};
+use super::step::{Step, Stop, at_table, is_passing};
 use super::table::Table;
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind};
@@ -96,6 +96,7 @@ impl Catalog {
                 // It can be read now, or is gone.
                 Ok(_) => return Err(Stop::Changed(name)),
                 Err(error) => match at_table(error, &name) {
+                    Stop::Failed(error) if is_passing(&error) => return Err(Stop::Changed(name)),
                     Stop::Failed(error) if code_of(&error).is_some() => {}
                     stop => return Err(stop),
                 },

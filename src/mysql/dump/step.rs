@@ -33,6 +33,16 @@ const BROKEN: [u16; 11] = [126, 127, 144, 145, 1016, 1017, 1030, 1033, 1034, 119
 /// `ER_NO_SUCH_TABLE_IN_ENGINE`.
 const NOT_IN_ENGINE: u16 = 1932;
 
+/// Errors of the server about a table that somebody has a hand on just now: `ER_LOCK_WAIT_TIMEOUT`,
+/// `ER_LOCK_DEADLOCK`, `ER_QUERY_INTERRUPTED`, `ER_TABLE_DEFINITION_BEING_MODIFIED`…, and
+/// `ER_STATEMENT_TIMEOUT`.
+const PASSING: [u16; 5] = [1205, 1213, 1317, 1684, 1969];
+
+/// Whether a table may well be read in a moment: it is no loss.
+pub fn is_passing(error: &Error) -> bool {
+    code_of(error).is_some_and(|code| PASSING.contains(&code))
+}
+
 /// The step that an error at the table `name` ends.
 pub fn at_table(error: Error, name: &str) -> Stop {
     let is_torn = std::error::Error::source(&error).is_some_and(|cause| cause.is::<Torn>());
