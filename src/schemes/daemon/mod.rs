@@ -315,13 +315,6 @@ impl Daemon {
                 }
             }
         }
-        let standing = crate::schemes::standing::standing(&setup.config, &self.around.state, now);
-        for (thing, notice) in crate::schemes::notices::watch::notices(&standing) {
-            if self.told.is_new(&self.around.state, &thing, &day) {
-                notices.push(notice);
-            }
-        }
-        running::publish(&setup.config, &standing, &*self.around.journal);
         if let Some(monday) = watch::digest_day(&setup.config, now)
             && self.told.is_new(&self.around.state, "digest", &monday)
         {

@@ -4,14 +4,11 @@
 use super::{Setup, Standing, Wake, notices};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Kind};
-use crate::schemes::config::Config;
 use crate::schemes::history::History;
 use crate::schemes::notice::Notice;
-use crate::schemes::prometheus;
 use crate::schemes::run::{RunOutcome, RunRecord};
 use crate::schemes::runner::{Job, Order, is_retryable};
 use crate::schemes::scheduler::{Due, Next, Position, Positions, Timing};
-use crate::schemes::standing::{self, standing};
 use crate::schemes::stop::Stop;
 use crate::values::rfc3339;
 use std::path::PathBuf;
@@ -59,14 +56,6 @@ pub(super) fn reconcile(position: &mut Position, timing: &Timing, runs: &[RunRec
     }
 }
 
-/// Writes the file that other programs watch, if there is to be one.
-pub(super) fn publish(config: &Config, found: &standing::Standing, journal: &(dyn Fn(&str) + Send + Sync)) {
-    let Some(path) = &config.status.prometheus else { return };
-    if let Err(error) = prometheus::write(found, path) {
-        journal(&error.to_string());
-    }
-}
-
 impl Under {
     /// Runs it, keeps where it stands, and tells people.
     pub(super) fn run(&self) {
@@ -97,8 +86,6 @@ impl Under {
                 for line in notices.iter().flat_map(|notice| self.setup.teller.tell(notice, Some(&run))) {
                     (self.journal)(&format!("{}: {line}", self.name));
                 }
-                let found = standing(&self.setup.config, &self.state, now);
-                publish(&self.setup.config, &found, &*self.journal);
             }
             Err(error) => self.never_ran(&error),
         }
@@ -113,7 +100,11 @@ impl Under {
         self.start_counts();
         let next = self.end(RunOutcome::Failed, true);
         let code = error.kind().code();
-        let mut notice = notices::never_ran(&self.setup.config, &self.name, code, self.clock.now());
+        let occasion = crate::schemes::config::Occasion::Failure;
+        let now = self.clock.now();
+        let mut notice = notices::blank(&self.setup.config, Some(&self.name), occasion, code, now);
+        notice.title = format!("backup `{}` could not begin", self.name);
+        notice.lines.push(error.to_string());
         if let Next::Again(at) = next {
             notice.lines.push(format!("it is tried again at {}", crate::values::format_time(at)));
         }

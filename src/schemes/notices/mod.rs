@@ -1,4 +1,4 @@
-//! What is told of a run and of the state of things: the making of notices.
+//! What is told of a run, of the state of things, and of the week: the making of notices.
 //!
 //! It promises that a notice holds names of the configuration, fixed sentences, stable words, times and
 //! numbers, and nothing else: the message of an error, whatever it says, never gets into one.
@@ -9,7 +9,7 @@ pub mod words;
 use super::config::Occasion;
 use super::notice::Notice;
 use super::run::{RunOutcome, RunRecord, StepKind, StepRecord};
-use crate::values::{format_duration, format_size};
+use crate::values::{format_count, format_duration, format_size};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ fn verdict(run: &RunRecord) -> (Occasion, &'static str, String) {
         }
         (_, true) => {
             let what = worst.map_or("a step", |step| step.step.word());
-            (Occasion::Failure, "step-failed", format!("backup made, but `{what}` failed after it"))
+            (Occasion::Warning, "step-failed", format!("backup made, but `{what}` failed after it"))
         }
         (_, false) => {
             let code = if code == "not-mounted" { "not-mounted" } else { "backup-failed" };
@@ -195,6 +195,32 @@ pub fn of_test(practice: Option<&str>, time: &str) -> Notice {
         "This is a test of Coffer's notices. If you can read it, this way to tell you works.".into(),
         "Nothing has happened, and nothing is to be done.".into(),
     ];
+    notice
+}
+
+/// The week in short: how many runs of each scheme ended how.
+pub fn of_week<'a>(
+    practice: Option<&str>,
+    time: &str,
+    answer: &str,
+    runs: impl Iterator<Item = (&'a str, &'a [RunRecord])>,
+) -> Notice {
+    let mut notice =
+        notice(practice, time, Occasion::Digest, "digest", format!("Coffer, the week in short: {answer}"));
+    for (scheme, runs) in runs {
+        let Some(scheme) = name(scheme) else { continue };
+        let count = |outcome: fn(&RunRecord) -> bool| runs.iter().filter(|run| outcome(run)).count() as u64;
+        let good = count(RunRecord::has_backup);
+        let partial = count(|run| run.has_backup() && run.outcome != RunOutcome::Done);
+        let failed = count(|run| !run.has_backup() && run.outcome != RunOutcome::Running);
+        notice.lines.push(format!(
+            "{scheme}: {}, {partial} of them with something to look at; {failed} failed.",
+            format_count(good, "backup")
+        ));
+        let numbers = serde_json::json!({ "backups": good, "partial": partial, "failed": failed });
+        notice.facts.insert(scheme.into(), numbers);
+    }
+    notice.lines.push("Are we protected? coffer status says so, and why.".into());
     notice
 }
 

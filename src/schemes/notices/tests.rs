@@ -50,7 +50,7 @@ fn each_end_has_its_occasion_and_code() {
         (
             Failed,
             vec![step(StepKind::Backup, Done, None), step(StepKind::Copy, Failed, Some("full"))],
-            Occasion::Failure,
+            Occasion::Warning,
             "step-failed",
         ),
         (
@@ -121,4 +121,14 @@ proptest! {
         let text = told(&secret, outcome);
         prop_assert!(!text.contains(&first) && !text.contains(&last), "{secret:?} in {text}");
     }
+}
+
+#[test]
+fn the_week_counts_what_was_kept_and_what_was_not() {
+    let good = run(RunOutcome::Done, vec![step(StepKind::Backup, RunOutcome::Done, None)]);
+    let partial = run(RunOutcome::Warnings, vec![step(StepKind::Backup, RunOutcome::Warnings, None)]);
+    let bad = run(RunOutcome::Failed, vec![step(StepKind::Backup, RunOutcome::Failed, None)]);
+    let runs = [good, partial, bad];
+    let notice = of_week(None, "2026-10-04T00:00:00Z", "attention", [("nightly", &runs[..])].into_iter());
+    assert_eq!(notice.lines[0], "nightly: 2 backups, 1 of them with something to look at; 1 failed.");
 }

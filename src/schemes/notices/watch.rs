@@ -1,15 +1,33 @@
-//! What nobody does but time brings about, beside what is overdue: space that runs out, a container that
-//! is gone or older than it should be, an audit log that was changed. Whoever tells these tells each
-//! once a day.
+//! What nobody does but time brings about: backups, verifications and drills that are overdue, space
+//! that runs out, media that are gone. It promises that each is told when it begins, and again once a
+//! day while it lasts (`STATE/watch.json`); a lost or damaged memory tells once more, never less.
 
 use super::{name, notice};
+use crate::clock::Timestamp;
 use crate::schemes::config::Occasion;
 use crate::schemes::notice::Notice;
 use crate::schemes::standing::{Reason, Standing};
+use crate::storage::state_file;
+use crate::values::parse_time;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 
-/// The reasons that are told from here, with their occasions.
+/// After how long it is told again, in seconds.
+const AGAIN: i64 = 86_400;
+/// Runs begin a little earlier or later each day.
+const SLACK: i64 = 1800;
+const FILE: &str = "watch.json";
+
+/// What was told, by what it is about, and when (seconds since 1970).
+#[derive(Default, Serialize, Deserialize)]
+struct Told(BTreeMap<String, i64>);
+
+/// The reasons that no run tells of, with their occasions.
 fn occasion(code: &str) -> Option<Occasion> {
     match code {
+        "overdue" | "no-backup" | "verify-overdue" | "drill-overdue" => Some(Occasion::Overdue),
         "space" => Some(Occasion::Space),
         "container-missing" | "container-unreadable" | "rollback" => Some(Occasion::Failure),
         "audit" => Some(Occasion::Warning),
@@ -17,21 +35,46 @@ fn occasion(code: &str) -> Option<Occasion> {
     }
 }
 
-/// The notices that `standing` calls for, each with the name of the thing.
-pub fn notices(standing: &Standing) -> Vec<(String, Notice)> {
-    let one = |reason: &Reason| {
-        let about = reason.container.as_deref().unwrap_or("log");
-        let notice = of_reason(standing, reason, occasion(reason.code)?);
-        Some((format!("{about}/{}", reason.code), notice))
+/// The notices that `standing` calls for now and that were not told of late; they count as told.
+///
+/// Errors: none of its own; an error of the memory is returned beside the notices.
+pub fn due(standing: &Standing, state: &Path) -> (Vec<Notice>, io::Result<()>) {
+    let now = parse_time(&standing.time).map_or(0, |time: Timestamp| time.seconds);
+    let file = state.join(FILE);
+    let told: Told =
+        std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    let mut kept = Told::default();
+    let mut notices = Vec::new();
+    for reason in &standing.reasons {
+        let Some(occasion) = occasion(reason.code) else { continue };
+        let about = reason.scheme.as_deref().or(reason.container.as_deref()).unwrap_or_default();
+        let key = format!("{} {about}", reason.code);
+        let last = told.0.get(&key).copied().filter(|last| *last <= now);
+        let is_due = last.is_none_or(|last| now.saturating_sub(last) >= AGAIN - SLACK);
+        kept.0.insert(key, if is_due { now } else { last.unwrap_or(now) });
+        if is_due {
+            notices.push(of_reason(standing, reason, occasion));
+        }
+    }
+    let write = || {
+        state_file::create_private(state)?;
+        state_file::replace(&file, &serde_json::to_vec(&kept)?)
     };
-    standing.reasons.iter().filter_map(one).collect()
+    let is_same = kept.0 == told.0;
+    (notices, if is_same { Ok(()) } else { write() })
 }
 
 fn of_reason(standing: &Standing, reason: &Reason, occasion: Occasion) -> Notice {
-    let about = reason.container.as_deref().and_then(name).unwrap_or("Coffer");
+    let about = reason.scheme.as_deref().or(reason.container.as_deref()).and_then(name).unwrap_or("Coffer");
     let (what, remedy) = words(reason.code);
     let title = format!("{about}: {what}");
     let mut notice = notice(standing.practice.as_deref(), &standing.time, occasion, reason.code, title);
+    notice.scheme = reason.scheme.as_deref().and_then(name).map(str::to_owned);
+    let scheme = reason.scheme.as_ref().and_then(|scheme| standing.schemes.get(scheme));
+    if let Some(last) = scheme.and_then(|scheme| scheme.last_success.as_ref()) {
+        notice.lines.push(format!("The last good backup began at {}.", last.started));
+        notice.facts.insert("last_success".into(), last.started.clone().into());
+    }
     let container = reason.container.as_ref().and_then(|container| standing.containers.get(container));
     if let Some(forecast) = container.and_then(|container| container.forecast) {
         if let Some(days) = forecast.days {
@@ -46,6 +89,13 @@ fn of_reason(standing: &Standing, reason: &Reason, occasion: Occasion) -> Notice
 /// What it is, and what to do.
 fn words(code: &str) -> (&'static str, &'static str) {
     match code {
+        "overdue" => (
+            "no good backup when there should be one",
+            "Look whether this machine was on and the backup disk connected; then run: coffer scheme run",
+        ),
+        "no-backup" => ("there is no good backup yet", "Make the first one: coffer scheme run"),
+        "verify-overdue" => ("a full verification is overdue", "Run: coffer verify --level full"),
+        "drill-overdue" => ("a trial restore is overdue", "Run: coffer drill"),
         "space" => (
             "the space will not last",
             "Make room on the disk, raise the maximum size, or keep fewer snapshots: coffer prune",

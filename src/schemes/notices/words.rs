@@ -134,7 +134,7 @@ const TABLE: &[(&str, Words)] = &[
         },
     ),
     (
-        "hook-failed",
+        "hook",
         Words {
             happened: "a command of the practice's own failed",
             means: "What was to be done before the backup was not done.",
@@ -142,25 +142,9 @@ const TABLE: &[(&str, Words)] = &[
         },
     ),
     (
-        "hook-killed",
+        "timeout",
         Words {
-            happened: "a command of the practice's own was ended from outside",
-            means: "What was to be done before or after the backup was not done.",
-            remedy: "Run the command by hand and look at what it does.",
-        },
-    ),
-    (
-        "killed",
-        Words {
-            happened: "the program that did it was ended from outside",
-            means: "What was not finished was not kept; earlier backups are intact.",
-            remedy: "Look whether the machine ran out of memory; it is tried again.",
-        },
-    ),
-    (
-        "hook-timeout",
-        Words {
-            happened: "a command of the practice's own took longer than it may",
+            happened: "a step took longer than it may",
             means: "It was ended.",
             remedy: "Look what held it; then run: coffer scheme run",
         },
