@@ -26,11 +26,14 @@ pub fn follow_parent() {
     let Some(parent) = std::env::var("COFFER_PARENT").ok().and_then(|id| id.parse::<i32>().ok()) else {
         return;
     };
-    // Without this the command goes on to its end, which harms nothing: the next one waits for it.
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
-    let now = rustix::process::getppid().map(|id| id.as_raw_nonzero().get());
-    if now != Some(parent) {
-        std::process::exit(i32::from(INTERRUPTED));
+    let is_child = || rustix::process::getppid().map(|id| id.as_raw_nonzero().get()) == Some(parent);
+    // A command that such a command runs inherits the variable, and is not meant.
+    if is_child() {
+        // Without this the command goes on to its end, which harms nothing: the next one waits for it.
+        let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+        if !is_child() {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
     }
 }
 

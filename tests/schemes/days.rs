@@ -26,6 +26,7 @@ user = "root"
 [container.offsite]
 path = "{{}}/offsite.coffer"
 encryption = false
+max-size = "200M"
 [scheme.nightly]
 source = "all"
 databases = ["office"]

@@ -10,6 +10,7 @@ keep = { last = 3 }
 [container.offsite]
 path = "{}/offsite.coffer"
 encryption = false
+max-size = "200M"
 [scheme.pictures]
 source = "attachments"
 attachments = ["{}/images"]

@@ -59,7 +59,7 @@ fn a_medium_that_is_not_mounted_is_told_from_a_container_that_is_gone() {
 #[test]
 fn a_failed_copy_undoes_no_backup() {
     let world = World::new(&format!(
-        "[container.offsite]\npath = \"{{}}/none/c\"\nmount = \"{{}}/none\"\nencryption = false\n{PICTURES}\
+        "[container.offsite]\npath = \"{{}}/none/c\"\nmount = \"{{}}/none\"\nencryption = false\nmax-size = \"200M\"\n{PICTURES}\
          copy = [{{ to = \"offsite\" }}]\n"
     ));
     let (code, result) = world.result("scheme run pictures");
@@ -70,7 +70,7 @@ fn a_failed_copy_undoes_no_backup() {
 
 #[test]
 fn a_container_that_is_full_fails_cleanly_and_is_tried_again() {
-    let world = World::new(&format!("max-size = \"6M\"\n{PICTURES}"));
+    let world = World::new(&format!("max-size = \"14M\"\n{PICTURES}"));
     bash(world.path(), "head -c 20000000 /dev/urandom > images/big.jpg");
     let daemon = world.daemon();
     world.set_clock("2026-11-20T22:00:00Z");

@@ -65,9 +65,13 @@ impl World {
 
     /// Writes the configuration.
     pub fn configure(&self, schemes: &str) {
+        // Every container must have a limit or a policy.
+        let is_limited =
+            schemes.trim_start().starts_with("max-size") || schemes.trim_start().starts_with("keep");
+        let limit = if is_limited { "" } else { "max-size = \"200M\"\n" };
         let text = format!(
             "version = 1\n[practice]\nname = \"Test\"\ntime-zone = \"UTC\"\nstate = \"{{}}/state\"\n\
-             [container.night]\npath = \"{{}}/night.coffer\"\nkey-file = \"{{}}/key\"\n{schemes}"
+             [container.night]\npath = \"{{}}/night.coffer\"\nkey-file = \"{{}}/key\"\n{limit}{schemes}"
         );
         let text = text.replace("{}", self.path().to_str().expect("a path"));
         std::fs::write(self.join("coffer.toml"), text).expect("written");

@@ -3,7 +3,6 @@
 //! run, so that no end of the daemon, clean or not, loses a slot or does one twice; and that a
 //! configuration that is wrong changes nothing.
 
-pub mod notices;
 mod running;
 mod service;
 mod shown;
@@ -15,7 +14,9 @@ pub use shown::{Shown, ShownScheme, shown};
 use super::config::Config;
 use super::history::History;
 use super::notice::Teller;
+use super::notices;
 use super::scheduler::{Position, Positions, Timing};
+use super::standing::standing;
 use super::stop::Stop;
 use super::turn;
 use crate::clock::{Clock, Timestamp};
@@ -26,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use watch::{Told, Watched};
+use watch::Told;
 
 /// The wall clock is looked at this often at least.
 const TICK: Duration = Duration::from_secs(20);
@@ -287,41 +288,27 @@ impl Daemon {
         }
     }
 
-    /// Looks for what is overdue, and for Monday.
+    /// Looks for what only time brings about, and for Monday.
     fn watch(&mut self, now: Timestamp) {
         let since = self.watched.map_or(WATCH, |then| (now.seconds - then.seconds).abs());
         if since < WATCH || !self.active.is_empty() {
             return;
         }
         self.watched = Some(now);
-        let setup = Arc::clone(&self.setup);
-        let history = History::at(&self.around.state);
-        let runs: BTreeMap<&String, _> =
-            setup.timings.keys().map(|name| (name, history.runs(name).0)).collect();
-        let schemes = setup.timings.iter().filter_map(|(name, timing)| {
-            let scheme = setup.config.scheme(name).ok().filter(|scheme| scheme.enabled)?;
-            let since = self.standing.lock().unwrap_or_else(PoisonError::into_inner).get(name)?.since();
-            Some(Watched { name, scheme, timing, since, runs: runs.get(name)? })
-        });
-        let schemes: Vec<Watched<'_>> = schemes.collect();
-        let zone = setup.config.practice.zone();
-        let day = crate::schedule::Slots::weekly(None, &[0], zone).ok().and_then(|days| days.day(now));
-        let day = day.map(|day| day.to_string()).unwrap_or_default();
-        let mut notices = Vec::new();
-        for watched in &schemes {
-            for (thing, notice) in watch::overdue(&setup.config, watched, now) {
-                if self.told.is_new(&self.around.state, &thing, &day) {
-                    notices.push(notice);
-                }
-            }
+        let (setup, state) = (Arc::clone(&self.setup), &self.around.state);
+        let found = standing(&setup.config, state, now);
+        running::publish(&setup.config, &found, &|line| self.say(line));
+        let (mut due, kept) = notices::watch::due(&found, state);
+        if let Err(cause) = kept {
+            self.say(&format!("what was told is not kept: {cause}"));
         }
         if let Some(monday) = watch::digest_day(&setup.config, now)
             && self.told.is_new(&self.around.state, "digest", &monday)
         {
-            notices.push(watch::digest(&setup.config, schemes.into_iter(), now));
+            due.push(watch::digest(&setup.config, &self.around.state, found.answer.word(), now));
         }
-        if !notices.is_empty() {
-            running::tell(Arc::clone(&setup), Arc::clone(&self.around.journal), notices, None);
+        if !due.is_empty() {
+            running::tell(setup, Arc::clone(&self.around.journal), due, None);
         }
     }
 

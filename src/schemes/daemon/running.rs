@@ -1,15 +1,18 @@
 //! One run of the daemon's, in a thread of its own. It promises that where the scheme stands is kept
 //! before the first step and right after the last, before anybody is told.
 
-use super::{Setup, Standing, Wake, notices};
+use super::{Setup, Standing, Wake};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Kind};
+use crate::schemes::config::{Config, Occasion};
 use crate::schemes::history::History;
 use crate::schemes::notice::Notice;
 use crate::schemes::run::{RunOutcome, RunRecord};
 use crate::schemes::runner::{Job, Order, is_retryable};
 use crate::schemes::scheduler::{Due, Next, Position, Positions, Timing};
+use crate::schemes::standing::{self, standing};
 use crate::schemes::stop::Stop;
+use crate::schemes::{notices, prometheus};
 use crate::values::rfc3339;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
@@ -56,6 +59,24 @@ pub(super) fn reconcile(position: &mut Position, timing: &Timing, runs: &[RunRec
     }
 }
 
+/// Writes what other programs watch.
+pub(super) fn publish(config: &Config, found: &standing::Standing, journal: &dyn Fn(&str)) {
+    if let Some(path) = &config.status.prometheus
+        && let Err(error) = prometheus::write(found, path)
+    {
+        journal(&error.to_string());
+    }
+}
+
+/// What becomes of a slot after a run that failed, for people.
+fn again(next: Next) -> Option<String> {
+    match next {
+        Next::Again(at) => Some(format!("It is tried again at {}.", crate::values::format_time(at))),
+        Next::GivenUp => Some("It is not tried again before its next time.".into()),
+        Next::Settled => None,
+    }
+}
+
 impl Under {
     /// Runs it, keeps where it stands, and tells people.
     pub(super) fn run(&self) {
@@ -82,12 +103,25 @@ impl Under {
             Ok(run) => {
                 let next = self.end(run.outcome, is_retryable(&run));
                 let now = self.clock.now();
-                let notices = notices::ended(&self.setup.config, &run, before.as_ref(), next, now);
-                for line in notices.iter().flat_map(|notice| self.setup.teller.tell(notice, Some(&run))) {
-                    (self.journal)(&format!("{}: {line}", self.name));
-                }
+                self.tell_end(&run, before.as_ref(), next);
+                let found = standing(&self.setup.config, &self.state, now);
+                publish(&self.setup.config, &found, &|line| (self.journal)(line));
             }
             Err(error) => self.never_ran(&error),
+        }
+    }
+
+    fn tell_end(&self, run: &RunRecord, before: Option<&RunRecord>, next: Next) {
+        if run.outcome == RunOutcome::Interrupted {
+            // It is made again at the next start.
+            return;
+        }
+        let mut all = notices::of_end(self.setup.config.practice.name.as_deref(), run, before);
+        if let Some(first) = all.first_mut() {
+            first.lines.extend(again(next));
+        }
+        for line in all.iter().flat_map(|notice| self.setup.teller.tell(notice, Some(run))) {
+            (self.journal)(&format!("{}: {line}", self.name));
         }
     }
 
@@ -99,22 +133,23 @@ impl Under {
         }
         self.start_counts();
         let next = self.end(RunOutcome::Failed, true);
-        let code = error.kind().code();
-        let occasion = crate::schemes::config::Occasion::Failure;
-        let now = self.clock.now();
-        let mut notice = notices::blank(&self.setup.config, Some(&self.name), occasion, code, now);
-        notice.title = format!("backup `{}` could not begin", self.name);
-        notice.lines.push(error.to_string());
-        if let Next::Again(at) = next {
-            notice.lines.push(format!("it is tried again at {}", crate::values::format_time(at)));
-        }
+        let notice = Notice {
+            occasion: Occasion::Failure,
+            code: "backup-failed".into(),
+            practice: self.setup.config.practice.name.clone(),
+            scheme: Some(self.name.clone()),
+            time: rfc3339(self.clock.now()),
+            title: format!("{}: the backup could not begin", self.name),
+            lines: again(next).into_iter().collect(),
+            facts: Default::default(),
+        };
         self.setup.teller.tell(&notice, None);
     }
 
     fn begun(&self, run: &RunRecord) {
         self.start_counts();
         let _ = self.wake.send(Wake::Begun(self.name.clone()));
-        let notice = notices::start(&self.setup.config, run, self.clock.now());
+        let notice = notices::of_start(self.setup.config.practice.name.as_deref(), run);
         tell(Arc::clone(&self.setup), Arc::clone(&self.journal), vec![notice], Some(run.clone()));
     }
 

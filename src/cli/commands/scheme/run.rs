@@ -7,15 +7,15 @@ use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
 use crate::clock::{Clock, FixedClock, SystemClock, Timestamp};
 use crate::error::{Error, Kind, Result};
-use crate::schemes::daemon::notices;
 use crate::schemes::history::History;
 use crate::schemes::notice::Teller;
 use crate::schemes::notify::Channels;
 use crate::schemes::run::{Cause, RunOutcome, RunRecord, StepRecord};
 use crate::schemes::runner::plan::{Step, Work};
 use crate::schemes::runner::{self, Job, Order, words};
-use crate::schemes::scheduler::Next;
+use crate::schemes::standing::standing;
 use crate::schemes::stop::Stop;
+use crate::schemes::{notices, prometheus};
 use crate::values::parse_time;
 use clap::Args;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ impl Run {
             stop: &stop,
             journal: &|line| journal(line),
             begun: &|run| {
-                let notice = notices::start(&configured.config, run, SystemClock.now());
+                let notice = notices::of_start(configured.config.practice.name.as_deref(), run);
                 let channels = Channels::of(&configured.config, &configured.state);
                 channels.tell(&notice, Some(run)).iter().for_each(|line| journal(line));
             },
@@ -71,12 +71,24 @@ impl Run {
         forward(context, &stop)?;
         let before = History::at(&configured.state).last_ended(&self.name);
         let run = job.run(&order)?;
-        let next = if run.outcome == RunOutcome::Failed { Next::GivenUp } else { Next::Settled };
         let channels = Channels::of(&configured.config, &configured.state);
-        for notice in notices::ended(&configured.config, &run, before.as_ref(), next, SystemClock.now()) {
-            channels.tell(&notice, Some(&run)).iter().for_each(|line| context.output.warning("notify", line));
+        let practice = configured.config.practice.name.as_deref();
+        let notices = notices::of_end(practice, &run, before.as_ref());
+        for notice in notices.iter().filter(|_| run.outcome != RunOutcome::Interrupted) {
+            channels.tell(notice, Some(&run)).iter().for_each(|line| context.output.warning("notify", line));
         }
+        publish(context, &configured);
         concluded(&run)
+    }
+}
+
+/// Writes what other programs watch.
+fn publish(context: &Context, configured: &Configured) {
+    if let Some(path) = &configured.config.status.prometheus {
+        let found = standing(&configured.config, &configured.state, context.time(None));
+        if let Err(error) = prometheus::write(&found, path) {
+            context.output.warning("prometheus", &error);
+        }
     }
 }
 
