@@ -49,12 +49,15 @@ pub enum Wake {
     Ended(String),
 }
 
+/// Who tells people, for a configuration.
+pub type MakeTeller = Box<dyn Fn(&Config) -> Box<dyn Teller + Send + Sync>>;
+
 /// What the daemon works with.
 pub struct Surroundings {
     /// Reads the configuration.
     pub load: Box<dyn Fn() -> Result<Config>>,
     /// Who tells people, by a configuration.
-    pub teller: Box<dyn Fn(&Config) -> Box<dyn Teller + Send + Sync>>,
+    pub teller: MakeTeller,
     /// The folder of state.
     pub state: PathBuf,
     /// The service manager's folder of credentials.

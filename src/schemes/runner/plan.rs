@@ -367,7 +367,8 @@ keep = { last = 3, within = "30d" }
         let found = lines("nightly", Wants::default());
         let mut words: Vec<&str> = found[1].split(' ').skip(4).collect();
         let mut expected: Vec<&str> = policy.split(' ').collect();
-        (words.sort(), expected.sort());
+        words.sort();
+        expected.sort();
         assert_eq!(words, expected);
         let night = "/srv/night.coffer --password-file=/cred/night";
         assert_eq!(found[0], "true");
