@@ -54,7 +54,13 @@ after = [{{ command = "cat > {{}}/last.json; echo $COFFER_OUTCOME $COFFER_EXIT_C
     let first = run(20, "2026-11-20T22:00:10Z", 1);
     assert_eq!(first["cause"], "schedule");
     let all = ["before done", "backup done", "verify done", "prune done", "copy done", "after done"];
-    assert_eq!((steps(&first), &first["outcome"]), (all.map(String::from).to_vec(), &"done".into()));
+    let events = world.join(&format!("state/runs/nightly/{}.jsonl", first["id"].as_str().expect("an id")));
+    let events = std::fs::read_to_string(events).unwrap_or_default();
+    assert_eq!(
+        (steps(&first), &first["outcome"]),
+        (all.map(String::from).to_vec(), &"done".into()),
+        "{events}"
+    );
     assert_eq!(run(21, "2026-11-21T22:00:30Z", 2)["outcome"], "done");
     // The machine sleeps over two nights, and wakes in the morning.
     let late = run(24, "2026-11-24T07:00:00Z", 3);

@@ -70,8 +70,8 @@ fn a_failed_copy_undoes_no_backup() {
 
 #[test]
 fn a_container_that_is_full_fails_cleanly_and_is_tried_again() {
-    let world = World::new(&format!("max-size = \"14M\"\n{PICTURES}"));
-    bash(world.path(), "head -c 20000000 /dev/urandom > images/big.jpg");
+    let world = World::new(&format!("max-size = \"32M\"\n{PICTURES}"));
+    bash(world.path(), "head -c 60000000 /dev/urandom > images/big.jpg");
     let daemon = world.daemon();
     world.set_clock("2026-11-20T22:00:00Z");
     let run = world.finished("pictures", 1);
