@@ -18,7 +18,7 @@ const GROUP: usize = 256;
 /// The kind of chunk that an entry's content is made of.
 pub fn chunk_kind(entry: &Entry) -> ObjectKind {
     match entry.kind {
-        EntryKind::Dump(_) => ObjectKind::Database,
+        EntryKind::Dump(_) | EntryKind::Table(_) => ObjectKind::Database,
         _ => ObjectKind::Attachment,
     }
 }
