@@ -26,7 +26,10 @@ impl Service {
                 [b'@', rest @ ..] => SocketAddr::from_abstract_name(rest),
                 _ => SocketAddr::from_pathname(&name),
             };
-            Some((UnixDatagram::unbound().ok()?, address.ok()?))
+            let socket = UnixDatagram::unbound().ok()?;
+            // A manager that does not listen for a while must not keep backups from their times.
+            socket.set_nonblocking(true).ok()?;
+            Some((socket, address.ok()?))
         });
         Service { way, watchdog }
     }
@@ -36,9 +39,19 @@ impl Service {
         self.watchdog.map(|limit| limit / 2)
     }
 
+    fn try_send(&self, message: &str) -> bool {
+        let Some((socket, address)) = &self.way else { return true };
+        let sent = socket.send_to_addr(message.as_bytes(), address);
+        !sent.is_err_and(|cause| cause.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// What must be heard: while the manager's queue is full it is tried again, for two seconds.
     fn send(&self, message: &str) {
-        if let Some((socket, address)) = &self.way {
-            let _ = socket.send_to_addr(message.as_bytes(), address);
+        for _ in 0..200 {
+            if self.try_send(message) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -57,7 +70,7 @@ impl Service {
     /// It is alive.
     pub fn alive(&self, status: &str) {
         let watchdog = if self.watchdog.is_some() { "WATCHDOG=1\n" } else { "" };
-        self.send(&format!("{watchdog}STATUS={status}"));
+        self.try_send(&format!("{watchdog}STATUS={status}"));
     }
 
     /// It stops.
