@@ -67,8 +67,8 @@ fn no_end_loses_a_slot_or_does_one_twice() {
     let mut daemon = None;
     let mut day = 20;
     for how in [End::KillDaemon, End::Stop, End::KillChild] {
-        for phase in 0..PHASES.len() {
-            let name = format!("{how:?} in {}", PHASES[phase]);
+        for (phase, word) in PHASES.iter().enumerate() {
+            let name = format!("{how:?} in {word}");
             day += 1;
             let date = if day <= 30 { format!("2026-11-{day}") } else { format!("2026-12-{:02}", day - 30) };
             bash(world.path(), &format!("head -c 400000 /dev/urandom > images/{day}.jpg"));
