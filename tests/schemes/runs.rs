@@ -140,15 +140,18 @@ fn two_at_one_container_wait_for_each_other_and_a_second_daemon_is_refused() {
 fn the_configuration_is_reread_and_the_service_manager_hears_it() {
     let world = World::new(PICTURES);
     let socket = UnixDatagram::bind(world.join("notify")).expect("bound");
-    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
-    let hear = |word: &str| {
+    // As the service manager does it: whatever comes is taken at once.
+    let (heard, messages) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
         let mut bytes = [0; 300];
-        loop {
-            let length = socket.recv(&mut bytes).unwrap_or_else(|e| panic!("{word}: {e}"));
-            if String::from_utf8_lossy(&bytes[..length]).contains(word) {
+        while let Ok(length) = socket.recv(&mut bytes) {
+            if heard.send(String::from_utf8_lossy(&bytes[..length]).into_owned()).is_err() {
                 return;
             }
         }
+    });
+    let hear = |word: &str| {
+        while !messages.recv_timeout(Duration::from_secs(20)).expect(word).contains(word) {}
     };
     let daemon = world.daemon_with(|daemon| {
         daemon.env("NOTIFY_SOCKET", world.join("notify")).env("WATCHDOG_USEC", "2000000");

@@ -34,7 +34,15 @@ fn as_somebody_else(name: &str, prepare: impl Fn(&Path), part: impl Fn(&Path)) {
     command.args(["--exact", &format!("attachments::tests::rights::{name}")]).env(VARIABLE, dir.path());
     std::os::unix::process::CommandExt::gid(&mut command, 65534);
     std::os::unix::process::CommandExt::uid(&mut command, 65534);
-    let output = command.current_dir("/").output().unwrap();
+    // A child of another test that was born while the program was written holds it open until it starts.
+    let output = loop {
+        match command.current_dir("/").output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            output => break output.unwrap(),
+        }
+    };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

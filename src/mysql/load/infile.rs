@@ -181,7 +181,7 @@ mod tests {
         let (_give_back, empties) = bounded(1);
         let mut out = Pieces { buffer: Vec::new(), pieces: &pieces, empties: &empties, is_taken: true };
         let row: [Option<&[u8]>; 4] = [Some(b"a\tb\\N"), None, Some(b""), Some(b"\n\r\0")];
-        assert_eq!(line(&mut row.into_iter(), &mut out), 4 + 4 + 1 + 3);
+        assert_eq!(line(&mut row.into_iter(), &mut out), 6 + 2 + 1 + 4);
         assert_eq!(out.buffer, b"a\\tb\\\\N\t\\N\t\t\\n\r\0\n");
         // A long cell goes in pieces, and they are the cell.
         out.buffer.clear();
