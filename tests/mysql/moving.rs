@@ -152,3 +152,19 @@ fn a_test_copy_moves_without_users_and_without_what_tells_of_people() {
     );
     assert_eq!(new.value("SELECT COUNT(*) FROM mysql.user WHERE User='desk'").as_deref(), Some("0"));
 }
+
+#[test]
+fn live_databases_are_copied_to_other_containers_with_their_rows() {
+    let old = Server::start(&["--local-infile=1"]);
+    let folder = old_practice(&old);
+    let path = folder.path();
+    exits(path, &old, "migrate plan c --attachments images", 0);
+    exits(path, &old, "init c2 --no-encryption", 0);
+    exits(path, &old, "init c3 --copy-of c --no-snapshots --no-encryption", 0);
+    for other in ["c2", "c3"] {
+        exits(path, &old, &format!("copy c --to {other}"), 0);
+        let new = Server::start(&["--local-infile=1"]);
+        exits(path, &new, &format!("migrate restore {other} --attachments-to {other}-back"), 0);
+        assert_same((&mut old.connect(), "dental"), (&mut new.connect(), "dental"));
+    }
+}
