@@ -153,7 +153,9 @@ fn every_command_ends_with_one_result() {
         for line in
             [format!("--json {key} {name} --dry-run {arguments}"), format!("{name} {arguments} {key} --json")]
         {
-            let output = coffer(place.path(), &line);
+            let mut coffer = command(COFFER, place.path());
+            coffer.args(line.split_whitespace()).env("COFFER_STATE_DIR", place.join("p/state"));
+            let output = coffer.output().expect("coffer runs");
             let found = result(&output.stdout);
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(found["status"], "done", "coffer {line}: {found}\n{said}");
