@@ -6,6 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::events::Outcome;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{Error, Kind, Result};
+use crate::schemes::audit::{Act, who};
 use crate::schemes::config::Config;
 use crate::schemes::daemon::{self, Service, Surroundings, Wake};
 use crate::schemes::notify::Channels;
@@ -54,6 +55,11 @@ impl Daemon {
         listen(sender.clone())?;
         let around = surroundings(context, &configured);
         context.output.note(format_args!("{count}, state in {}", configured.state.display()));
+        // Its end is written down as that of every command.
+        let begun = Act::new(String::new(), who(), "daemon start", "done");
+        if let Err(error) = context.write_down(begun) {
+            context.output.note(format_args!("the audit log is not written: {error}"));
+        }
         daemon::run(around, sender, &wakes)?;
         Ok(Outcome::done().summary("the daemon was stopped"))
     }

@@ -20,8 +20,8 @@ const LOOKING: &[&str] = &[
     "key list",
     "rotation list",
     "rotation due",
+    "remove-old-data plan",
     "scheme list",
-    "scheme show",
     "status",
     "report",
     "audit list",
@@ -128,4 +128,20 @@ fn facts(fields: &Map<String, Value>) -> Map<String, Value> {
         Some((String::from(*name), value))
     };
     FACTS.iter().filter_map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Arguments;
+    use clap::CommandFactory;
+
+    #[test]
+    fn what_is_not_recorded_are_commands() {
+        let program = Arguments::command();
+        for name in LOOKING {
+            let found = name.split(' ').try_fold(&program, |at, word| at.find_subcommand(word));
+            assert!(found.is_some(), "{name}");
+        }
+    }
 }
