@@ -111,6 +111,42 @@ fn what_lies_there_is_held_against_what_was_made() {
 }
 
 #[test]
+fn a_file_that_holds_nothing_any_more_protects_nobody() {
+    let place = practice("");
+    ran(&place, 1, "done", json!({ "generation": generation(&place) }));
+    assert_eq!(answer(&place), (Some(0), vec![]));
+    let whole = fs::read(place.join("c")).expect("read");
+    for bytes in [whole.len() / 2, 200_000] {
+        fs::write(place.join("c"), &whole[..bytes]).expect("cut");
+        assert_eq!(answer(&place).0, Some(1), "{bytes} of {} bytes", whole.len());
+    }
+    fs::write(place.join("c"), &whole).expect("whole again");
+    assert_eq!(answer(&place), (Some(0), vec![]));
+    let pruned = coffer(place.path(), "prune c latest latest~1 --yes");
+    assert_eq!(pruned.status.code(), Some(0));
+    assert_eq!(answer(&place), (Some(1), codes(&["no-snapshot"])));
+}
+
+#[test]
+fn runs_of_another_container_and_of_the_future_do_not_count() {
+    let place = practice("");
+    ran(&place, 1, "failed", json!({}));
+    ran(&place, -48, "done", json!({}));
+    let (code, reasons) = answer(&place);
+    assert_eq!(code, Some(1), "{reasons:?}");
+    assert!(reasons.contains(&"clock".into()) && reasons.contains(&"no-backup".into()), "{reasons:?}");
+    let place = practice("");
+    ran(&place, 1, "done", json!({ "generation": generation(&place) }));
+    let config = fs::read_to_string(place.join("coffer.toml")).expect("read");
+    let moved = config.replace("to = \"night\"", "to = \"other\"")
+        + &format!("[container.other]\npath = \"{}\"\nencryption = false\n", place.join("c").display());
+    let moved = moved.replacen("c\"\nencryption", "d\"\nencryption", 1);
+    fs::write(place.join("coffer.toml"), moved).expect("written");
+    let (code, reasons) = answer(&place);
+    assert!(code == Some(1) && reasons.contains(&"no-backup".into()), "{reasons:?}");
+}
+
+#[test]
 fn what_is_overdue_is_said() {
     let place = practice("times = [\"00:00\"]\nverify-every = \"30d\"\ndrill-every = \"90d\"");
     ran(&place, 100 * 24, "done", json!({}));

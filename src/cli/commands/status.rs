@@ -97,6 +97,8 @@ fn container_line(name: &str, container: &ContainerStanding) -> String {
         FileState::Missing => "missing",
         FileState::Unreadable => "not readable",
         FileState::Older => "not as the last run made it",
+        FileState::Short => "shorter than what it holds",
+        FileState::Emptied => "without any snapshot",
     };
     let mut text = format!("{name}: {what}");
     container.file_bytes.iter().for_each(|bytes| text += &format!(", {}", format_size(*bytes)));

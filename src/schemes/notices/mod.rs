@@ -118,7 +118,10 @@ fn lines(run: &RunRecord) -> Vec<String> {
         };
         let words = words::words(code);
         lines.push(format!("{} [{}]: {}.", place(step), words::known(code), words.happened));
-        lines.push(words.means.into());
+        lines.push(match run.has_backup() && step.outcome != RunOutcome::Damage {
+            true => "The backup itself is kept.".to_owned(),
+            false => words.means.into(),
+        });
         lines.push(words.remedy.into());
     }
     if let Some(step) = run.steps_of(StepKind::Backup).find(|step| step.outcome.is_good()) {

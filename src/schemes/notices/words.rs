@@ -195,6 +195,7 @@ const WARNINGS: &[&str] = &[
     "restore",
     "rollback",
     "secret",
+    "shrunk",
     "state",
     "unreadable",
 ];

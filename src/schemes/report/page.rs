@@ -115,6 +115,8 @@ fn containers(out: &mut String, report: &Report) {
             FileState::Missing => "missing",
             FileState::Unreadable => "not readable",
             FileState::Older => "not as the last run made it",
+            FileState::Short => "shorter than what it holds",
+            FileState::Emptied => "without any snapshot",
         };
         let size = |bytes: Option<u64>| bytes.map(format_size).unwrap_or_default();
         let id = container.id.clone().unwrap_or_default();

@@ -1,9 +1,10 @@
 //! A run of a scheme, from its turn at the container to the commands after it. It promises that the
 //! record is kept before anything begins and after every step, that a step which fails undoes no backup,
-//! that nothing is pruned from a container with damage, and that the commands after a run are told how
+//! that nothing is pruned from a container with damage or after a backup that shrank, and that the commands after a run are told how
 //! it ended, whatever became of it.
 
 pub mod plan;
+mod shrink;
 mod step;
 mod wants;
 pub mod words;
@@ -218,8 +219,10 @@ impl Running<'_> {
         if self.job.stop.is_asked() {
             self.halted.get_or_insert("it was asked to stop");
         }
-        let is_unsafe = step.kind == StepKind::Prune && self.has_damage();
-        let why = self.halted.or(is_unsafe.then_some("damage was found, so nothing is dropped"));
+        let is_prune = step.kind == StepKind::Prune;
+        let damage = (is_prune && self.has_damage()).then_some("damage was found, so nothing is dropped");
+        let shrunk = (is_prune && self.has_shrunk()).then_some("the backup shrank, so nothing is dropped");
+        let why = self.halted.or(damage).or(shrunk);
         if let Some(why) = why {
             // What kept the backup from its beginning stands in its place.
             if step.kind != StepKind::Backup || self.record.steps_of(StepKind::Backup).next().is_none() {
@@ -228,7 +231,7 @@ impl Running<'_> {
             }
             return;
         }
-        let record = match self.reachable(step) {
+        let mut record = match self.reachable(step) {
             Ok(()) => match &step.work {
                 Work::Command(words) => step::command(self.job, step, words, &mut self.events).0,
                 Work::Hook(hook) => {
@@ -238,6 +241,9 @@ impl Running<'_> {
             },
             Err(error) => StepRecord { target: step.target.clone(), ..*self.failure(step.kind, &error) },
         };
+        if shrink::has_shrunk(&record, &self.record, &self.history.runs(self.job.scheme).0) {
+            shrink::mark(&mut record);
+        }
         let is_good = record.outcome.is_good();
         self.halted = match step.kind {
             StepKind::Before if !is_good => Some("a command before it failed"),
@@ -347,6 +353,10 @@ impl Running<'_> {
 
     fn has_damage(&self) -> bool {
         self.record.steps.iter().any(|step| step.outcome == RunOutcome::Damage)
+    }
+
+    fn has_shrunk(&self) -> bool {
+        self.record.steps.iter().any(shrink::is_marked)
     }
 
     fn blank(&self, kind: StepKind, target: Option<String>, outcome: RunOutcome) -> StepRecord {

@@ -5,6 +5,7 @@ use super::forecast::{Forecast, forecast};
 use super::past::Past;
 use crate::clock::Timestamp;
 use crate::container::header::Header;
+use crate::container::scrub::LiveSegments;
 use crate::schemes::config::{Config, ContainerPlace};
 use crate::storage::FileStorage;
 use crate::values::parse_time;
@@ -28,6 +29,10 @@ pub enum FileState {
     Unreadable,
     /// Another container, or an older state than the last run made.
     Older,
+    /// A file that is shorter than what it holds.
+    Short,
+    /// The container, without any snapshot since the last were removed.
+    Emptied,
 }
 
 /// How a container stands.
@@ -95,11 +100,14 @@ fn stands(place: &ContainerPlace, is_target: bool) -> ContainerStanding {
             return found;
         }
     }
-    let Some((id, generation)) = clear_part(&place.path) else {
+    let Some(clear) = clear_part(&place.path) else {
         found.state = FileState::Unreadable;
         return found;
     };
-    (found.id, found.generation) = (Some(id), Some(generation));
+    if found.file_bytes < Some(clear.needed_bytes) {
+        found.state = FileState::Short;
+    }
+    (found.id, found.generation) = (Some(clear.id), Some(clear.generation));
     found
 }
 
@@ -114,6 +122,12 @@ fn held_against(found: &mut ContainerStanding, config: &Config, past: &Past, nam
             found.state = FileState::Older;
         }
     }
+    let file = found.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if let (Some(last), FileState::There) = (made.last(), found.state)
+        && past.is_emptied(&file, last.time)
+    {
+        found.state = FileState::Emptied;
+    }
     let sizes: Vec<(i64, u64)> = made
         .iter()
         .filter_map(|made| {
@@ -127,13 +141,23 @@ fn held_against(found: &mut ContainerStanding, config: &Config, past: &Past, nam
     found.forecast = room.and_then(|room| forecast(&sizes, room));
 }
 
-/// Container id and newest generation, which lie in clear.
-fn clear_part(path: &Path) -> Option<(String, u64)> {
+/// What lies in clear.
+struct Clear {
+    id: String,
+    generation: u64,
+    /// Bytes up to the end of the last segment that is in use.
+    needed_bytes: u64,
+}
+
+fn clear_part(path: &Path) -> Option<Clear> {
     let storage = FileStorage::open(path, false).ok()?;
     let header = Header::read(&storage).ok()?;
     let (slots, _) = header.superblocks(&storage);
-    let newest = slots.iter().flatten().map(|(superblock, _)| superblock.generation).max()?;
-    Some((header.prologue.container.to_string(), newest))
+    let generation = slots.iter().flatten().map(|(superblock, _)| superblock.generation).max()?;
+    let live = LiveSegments::read(&storage, &header).ok()?;
+    let slots = live.hashes.last_key_value().map_or(0, |(slot, _)| slot.saturating_add(1));
+    let needed_bytes = header.geometry.file_bytes(slots);
+    Some(Clear { id: header.prologue.container.to_string(), generation, needed_bytes })
 }
 
 fn free_bytes(folder: &Path) -> Option<u64> {

@@ -96,6 +96,12 @@ fn of_container(name: &str, container: &ContainerStanding, found: &mut Vec<Reaso
         FileState::Unreadable => {
             add(lost, "container-unreadable", format!("{name}: the file is no readable container"));
         }
+        FileState::Short => {
+            add(lost, "container-short", format!("{name}: the file is shorter than what it holds"));
+        }
+        FileState::Emptied => {
+            add(lost, "no-snapshot", format!("{name}: all its snapshots were removed"));
+        }
         FileState::Older => add(
             lost,
             "rollback",

@@ -72,7 +72,8 @@ pub struct Standing {
 
 /// How everything that `config` names stands at `now`, with its folder of state `state`.
 pub fn standing(config: &Config, state: &Path, now: Timestamp) -> Standing {
-    let past = Past::read(config, &History::at(state), &AuditLog::at(state));
+    let mut past = Past::read(config, &History::at(state), &AuditLog::at(state));
+    let later = past.set_aside_future(now);
     let containers = container::all(config, &past, now);
     let schemes: BTreeMap<String, SchemeStanding> = config
         .scheme
@@ -89,6 +90,11 @@ pub fn standing(config: &Config, state: &Path, now: Timestamp) -> Standing {
         container: None,
         text: text.clone(),
     }));
+    if later > 0 {
+        let text = format!("{later} runs are dated later than now: the clock was wrong; they do not count");
+        let answer = Answer::Attention;
+        reasons.push(Reason { answer, code: "clock", scheme: None, container: None, text });
+    }
     if let Some(text) = chain(state) {
         let answer = Answer::Attention;
         reasons.push(Reason { answer, code: "audit", scheme: None, container: None, text });

@@ -1,10 +1,16 @@
 //! What was done so far, as far as an answer needs it: the runs of each scheme and the acts of people.
 
+use crate::clock::Timestamp;
 use crate::schemes::audit::{self, AuditLog, Entry};
 use crate::schemes::config::Config;
 use crate::schemes::history::History;
 use crate::schemes::run::{RunRecord, StepKind};
+use crate::values::parse_time;
+use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// How far clocks may differ.
+const TOLERANCE_SECONDS: i64 = 600;
 
 /// Runs and acts.
 pub(super) struct Past {
@@ -31,6 +37,29 @@ impl Past {
             Vec::new()
         });
         Past { runs, acts, unreadable }
+    }
+
+    /// Sets aside runs that are dated later than `now`, which a clock that was wrong made: they would
+    /// hide all that came after them. How many there are.
+    pub fn set_aside_future(&mut self, now: Timestamp) -> usize {
+        let is_past = |run: &RunRecord| {
+            parse_time(&run.started).is_ok_and(|time| time <= now.plus_seconds(TOLERANCE_SECONDS))
+        };
+        let count = |runs: &BTreeMap<String, Vec<RunRecord>>| runs.values().map(Vec::len).sum::<usize>();
+        let before = count(&self.runs);
+        self.runs.values_mut().for_each(|runs| runs.retain(is_past));
+        before - count(&self.runs)
+    }
+
+    /// Whether the last removal of snapshots from the container whose file has this name left none, as
+    /// far as people did it, and nothing was backed up there since `made`.
+    pub fn is_emptied(&self, file: &str, made: &str) -> bool {
+        let is_removal = |act: &&Entry| {
+            act.what == "prune" && act.exit_code == Some(0) && act.object.as_deref() == Some(file)
+        };
+        let last = self.acts.iter().rev().find(is_removal);
+        let later = |act: &&Entry| parse_time(&act.time).ok() >= parse_time(made).ok();
+        last.filter(later).is_some_and(|act| act.facts.get("kept").and_then(Value::as_u64) == Some(0))
     }
 
     /// The runs of `scheme`, oldest first.

@@ -104,7 +104,12 @@ pub(super) fn stands(
     let runs = past.of(name);
     let ended = runs.iter().rev().find(|run| run.outcome != RunOutcome::Running);
     let running = runs.last().filter(|run| run.outcome == RunOutcome::Running);
-    let good = runs.iter().rev().find(|run| run.has_backup());
+    // What another container holds is not where it is looked for.
+    let here = |run: &RunRecord| {
+        let to = scheme.to.get_ref();
+        run.steps_of(StepKind::Backup).all(|step| step.target.as_ref().is_none_or(|target| target == to))
+    };
+    let good = runs.iter().rev().find(|run| run.has_backup() && here(run));
     let slots = scheme.slots(config.practice.zone()).ok().flatten().filter(|_| scheme.enabled);
     let verify = proof(config, scheme, past, name, StepKind::Verify);
     let drill = proof(config, scheme, past, name, StepKind::Drill);
