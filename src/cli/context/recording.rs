@@ -75,7 +75,10 @@ impl Context {
     /// Writes down how this command ended.
     pub(super) fn record(&self, result: &Result<Outcome>) -> Result<()> {
         // What only looks, would only have happened or made no sense changed nothing.
-        let is_void = result.as_ref().is_err_and(|error| error.kind() == Kind::Usage);
+        let is_untouched = self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let is_void = is_untouched
+            && self.command != "scheme run"
+            && result.as_ref().is_err_and(|error| error.kind() == Kind::Usage);
         if self.globals.dry_run || is_void || LOOKING.contains(&self.command.as_str()) {
             return Ok(());
         }
