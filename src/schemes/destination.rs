@@ -3,8 +3,7 @@
 
 use super::config::ContainerPlace;
 use crate::error::{Error, Kind, Result};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use crate::storage::place::is_mounted;
 use std::path::Path;
 
 /// Checks the place of the container `name`.
@@ -13,7 +12,7 @@ use std::path::Path;
 /// [`Kind::Destination`] if that cannot be told.
 pub fn check(name: &str, place: &ContainerPlace) -> Result<()> {
     if let Some(mount) = &place.mount
-        && !is_mount_point(mount)
+        && !is_mounted(mount)
     {
         return Err(Error::new(
             Kind::NotMounted,
@@ -53,41 +52,6 @@ fn missing(name: &str, place: &ContainerPlace) -> Error {
     Error::new(Kind::NotFound, format!("container `{name}`: {path}: {what}")).hint(hint)
 }
 
-/// Whether a file system is mounted at `path`: the kernel lists it, or it is on another device than the
-/// folder above it.
-pub fn is_mount_point(path: &Path) -> bool {
-    let Ok(path) = path.canonicalize() else { return false };
-    let listed = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    if is_listed(&listed, &path) {
-        return true;
-    }
-    let device = |path: &Path| std::fs::metadata(path).ok().map(|meta| meta.dev());
-    match path.parent() {
-        Some(above) => device(&path).is_some() && device(&path) != device(above),
-        None => true,
-    }
-}
-
-/// Whether the kernel's table of mounts names `path`.
-fn is_listed(table: &[u8], path: &Path) -> bool {
-    let point = |line: &[u8]| line.split(|byte| *byte == b' ').nth(4).map(unescaped);
-    table.split(|byte| *byte == b'\n').filter_map(point).any(|point| point == path.as_os_str().as_bytes())
-}
-
-/// Takes back what the kernel writes for blanks: `\040`.
-fn unescaped(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let digits =
-            after.get(..3).filter(|d| *first == b'\\' && d.iter().all(|b| (b'0'..=b'7').contains(b)));
-        let value = digits.and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
-        out.push(value.unwrap_or(*first));
-        rest = if value.is_some() { after.get(3..).unwrap_or_default() } else { after };
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,13 +84,5 @@ mod tests {
         std::fs::write(&bare.path, "x").expect("written");
         check("c", &bare).expect("there");
         check("c", &place(folder.path(), "mount = \"/\"")).expect("the root is mounted");
-    }
-
-    #[test]
-    fn the_table_of_mounts_is_read() {
-        let table = b"36 35 98:0 / /mnt/off\\040site rw - ext4 /dev/x rw\n37 35 0:5 / /proc rw - proc p rw\n";
-        assert!(is_listed(table, Path::new("/mnt/off site")) && is_listed(table, Path::new("/proc")));
-        assert!(!is_listed(table, Path::new("/mnt")));
-        assert!(is_mount_point(Path::new("/proc")) && !is_mount_point(Path::new("/proc/self")));
     }
 }

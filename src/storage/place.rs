@@ -45,7 +45,7 @@ pub fn is_mounted(folder: &Path) -> bool {
         return true;
     }
     // A bind mount may be of the same disk: the table of mounts knows it, too.
-    let table = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let table = String::from_utf8_lossy(&std::fs::read("/proc/self/mounts").unwrap_or_default()).into_owned();
     let differs = folder.parent().and_then(device) != device(&folder);
     differs || lines(&table).any(|(mounted, _)| mounted == folder)
 }

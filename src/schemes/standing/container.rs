@@ -8,11 +8,10 @@ use crate::container::header::Header;
 use crate::container::scrub::LiveSegments;
 use crate::schemes::config::{Config, ContainerPlace};
 use crate::storage::FileStorage;
+use crate::storage::place::is_mounted;
 use crate::values::parse_time;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// What was found where a container should be.
@@ -163,47 +162,4 @@ fn clear_part(path: &Path) -> Option<Clear> {
 fn free_bytes(folder: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(folder).ok()?;
     found.f_bavail.checked_mul(found.f_frsize)
-}
-
-/// Whether a file system is mounted at `folder`.
-pub fn is_mounted(folder: &Path) -> bool {
-    let Ok(folder) = folder.canonicalize() else { return false };
-    let Ok(table) = std::fs::read("/proc/self/mountinfo") else { return false };
-    table
-        .split(|&byte| byte == b'\n')
-        .any(|line| line.split(|&byte| byte == b' ').nth(4).is_some_and(|point| unescaped(point) == folder))
-}
-
-/// A path of the table of mounts, where blanks and the like are written as three octal digits.
-fn unescaped(field: &[u8]) -> PathBuf {
-    let mut out = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = (first == b'\\').then(|| after.get(..3)).flatten();
-        let code = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 8).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = after.get(3..).unwrap_or_default();
-            }
-            None => {
-                out.push(first);
-                rest = after;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(out))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mounts_are_told_from_folders() {
-        assert!(is_mounted(Path::new("/")) && is_mounted(Path::new("/proc")));
-        assert!(!is_mounted(Path::new("/proc/self")) && !is_mounted(Path::new("/nonexistent")));
-        assert_eq!(unescaped(b"/media/my\\040disk\\\\x"), PathBuf::from("/media/my disk\\\\x"));
-        assert_eq!(unescaped(b"/a\\04"), PathBuf::from("/a\\04"));
-    }
 }
