@@ -103,6 +103,15 @@ pub struct Written {
     pub json: PathBuf,
 }
 
+/// A report for programs, with its `form`.
+pub fn value(report: &impl serde::Serialize, form: u32) -> serde_json::Value {
+    let mut value = serde_json::to_value(report).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("form".into(), form.into());
+    }
+    value
+}
+
 /// Writes a page and the same for programs: under the name `usual` if `place` is a folder, else as
 /// `place` (a page) and beside it. Nothing is overwritten.
 ///

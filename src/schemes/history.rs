@@ -89,34 +89,10 @@ fn read(path: &Path) -> Result<RunRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schemes::run::{Cause, StepKind, StepRecord, VERSION};
+    use crate::schemes::run::{StepKind, examples};
 
     fn run(id: &str, outcome: RunOutcome) -> RunRecord {
-        let step = StepRecord {
-            step: StepKind::Backup,
-            target: Some("night".into()),
-            started: id.into(),
-            elapsed_ms: 5,
-            outcome,
-            exit_code: Some(0),
-            code: None,
-            message: None,
-            warnings: Default::default(),
-            result: Default::default(),
-        };
-        RunRecord {
-            version: VERSION,
-            id: id.into(),
-            scheme: "nightly".into(),
-            cause: Cause::Schedule,
-            slot: None,
-            attempt: 1,
-            who: "root@office".into(),
-            started: id.into(),
-            finished: None,
-            outcome,
-            steps: vec![step],
-        }
+        examples::run(id, outcome, vec![examples::step(StepKind::Backup, id, outcome)])
     }
 
     #[test]

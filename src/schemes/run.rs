@@ -161,3 +161,42 @@ impl RunRecord {
         self.steps_of(StepKind::Backup).any(|step| step.outcome.is_good())
     }
 }
+
+/// Records to begin with, for tests.
+#[cfg(test)]
+pub mod examples {
+    use super::*;
+
+    /// A step at `time` that ended as `outcome`, without numbers.
+    pub fn step(kind: StepKind, time: &str, outcome: RunOutcome) -> StepRecord {
+        StepRecord {
+            step: kind,
+            target: Some("night".into()),
+            started: time.into(),
+            elapsed_ms: 1,
+            outcome,
+            exit_code: Some(0),
+            code: None,
+            message: None,
+            warnings: Map::new(),
+            result: Map::new(),
+        }
+    }
+
+    /// A run at `time`, which is its id, too, that did not end.
+    pub fn run(time: &str, outcome: RunOutcome, steps: Vec<StepRecord>) -> RunRecord {
+        RunRecord {
+            version: VERSION,
+            id: time.into(),
+            scheme: "nightly".into(),
+            cause: Cause::Schedule,
+            slot: None,
+            attempt: 1,
+            who: "root@office".into(),
+            started: time.into(),
+            finished: None,
+            outcome,
+            steps,
+        }
+    }
+}

@@ -7,7 +7,7 @@ use crate::cli::events::{Outcome, Status as Ending};
 use crate::error::Result;
 use crate::schemes::prometheus;
 use crate::schemes::run::RunOutcome;
-use crate::schemes::standing::{Answer, ContainerStanding, FileState, LastRun, SchemeStanding, standing};
+use crate::schemes::standing::{Answer, ContainerStanding, LastRun, SchemeStanding, standing};
 use crate::values::{format_count, format_duration, format_size, format_time, parse_time};
 use clap::Args;
 use serde_json::json;
@@ -91,15 +91,7 @@ fn run_words(run: &LastRun) -> String {
 }
 
 fn container_line(name: &str, container: &ContainerStanding) -> String {
-    let what = match container.state {
-        FileState::There => "there",
-        FileState::NotMounted => "not connected",
-        FileState::Missing => "missing",
-        FileState::Unreadable => "not readable",
-        FileState::Older => "not as the last run made it",
-        FileState::Short => "shorter than what it holds",
-        FileState::Emptied => "without any snapshot",
-    };
+    let what = container.state.words();
     let mut text = format!("{name}: {what}");
     container.file_bytes.iter().for_each(|bytes| text += &format!(", {}", format_size(*bytes)));
     container.max_bytes.iter().for_each(|bytes| text += &format!(" of at most {}", format_size(*bytes)));

@@ -170,9 +170,8 @@ impl DrillReport {
 
     /// The report for programs.
     pub fn json(&self) -> serde_json::Value {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
+        let mut value = paper::value(self, FORM);
         if let Some(fields) = value.as_object_mut() {
-            fields.insert("form".into(), FORM.into());
             fields.insert("verdict".into(), self.verdict().word().into());
             fields.insert("recovery_ms".into(), self.recovery_ms().into());
         }

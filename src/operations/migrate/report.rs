@@ -97,11 +97,7 @@ impl MigrationReport {
 
     /// The report for programs.
     pub fn json(&self) -> serde_json::Value {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("form".into(), FORM.into());
-        }
-        value
+        paper::value(self, FORM)
     }
 
     /// Writes both forms.

@@ -1,7 +1,7 @@
 //! Whatever a run says of itself, a notice says no more than it may.
 
 use super::*;
-use crate::schemes::run::{Cause, VERSION};
+use crate::schemes::run::examples;
 use proptest::prelude::*;
 
 fn text_of(notice: &Notice) -> String {
@@ -9,34 +9,13 @@ fn text_of(notice: &Notice) -> String {
 }
 
 fn step(kind: StepKind, outcome: RunOutcome, code: Option<&str>) -> StepRecord {
-    StepRecord {
-        step: kind,
-        target: Some("night".into()),
-        started: "2026-10-01T22:00:00Z".into(),
-        elapsed_ms: 61_000,
-        outcome,
-        exit_code: Some(1),
-        code: code.map(str::to_owned),
-        message: None,
-        warnings: Map::new(),
-        result: Map::new(),
-    }
+    let plain = examples::step(kind, "2026-10-01T22:00:00Z", outcome);
+    StepRecord { elapsed_ms: 61_000, exit_code: Some(1), code: code.map(str::to_owned), ..plain }
 }
 
 fn run(outcome: RunOutcome, steps: Vec<StepRecord>) -> RunRecord {
-    RunRecord {
-        version: VERSION,
-        id: "20261001T220000Z".into(),
-        scheme: "nightly".into(),
-        cause: Cause::Schedule,
-        slot: None,
-        attempt: 1,
-        who: "root@office".into(),
-        started: "2026-10-01T22:00:00Z".into(),
-        finished: Some("2026-10-01T22:01:01Z".into()),
-        outcome,
-        steps,
-    }
+    let plain = examples::run("2026-10-01T22:00:00Z", outcome, steps);
+    RunRecord { id: "20261001T220000Z".into(), finished: Some("2026-10-01T22:01:01Z".into()), ..plain }
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use super::{Report, SchemeReport};
 use crate::schemes::run::RunOutcome;
-use crate::schemes::standing::FileState;
 use crate::values::page::{escaped, list, page, table};
 use crate::values::{format_duration, format_size};
 use std::time::Duration;
@@ -109,15 +108,7 @@ fn one(out: &mut String, name: &str, scheme: &SchemeReport) {
 
 fn containers(out: &mut String, report: &Report) {
     let rows = report.containers.iter().map(|(name, container)| {
-        let state = match container.state {
-            FileState::There => "there",
-            FileState::NotMounted => "not connected",
-            FileState::Missing => "missing",
-            FileState::Unreadable => "not readable",
-            FileState::Older => "not as the last run made it",
-            FileState::Short => "shorter than what it holds",
-            FileState::Emptied => "without any snapshot",
-        };
+        let state = container.state.words();
         let size = |bytes: Option<u64>| bytes.map(format_size).unwrap_or_default();
         let id = container.id.clone().unwrap_or_default();
         vec![

@@ -2,34 +2,11 @@
 
 use super::*;
 use crate::schedule::Slots;
-use crate::schemes::run::{Cause, StepRecord, VERSION};
+use crate::schemes::run::examples;
 
 fn run(started: &str, outcome: RunOutcome) -> RunRecord {
-    let step = StepRecord {
-        step: StepKind::Backup,
-        target: None,
-        started: started.into(),
-        elapsed_ms: 1,
-        outcome,
-        exit_code: Some(0),
-        code: None,
-        message: None,
-        warnings: Default::default(),
-        result: Default::default(),
-    };
-    RunRecord {
-        version: VERSION,
-        id: started.into(),
-        scheme: "nightly".into(),
-        cause: Cause::Schedule,
-        slot: None,
-        attempt: 1,
-        who: "root@office".into(),
-        started: started.into(),
-        finished: Some(started.into()),
-        outcome,
-        steps: vec![step],
-    }
+    let step = examples::step(StepKind::Backup, started, outcome);
+    RunRecord { finished: Some(started.into()), ..examples::run(started, outcome, vec![step]) }
 }
 
 fn gaps(month: &str, runs: &[RunRecord], now: &str) -> Vec<String> {

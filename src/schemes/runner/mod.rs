@@ -241,7 +241,8 @@ impl Running<'_> {
             },
             Err(error) => StepRecord { target: step.target.clone(), ..*self.failure(step.kind, &error) },
         };
-        if shrink::has_shrunk(&record, &self.record, &self.history.runs(self.job.scheme).0) {
+        let is_backup = step.kind == StepKind::Backup;
+        if is_backup && shrink::has_shrunk(&record, &self.record, &self.history.runs(self.job.scheme).0) {
             shrink::mark(&mut record);
         }
         let is_good = record.outcome.is_good();

@@ -45,37 +45,15 @@ fn bytes(step: &StepRecord) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schemes::run::VERSION;
+    use crate::schemes::run::examples;
 
     fn step(bytes: u64) -> StepRecord {
-        StepRecord {
-            step: StepKind::Backup,
-            target: Some("night".into()),
-            started: String::new(),
-            elapsed_ms: 1,
-            outcome: RunOutcome::Done,
-            exit_code: Some(0),
-            code: None,
-            message: None,
-            warnings: Default::default(),
-            result: [("bytes".to_owned(), bytes.into())].into_iter().collect(),
-        }
+        let result = [("bytes".to_owned(), bytes.into())].into_iter().collect();
+        StepRecord { result, ..examples::step(StepKind::Backup, "", RunOutcome::Done) }
     }
 
     fn run(id: &str, cause: Cause, steps: Vec<StepRecord>) -> RunRecord {
-        RunRecord {
-            version: VERSION,
-            id: id.into(),
-            scheme: "nightly".into(),
-            cause,
-            slot: None,
-            attempt: 1,
-            who: "root@office".into(),
-            started: id.into(),
-            finished: None,
-            outcome: RunOutcome::Running,
-            steps,
-        }
+        RunRecord { cause, ..examples::run(id, RunOutcome::Running, steps) }
     }
 
     #[test]

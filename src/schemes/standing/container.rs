@@ -34,6 +34,21 @@ pub enum FileState {
     Emptied,
 }
 
+impl FileState {
+    /// What it is, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            FileState::There => "there",
+            FileState::NotMounted => "not connected",
+            FileState::Missing => "missing",
+            FileState::Unreadable => "not readable",
+            FileState::Older => "not as the last run made it",
+            FileState::Short => "shorter than what it holds",
+            FileState::Emptied => "without any snapshot",
+        }
+    }
+}
+
 /// How a container stands.
 #[derive(Clone, Debug, Serialize)]
 pub struct ContainerStanding {
