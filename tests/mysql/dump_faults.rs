@@ -46,7 +46,8 @@ fn is_whole(kept: &Kept) {
     {
         let path = format!("database/d/tables/{name}");
         let Some((record, _)) = kept.tables.lock().expect("tables").get(&path).cloned() else {
-            assert!(name == "i" || name == "k", "{name} is missing");
+            let notes = kept.notes.lock().expect("notes");
+            assert!(name == "i" || name == "k", "{name} is missing: {notes:?}");
             continue;
         };
         let rows = kept.text(&path);

@@ -9,6 +9,7 @@ mod doctor;
 mod dump_basic;
 mod dump_faults;
 mod dump_live;
+mod dump_waits;
 mod harness;
 mod kept;
 mod load_crash;

@@ -12,10 +12,13 @@ use super::rows::Watch;
 use super::session::{Session, let_go};
 use super::settled::Settled;
 use super::step::{Step, Stop, is_broken_table};
-use super::table::Table;
+use super::table::{Name, Table};
 use super::taking::{Draft, Taken, unchanged};
+use super::waiting::watched;
 use crate::mysql::connection::Connection;
+use crate::mysql::identifier::qualified;
 use crate::mysql::stream::DumpSink;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
@@ -47,6 +50,8 @@ pub struct Work<'a, 's> {
     pub one_instant: bool,
     /// What a person should know; `true`: something is missing.
     notes: Mutex<Vec<(String, bool)>>,
+    /// Tables that the server says are broken; each is named in the notes.
+    given_up: Mutex<BTreeSet<Name>>,
 }
 
 impl<'a, 's> Work<'a, 's> {
@@ -60,6 +65,7 @@ impl<'a, 's> Work<'a, 's> {
             heavy: Mutex::new(()),
             one_instant: false,
             notes: Mutex::new(Vec::new()),
+            given_up: Mutex::new(BTreeSet::new()),
         }
     }
 
@@ -74,21 +80,34 @@ impl<'a, 's> Work<'a, 's> {
         let mut draft = Draft::begin(table, self)?;
         match draft.read(conn, self.watch) {
             Ok(()) => Ok(Some(draft.end(self.watch)?)),
-            Err(stop) => self.give_up_broken(stop).map(|()| None),
+            Err(stop) => self.give_up_broken(conn, &draft.table, stop).map(|()| None),
         }
     }
 
     /// Takes the error of a table that the server says is broken for a loss of that table; any other
-    /// ends the step.
-    pub fn give_up_broken(&self, stop: Stop) -> Step<()> {
+    /// ends the step, and so does one of a table that was made anew.
+    pub fn give_up_broken(&self, conn: &mut Connection, table: &Table, stop: Stop) -> Step<()> {
         match stop {
             Stop::Failed(error) if is_broken_table(&error) => {
+                unchanged(conn, table)?;
                 let cause = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
                 self.note(format!("a table is not in the snapshot: {error}: {cause}"), true);
+                held(&self.given_up).insert(table.key());
                 Ok(())
             }
             stop => Err(stop),
         }
+    }
+
+    /// Fails unless each table of `catalog` was taken, or is named as one that could not be: whatever
+    /// else became of it, it is not left out in silence.
+    fn is_whole(&self, catalog: &Catalog, taken: &[Taken<'_>]) -> Step<()> {
+        let given_up = held(&self.given_up);
+        let taken: BTreeSet<Name> = taken.iter().map(|taken| taken.table.key()).collect();
+        let missing = catalog.names().find(|name| {
+            !taken.contains(*name) && !given_up.contains(*name) && !catalog.unreadable.contains(*name)
+        });
+        missing.map_or(Ok(()), |(database, table)| Err(Stop::Changed(qualified(database, table))))
     }
 }
 
@@ -129,8 +148,13 @@ pub fn attempt<'s>(
     let mut tables = taken.tables;
     if rights.one_instant {
         let transactional = split(taken.catalog.tables()).1;
-        tables.extend(read_snapshots(&work, &mut readers, transactional, &settled)?);
+        let reading = || read_snapshots(&work, &mut readers, transactional, &settled);
+        let (read, news) = watched(&mut session.control, reading);
+        // Told also if this attempt was in vain: what waited then is what changed the definitions.
+        report.notes.extend(news);
+        tables.extend(read?);
     }
+    work.is_whole(&taken.catalog, &tables)?;
     let mut notes = held(&work.notes).split_off(0);
     notes.extend(rights.losses.into_iter().map(|loss| (loss, true)));
     for schema in &after.schemas {

@@ -5,8 +5,8 @@ use super::choose::Choice;
 use super::plan::DumpPlan;
 use super::session::Session;
 use super::step::{Step, Stop, at_table, is_passing};
-use super::table::Table;
-use crate::entry::database::{ObjectRecord, SchemaObject};
+use super::table::{Name, Table};
+use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
 use crate::error::{Error, Kind};
 use crate::mysql::connection::code_of;
 use crate::mysql::identifier::qualified;
@@ -23,7 +23,9 @@ pub struct Catalog {
     pub schemas: Vec<Schema>,
     /// Users with their grants, if they are wanted.
     pub users: Vec<ObjectRecord>,
-    fingerprints: BTreeMap<(String, String), Fingerprint>,
+    /// Tables that exist and that the server cannot show; each is named among its schema's losses.
+    pub unreadable: BTreeSet<Name>,
+    fingerprints: BTreeMap<Name, Fingerprint>,
 }
 
 impl Catalog {
@@ -79,9 +81,14 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Fails if a table came or went while the definitions were read: it would be missing for no
-    /// other reason than that.
-    fn is_complete(&self, session: &mut Session) -> Step<()> {
+    /// The tables that there are, readable or not.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.fingerprints.keys()
+    }
+
+    /// Notes which tables cannot be read; fails if one came or went while the definitions were read:
+    /// it would be missing for no other reason than that.
+    fn is_complete(&mut self, session: &mut Session) -> Step<()> {
         let mut listed = BTreeSet::new();
         for schema in &self.schemas {
             let database = &schema.database.name;
@@ -97,7 +104,9 @@ impl Catalog {
                 Ok(_) => return Err(Stop::Changed(name)),
                 Err(error) => match at_table(error, &name) {
                     Stop::Failed(error) if is_passing(&error) => return Err(Stop::Changed(name)),
-                    Stop::Failed(error) if code_of(&error).is_some() => {}
+                    Stop::Failed(error) if code_of(&error).is_some() => {
+                        self.unreadable.insert((database.clone(), table.clone()));
+                    }
                     stop => return Err(stop),
                 },
             }
@@ -123,9 +132,10 @@ impl Catalog {
         tables
     }
 
-    /// What differs in `later`, by name; `None`: nothing changed between the two.
+    /// What differs in `later`, by name; `None`: nothing changed between the two, and what could not be
+    /// read could be read in neither.
     pub fn difference(&self, later: &Catalog) -> Option<String> {
-        let print = |(database, table): &(String, String)| format!("`{database}`.`{table}`");
+        let print = |(database, table): &Name| qualified(database, table);
         for (key, fingerprint) in &self.fingerprints {
             if later.fingerprints.get(key) != Some(fingerprint) {
                 return Some(print(key));
@@ -134,10 +144,16 @@ impl Catalog {
         if let Some(key) = later.fingerprints.keys().find(|key| !self.fingerprints.contains_key(*key)) {
             return Some(print(key));
         }
+        if let Some(key) = self.unreadable.symmetric_difference(&later.unreadable).next() {
+            return Some(print(key));
+        }
         if self.schemas.len() != later.schemas.len() {
             return Some("the list of databases".into());
         }
-        self.schemas.iter().zip(&later.schemas).find_map(|(a, b)| changed_object(a, b))
+        let pairs = || self.schemas.iter().zip(&later.schemas);
+        pairs()
+            .find_map(|(a, b)| changed_table(a, b))
+            .or_else(|| pairs().find_map(|(a, b)| changed_object(a, b)))
     }
 }
 
@@ -153,6 +169,20 @@ fn not_of_the_server(name: &str) -> crate::error::Result<()> {
     }))
 }
 
+/// The name of a table of which not the same was read in both, though its definition may be the same:
+/// the server shows a table that somebody has a hand on without its engine, or without columns.
+fn changed_table(a: &Schema, b: &Schema) -> Option<String> {
+    let is_same = |a: &TableRecord, b: &TableRecord| {
+        a.name == b.name
+            && a.engine == b.engine
+            && a.columns == b.columns
+            && a.key == b.key
+            && a.has_history == b.has_history
+    };
+    let changed = a.tables.iter().zip(&b.tables).find(|(a, b)| !is_same(a, b));
+    changed.map(|(table, _)| qualified(&a.database.name, &table.name))
+}
+
 /// The name of an object that is not the same in both; sequences move with use.
 fn changed_object(a: &Schema, b: &Schema) -> Option<String> {
     let database = &a.database.name;
@@ -164,4 +194,41 @@ fn changed_object(a: &Schema, b: &Schema) -> Option<String> {
     let (a, b) = (of(a), of(b));
     let changed = a.iter().find(|object| !b.contains(object)).or_else(|| b.iter().find(|o| !a.contains(o)));
     changed.map(|object| format!("{} `{database}`.`{}`", object.kind.word(), object.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::database::{ColumnRecord, DatabaseRecord};
+
+    /// A database with one table of one column.
+    fn catalog() -> Catalog {
+        let columns = vec![ColumnRecord { name: "a".into(), ..ColumnRecord::default() }];
+        let table =
+            TableRecord { name: "t".into(), engine: "MyISAM".into(), columns, ..TableRecord::default() };
+        let database = DatabaseRecord { name: "d".into(), ..DatabaseRecord::default() };
+        let schema = Schema { database, tables: vec![table], ..Schema::default() };
+        let fingerprints = BTreeMap::from([(("d".into(), "t".into()), Fingerprint::default())]);
+        Catalog { schemas: vec![schema], fingerprints, ..Catalog::default() }
+    }
+
+    #[test]
+    fn what_could_not_be_read_in_only_one_of_two_differs() {
+        let (whole, mut lacking) = (catalog(), catalog());
+        assert_eq!(whole.difference(&whole), None);
+        lacking.schemas[0].tables.clear();
+        lacking.unreadable.insert(("d".into(), "t".into()));
+        assert_eq!(lacking.difference(&lacking), None);
+        assert_eq!(lacking.difference(&whole).as_deref(), Some("`d`.`t`"));
+        assert_eq!(whole.difference(&lacking).as_deref(), Some("`d`.`t`"));
+    }
+
+    #[test]
+    fn a_table_without_its_engine_or_columns_differs() {
+        let (whole, mut passing, mut bare) = (catalog(), catalog(), catalog());
+        passing.schemas[0].tables[0].engine.clear();
+        bare.schemas[0].tables[0].columns.clear();
+        assert_eq!(passing.difference(&whole).as_deref(), Some("`d`.`t`"));
+        assert_eq!(whole.difference(&bare).as_deref(), Some("`d`.`t`"));
+    }
 }

@@ -3,6 +3,7 @@
 //! that nothing changed, or that there are only new rows behind the last one.
 
 use super::attempt::Work;
+use super::rows::Watch;
 use super::status::Status;
 use super::step::{Step, Stop, at_table};
 use super::table::Table;
@@ -105,10 +106,10 @@ impl<'s> First<'s> {
     }
 
     /// Reads the rows behind the last one; whether they are all that was missing of `rows`.
-    pub fn read_end(&mut self, work: &Work<'_, 's>, conn: &mut Connection, rows: u64) -> Step<bool> {
+    pub fn read_end(&mut self, conn: &mut Connection, rows: u64, watch: &Watch) -> Step<bool> {
         let draft = &mut self.draft;
         draft.out.hold();
-        draft.read_behind(conn, work.watch)?;
+        draft.read_behind(conn, watch)?;
         Ok(draft.feed.rows == rows)
     }
 }

@@ -22,6 +22,7 @@ mod status;
 mod step;
 mod table;
 mod taking;
+mod waiting;
 
 pub use plan::{DumpPlan, DumpReport, Limits};
 
@@ -55,7 +56,10 @@ pub fn dump(plan: &DumpPlan, sink: &dyn DumpSink, progress: &Progress) -> Result
             Err(Stop::Changed(name)) if report.restarts >= plan.limits.restarts => {
                 return Err(step::never_still(&name, report.restarts));
             }
-            Err(Stop::Changed(_)) => report.restarts += 1,
+            Err(stop @ Stop::Overran(_)) if report.restarts >= plan.limits.restarts => {
+                return Err(step::told(stop));
+            }
+            Err(Stop::Changed(_) | Stop::Overran(_)) => report.restarts += 1,
         }
     }
 }
@@ -101,6 +105,9 @@ fn hand_over(
 ) -> Result<DumpReport> {
     report.consistency = whole.moment.consistency;
     report.position = whole.moment.position;
+    for note in &report.notes {
+        sink.note(note.clone(), false)?;
+    }
     for (note, is_loss) in whole.notes {
         sink.note(note.clone(), is_loss)?;
         report.notes.push(note);

@@ -10,10 +10,11 @@ use super::first::{First, Left, can_grow};
 use super::lock::Keeper;
 use super::moment::{self, Moment};
 use super::queue::{held, on_all};
+use super::rows::Watch;
 use super::session::Session;
-use super::status::{self, Name, Status};
-use super::step::Step;
-use super::table::Table;
+use super::status::{self, Status};
+use super::step::{Step, Stop};
+use super::table::{Name, Table};
 use super::taking::{Draft, Taken};
 use crate::error::{Error, Kind};
 use crate::mysql::connection::Connection;
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 /// Times that the lock is given back because too much had changed.
 const LOCKS: u32 = 4;
+/// Times the foretold hold of the lock after which it is given back although not everything is read.
+const OVERRUN: f64 = 2.5;
 /// A share of the aim below which a table is not worth a fence.
 const FENCE_SHARE: u32 = 8;
 
@@ -83,10 +86,6 @@ pub fn take<'s>(
     Err(Error::new(Kind::Database, "the tables without snapshots never stood still").into())
 }
 
-fn name_of(table: &Table) -> Name {
-    (table.database.clone(), table.record.name.clone())
-}
-
 impl<'s> Plain<'_, '_, 's> {
     /// Reads what is new or changed, round by round, until what is left to read under the lock is
     /// little or gets no less.
@@ -129,14 +128,14 @@ impl<'s> Plain<'_, '_, 's> {
 
     /// Gives up what is no more, or is no longer defined as it was.
     fn forget_others(&mut self, tables: &[Table]) {
-        let prints: BTreeMap<Name, _> = tables.iter().map(|t| (name_of(t), t.fingerprint)).collect();
+        let prints: BTreeMap<Name, _> = tables.iter().map(|t| (t.key(), t.fingerprint)).collect();
         self.firsts.retain(|name, first| prints.get(name) == Some(&first.draft.table.fingerprint));
     }
 
     /// The tables that would have to be read in whole if the lock were held now.
     fn changed(&self, mut tables: Vec<Table>, now: &BTreeMap<Name, Status>) -> Vec<Table> {
         tables.retain(|table| {
-            let name = name_of(table);
+            let name = table.key();
             !self.broken.contains(&name) && self.left(&name, now) == Left::All
         });
         tables
@@ -152,7 +151,7 @@ impl<'s> Plain<'_, '_, 's> {
 
     /// How long reading these tables takes, going by last time; `false`: some were never read.
     fn predicted(&self, tables: &[Table]) -> (bool, Duration) {
-        let took = tables.iter().map(|table| self.firsts.get(&name_of(table)).map(|first| first.took));
+        let took = tables.iter().map(|table| self.firsts.get(&table.key()).map(|first| first.took));
         let known: Vec<Duration> = took.flatten().collect();
         let threads = u32::try_from(self.others.len()).unwrap_or(1).max(1);
         let longest = known.iter().max().copied().unwrap_or_default();
@@ -168,7 +167,7 @@ impl<'s> Plain<'_, '_, 's> {
     ) -> Step<BTreeSet<Name>> {
         let least = self.work.plan.limits.aim / FENCE_SHARE;
         let is_worth = |table: &&Table| {
-            let name = name_of(table);
+            let name = table.key();
             can_grow(table)
                 && self
                     .firsts
@@ -182,7 +181,7 @@ impl<'s> Plain<'_, '_, 's> {
         }
         self.fence = Fence::put(session.connect()?, session.connect()?, &tables)?;
         match self.fence {
-            Some(_) => Ok(tables.iter().map(name_of).collect()),
+            Some(_) => Ok(tables.iter().map(Table::key).collect()),
             None => Ok(BTreeSet::new()),
         }
     }
@@ -196,18 +195,18 @@ impl<'s> Plain<'_, '_, 's> {
         let work = self.work;
         let broken = std::sync::Mutex::new(BTreeSet::new());
         for table in &tables {
-            self.firsts.remove(&name_of(table));
+            self.firsts.remove(&table.key());
         }
         let firsts = on_all(&mut self.others, tables, work.watch, |conn, table| {
             let _one = table.is_heavy().then(|| held(&work.heavy));
-            let name = name_of(&table);
+            let name = table.key();
             let before = now.get(&name).cloned().unwrap_or_default();
-            match First::read(work, conn, table, before) {
+            match First::read(work, conn, table.clone(), before) {
                 Ok(mut first) => {
                     first.is_fenced = fenced.contains(&name);
                     Ok(Some((name, first)))
                 }
-                Err(stop) => work.give_up_broken(stop).map(|()| {
+                Err(stop) => work.give_up_broken(conn, &table, stop).map(|()| {
                     held(&broken).insert(name);
                     None
                 }),
@@ -240,7 +239,7 @@ impl<'s> Plain<'_, '_, 's> {
         let now = self.statuses(session, &tables)?;
         let whole: Vec<Table> = tables
             .into_iter()
-            .filter(|t| self.firsts[&name_of(t)].left(now.get(&name_of(t))) == Left::All)
+            .filter(|t| self.firsts[&t.key()].left(now.get(&t.key())) == Left::All)
             .collect();
         let predicted = self.predicted(&whole).1;
         if predicted > limits.hold && !is_last {
@@ -252,8 +251,14 @@ impl<'s> Plain<'_, '_, 's> {
             return Ok(None);
         }
         self.accept(predicted, &whole)?;
-        let read = self.read_left(&now);
+        let most = if predicted > limits.hold { limits.most_hold } else { limits.hold.mul_f64(OVERRUN) };
+        let watch = self.work.watch.at_most(most);
+        let read = self.read_left(&now, &watch);
         lock.release()?;
+        if read.is_err() && watch.is_over() {
+            let names: Vec<String> = whole.iter().map(Table::name).collect();
+            return Err(Stop::Overran(names.join(", ")));
+        }
         let (drafts, names) = read?;
         Ok(Some((moment, drafts, names)))
     }
@@ -279,7 +284,11 @@ impl<'s> Plain<'_, '_, 's> {
         Ok(())
     }
 
-    fn read_left(&mut self, now: &BTreeMap<Name, Status>) -> Step<(Vec<Draft<'s>>, Vec<String>)> {
+    fn read_left(
+        &mut self,
+        now: &BTreeMap<Name, Status>,
+        watch: &Watch,
+    ) -> Step<(Vec<Draft<'s>>, Vec<String>)> {
         let work = self.work;
         let mut jobs: Vec<(Left, First<'s>, u64)> = Vec::new();
         for (name, first) in std::mem::take(&mut self.firsts) {
@@ -287,20 +296,20 @@ impl<'s> Plain<'_, '_, 's> {
             jobs.push((first.left(status), first, status.and_then(|s| s.rows).unwrap_or(0)));
         }
         jobs.sort_by_key(|(_, first, _)| std::cmp::Reverse(first.took));
-        let done = on_all(&mut self.others, jobs, work.watch, |conn, (left, mut first, rows)| {
+        let done = on_all(&mut self.others, jobs, watch, |conn, (left, mut first, rows)| {
             if left == Left::Nothing {
                 return Ok((None, Some(first.draft)));
             }
             let name = Some(first.draft.table.name());
-            if left == Left::End && first.read_end(work, conn, rows)? {
+            if left == Left::End && first.read_end(conn, rows, watch)? {
                 return Ok((name, Some(first.draft)));
             }
             let _one = first.draft.table.is_heavy().then(|| held(&work.heavy));
             let mut draft = Draft::begin(first.draft.table, work)?;
             draft.out.hold();
-            match draft.read(conn, work.watch) {
+            match draft.read(conn, watch) {
                 Ok(()) => Ok((name, Some(draft))),
-                Err(stop) => work.give_up_broken(stop).map(|()| (name, None)),
+                Err(stop) => work.give_up_broken(conn, &draft.table, stop).map(|()| (name, None)),
             }
         })?;
         let names = done.iter().filter_map(|(name, _)| name.clone()).collect();

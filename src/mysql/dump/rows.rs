@@ -14,6 +14,7 @@ use mysql::prelude::Queryable;
 use mysql::{Row, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// Rows between two looks at whether to stop.
 const LOOK_ROWS: u64 = 256;
@@ -24,18 +25,31 @@ pub struct Watch<'a> {
     pub progress: &'a Progress,
     /// Set once another thread failed.
     pub stop: AtomicBool,
+    /// When it has taken too long.
+    until: Option<Instant>,
 }
 
 impl<'a> Watch<'a> {
     /// Nothing failed yet.
     pub fn new(progress: &'a Progress) -> Watch<'a> {
-        Watch { progress, stop: AtomicBool::new(false) }
+        Watch { progress, stop: AtomicBool::new(false), until: None }
+    }
+
+    /// A watch of its own over work that must not take longer than `most`.
+    pub fn at_most(&self, most: Duration) -> Watch<'a> {
+        Watch { until: Some(Instant::now() + most), ..Watch::new(self.progress) }
+    }
+
+    /// Whether the work takes too long.
+    pub fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
     }
 
     /// Fails if the work is to stop.
     pub fn check(&self) -> Result<()> {
         match self.stop.load(Ordering::Relaxed) {
             true => Err(Error::new(Kind::Interrupted, "another connection failed")),
+            false if self.is_over() => Err(Error::new(Kind::Interrupted, "reading takes too long")),
             false => self.progress.check(),
         }
     }

@@ -1,6 +1,7 @@
 //! What the server says of a table without snapshots, and whether that proves that no row of it
 //! changed. It promises the strong rule: equal times alone prove nothing.
 
+use super::table::Name;
 use crate::error::Result;
 use crate::mysql::connection::{Cells, Connection, code_of};
 use crate::mysql::identifier::literal;
@@ -8,9 +9,6 @@ use std::collections::BTreeMap;
 
 /// A change may come this many seconds after the time that the server notes for it.
 const MARGIN_SECONDS: i64 = 2;
-
-/// A database and a table.
-pub type Name = (String, String);
 
 /// What the server says of a table at an instant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,8 @@ use crate::mysql::connection::code_of;
 pub enum Stop {
     /// The definition of what is named changed, or it came or went.
     Changed(String),
+    /// Writers waited too long while what is named was read under the lock, and wait no more.
+    Overran(String),
     /// The dump fails.
     Failed(Error),
 }
@@ -58,6 +60,10 @@ pub fn told(stop: Stop) -> Error {
     match stop {
         Stop::Failed(error) => error,
         Stop::Changed(name) => Error::new(Kind::Database, format!("{name}: it changed while it was read")),
+        Stop::Overran(names) => {
+            Error::new(Kind::Database, format!("{names}: reading it under the lock took too long"))
+                .hint("dump at a quieter time, switch userstat on, or convert the tables to InnoDB")
+        }
     }
 }
 

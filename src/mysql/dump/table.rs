@@ -11,6 +11,9 @@ use crate::mysql::value::{CellFormat, select_expression};
 /// Values of a table of fewer bytes than this need no care for memory.
 const HEAVY_TABLE_BYTES: u64 = 16 << 20;
 
+/// Database and name of a table.
+pub type Name = (String, String);
+
 /// A table that is to be read.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -25,6 +28,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// What it is found by.
+    pub fn key(&self) -> Name {
+        (self.database.clone(), self.record.name.clone())
+    }
+
     /// Its name in messages.
     pub fn name(&self) -> String {
         qualified(&self.database, &self.record.name)
