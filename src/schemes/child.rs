@@ -1,7 +1,9 @@
 //! Processes of a run: commands of this program, and commands of the practice. It promises that each has
 //! a process group of its own, that it sees no setting or secret of this program's environment, that a
-//! wish to stop reaches it at once and a limit ends it, and that its end is known exactly.
+//! wish to stop reaches it at once and a limit ends it with all that it started, and that its end is
+//! known exactly.
 
+use super::family::{Family, Mark};
 use super::stop::Stop;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
@@ -15,7 +17,11 @@ use std::time::{Duration, Instant};
 /// This very program, also after its file was replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 /// How long a process that was asked to stop may take.
-pub const GRACE: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(30);
+/// How long one may take whose time is over.
+const LATE_GRACE: Duration = Duration::from_secs(2);
+/// How long the death of one that was killed is waited for: one that hangs in the system never dies.
+const DEATH: Duration = Duration::from_secs(5);
 /// How often the wish to stop is looked at.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long output is read on after the process ended, should somebody else hold its pipe.
@@ -74,7 +80,8 @@ fn plain(command: &mut Command) {
 }
 
 /// Runs `command` with `input` on its standard input until its end, which `limit` and `stop` bring about;
-/// every line that it says goes to `said`.
+/// every line that it says goes to `said`. At its limit, or when it is to stop, it is asked by SIGTERM; 2 s
+/// after the limit, or 30 s after the wish, it is killed with all that it started.
 pub fn run(
     mut command: Command,
     input: Option<Vec<u8>>,
@@ -84,7 +91,9 @@ pub fn run(
 ) -> std::io::Result<Ended> {
     let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let mark = Mark::put(&mut command)?;
     let mut child = command.spawn()?;
+    let family = mark.of(&child);
     let (sender, lines) = channel();
     if let Some(out) = child.stdout.take() {
         forward(out, sender.clone(), Line::Out);
@@ -96,7 +105,7 @@ pub fn run(
         // Whoever does not read it does not want it.
         std::thread::spawn(move || _ = stdin.write_all(&input));
     }
-    watch(&mut child, &lines, limit, stop, said)
+    Watch { child, family, lines, asked: None }.watch(limit, stop, said)
 }
 
 fn forward(from: impl Read + Send + 'static, to: Sender<Line>, line: fn(Vec<u8>) -> Line) {
@@ -113,56 +122,92 @@ fn forward(from: impl Read + Send + 'static, to: Sender<Line>, line: fn(Vec<u8>)
     });
 }
 
-fn watch(
-    child: &mut Child,
-    lines: &Receiver<Line>,
-    limit: Option<Duration>,
-    stop: Option<&Stop>,
-    said: &mut dyn FnMut(Line),
-) -> std::io::Result<Ended> {
-    let began = Instant::now();
-    let mut asked: Option<(Ended, Instant)> = None;
-    let mut is_killed = false;
-    loop {
-        let is_open = match lines.recv_timeout(PAUSE) {
-            Ok(line) => {
-                said(line);
-                true
-            }
-            Err(RecvTimeoutError::Timeout) => true,
-            Err(RecvTimeoutError::Disconnected) => false,
-        };
-        if let Some(status) = child.try_wait()? {
-            drain(lines, said);
-            return Ok(ended(status, asked.map(|(why, _)| why)));
-        }
-        let is_late = limit.is_some_and(|limit| began.elapsed() >= limit);
-        match asked {
-            None if is_late => asked = Some((Ended::TimedOut, Instant::now())),
-            None if stop.is_some_and(Stop::is_asked) => asked = Some((Ended::Stopped, Instant::now())),
-            Some((_, since)) if since.elapsed() >= GRACE && !is_killed => {
-                is_killed = true;
-                signal(child, Signal::KILL);
-            }
-            _ => {
+/// A process that is watched.
+struct Watch {
+    child: Child,
+    family: Family,
+    lines: Receiver<Line>,
+    /// Why it was asked to stop, and when.
+    asked: Option<(Ended, Instant)>,
+}
+
+impl Watch {
+    fn watch(
+        mut self,
+        limit: Option<Duration>,
+        stop: Option<&Stop>,
+        said: &mut dyn FnMut(Line),
+    ) -> std::io::Result<Ended> {
+        let began = Instant::now();
+        loop {
+            match self.lines.recv_timeout(PAUSE) {
+                Ok(line) => said(line),
+                Err(RecvTimeoutError::Timeout) => {}
                 // With both pipes closed nothing wakes this loop any more.
-                if !is_open {
-                    std::thread::sleep(PAUSE);
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(PAUSE),
+            }
+            if let Some(status) = self.child.try_wait()? {
+                self.leave(said);
+                return Ok(ended(status, self.asked.map(|(why, _)| why)));
+            }
+            let is_late = limit.is_some_and(|limit| began.elapsed() >= limit);
+            match self.asked {
+                None if is_late => self.ask(Ended::TimedOut),
+                None if stop.is_some_and(Stop::is_asked) => self.ask(Ended::Stopped),
+                Some((why, since)) if since.elapsed() >= grace(why) => {
+                    self.family.end(DEATH);
+                    self.leave(said);
+                    // Whoever cannot be killed is left behind: nothing may keep the run for ever.
+                    self.child.try_wait()?;
+                    return Ok(why);
                 }
-                continue;
+                _ => {}
             }
         }
-        if !is_killed {
-            signal(child, Signal::TERM);
+    }
+
+    /// Asks the group to end. One that was told to stop has its own way with what it started; one whose
+    /// time is over has none.
+    fn ask(&mut self, why: Ended) {
+        self.asked = Some((why, Instant::now()));
+        match why {
+            Ended::TimedOut => self.family.signal(Signal::TERM),
+            // It may have ended in this instant.
+            _ => _ = kill_process_group(Pid::from_child(&self.child), Signal::TERM),
         }
+    }
+
+    /// Ends what is left of one that was asked, then reads what was said before, without waiting for
+    /// those whom the process left behind.
+    fn leave(&mut self, said: &mut dyn FnMut(Line)) {
+        if self.asked.is_some() {
+            self.family.signal(Signal::TERM);
+            let end = Instant::now() + LATE_GRACE;
+            while !self.family.is_gone() && Instant::now() < end {
+                std::thread::sleep(PAUSE);
+            }
+            let left = self.family.end(DEATH);
+            if !left.is_empty() {
+                said(Line::Error(format!("still running, and cannot be ended: {}", left.join(", ")).into()));
+            }
+        }
+        let end = Instant::now() + REST;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => said(line),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+        }
+        let left = "something that the command started still runs and holds its output";
+        said(Line::Error(left.into()));
     }
 }
 
-/// Reads what was said before the end, without waiting for those whom the process left behind.
-fn drain(lines: &Receiver<Line>, said: &mut dyn FnMut(Line)) {
-    let end = Instant::now() + REST;
-    while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        said(line);
+fn grace(why: Ended) -> Duration {
+    match why {
+        Ended::TimedOut => LATE_GRACE,
+        _ => GRACE,
     }
 }
 
@@ -174,12 +219,6 @@ fn ended(status: ExitStatus, asked: Option<Ended>) -> Ended {
         (None, Some(code), _) => Ended::Code(code),
         (None, None, signal) => Ended::Signal(signal.unwrap_or_default()),
     }
-}
-
-/// To the whole group: what a shell started is meant, too.
-fn signal(child: &Child, signal: Signal) {
-    // It may have ended in this instant.
-    let _ = kill_process_group(Pid::from_child(child), signal);
 }
 
 #[cfg(test)]
@@ -205,9 +244,12 @@ mod tests {
         assert_eq!(hear("cat; echo b; exit 3", None, None, Some("a\n")), (Ended::Code(3), "a\nb\n".into()));
         assert_eq!(hear("kill -9 $$", None, None, None).0, Ended::Signal(9));
         assert_eq!(hear("cat", None, None, None), (Ended::Code(0), String::new()));
-        // What stays behind in the background does not keep the run.
+        // What stays behind in the background does not keep the run, and is told.
         let began = Instant::now();
-        assert_eq!(hear("sleep 20 & echo done", None, None, None), (Ended::Code(0), "done\n".into()));
+        let (ended, said) = hear("sleep 20 & echo done", None, None, None);
+        assert!(ended == Ended::Code(0) && said.starts_with("done\nsomething"), "{said}");
+        let (ended, said) = hear("setsid sleep 20 >/dev/null 2>&1 & echo done", None, None, None);
+        assert_eq!((ended, said.as_str()), (Ended::Code(0), "done\n"));
         assert!(began.elapsed() < Duration::from_secs(10));
     }
 
@@ -220,5 +262,34 @@ mod tests {
         stop.ask();
         assert_eq!(hear("sleep 25; sleep 25", None, Some(&stop), None).0, Ended::Stopped);
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+
+    /// Whether a process still has `word` among its arguments.
+    fn runs(word: &str) -> bool {
+        let ids = std::fs::read_dir("/proc").expect("there").filter_map(|entry| Some(entry.ok()?.path()));
+        ids.filter_map(|id| std::fs::read(id.join("cmdline")).ok())
+            .any(|line| line.split(|byte| *byte == 0).any(|found| found == word.as_bytes()))
+    }
+
+    #[test]
+    fn who_left_the_group_or_lost_its_parent_or_does_not_listen_ends_too() {
+        let limit = Some(Duration::from_millis(300));
+        let began = Instant::now();
+        // Of a session of its own; the same without a parent; and one that is deaf.
+        let lines = [
+            ("setsid --wait sleep 98.71", "98.71"),
+            ("setsid sh -c '(sleep 98.72; :) & exit' & sleep 98.70", "98.72"),
+            ("setsid --wait sh -c 'trap \"\" TERM; while :; do sleep 98.73; done'", "98.73"),
+        ];
+        for (line, word) in lines {
+            assert_eq!(hear(line, limit, None, None), (Ended::TimedOut, String::new()), "{line}");
+            assert!(!runs(word), "{line}");
+        }
+        let stop = Stop::default();
+        stop.ask();
+        let line = "trap 'setsid sleep 98.74 & exit' TERM; setsid sleep 98.75 & sleep 98.76";
+        hear(line, None, Some(&stop), None);
+        assert!(!runs("98.74") && !runs("98.75"));
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     }
 }

@@ -7,6 +7,7 @@ mod kills;
 #[allow(dead_code)]
 mod program;
 mod runs;
+mod said;
 #[path = "../mysql/server.rs"]
 mod server;
 mod world;

@@ -3,8 +3,8 @@
 
 use super::{Failure, json};
 use crate::schemes::config::Channel;
+use crate::schemes::family::{Family, Mark};
 use crate::schemes::notice::Notice;
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// How often the command is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long the death of what was killed is waited for.
+const DEATH: Duration = Duration::from_secs(1);
 
 /// Runs the command with `notice` on its standard input and in its environment.
 pub(super) fn run(channel: &Channel, notice: &Notice, limit: Duration) -> Result<(), Failure> {
@@ -27,18 +29,20 @@ pub(super) fn run(channel: &Channel, notice: &Notice, limit: Duration) -> Result
     command.env("COFFER_OCCASION", occasion.as_str().unwrap_or_default());
     command.env("COFFER_CODE", &notice.code).env("COFFER_TITLE", &notice.title);
     command.env("COFFER_SCHEME", notice.scheme.as_deref().unwrap_or_default());
-    let mut child = command
-        .spawn()
-        .map_err(|cause| Failure::passing(format!("the command did not start: {}", cause.kind())))?;
+    let failed =
+        |cause: std::io::Error| Failure::passing(format!("the command did not start: {}", cause.kind()));
+    let mark = Mark::put(&mut command).map_err(failed)?;
+    let mut child = command.spawn().map_err(failed)?;
+    let family = mark.of(&child);
     let (input, text) = (child.stdin.take(), json(notice));
     // A command that reads nothing must not hold this one.
     let _ = std::thread::Builder::new().name("notice".into()).spawn(move || {
         input.map(|mut input| input.write_all(text.as_bytes()));
     });
-    wait(&mut child, end)
+    wait(&mut child, family, end)
 }
 
-fn wait(child: &mut Child, end: Instant) -> Result<(), Failure> {
+fn wait(child: &mut Child, mut family: Family, end: Instant) -> Result<(), Failure> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(()),
@@ -50,9 +54,8 @@ fn wait(child: &mut Child, end: Instant) -> Result<(), Failure> {
             }
             Ok(None) if Instant::now() < end => std::thread::sleep(LOOK),
             _ => {
-                let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-                group.map(|group| kill_process_group(group, Signal::KILL));
-                let _ = child.wait();
+                family.end(DEATH);
+                let _ = child.try_wait();
                 return Err(Failure::lasting("the command did not end within its time limit"));
             }
         }
