@@ -3,7 +3,7 @@
 //! only when that is asked for by name.
 
 use super::context::{Context, is_encrypted};
-use super::secrets::{self, Ask};
+use super::secrets::{self, Ask, Machine, Surroundings};
 use crate::container::Access;
 use crate::crypto::Credential;
 use crate::error::{Error, Kind, Result};
@@ -18,7 +18,7 @@ pub struct OtherSecret {
     /// This file holds the other container's password; - is standard input
     #[arg(long, value_name = "FILE", group = "other secret")]
     pub to_password_file: Option<PathBuf>,
-    /// The output of this command is the other container's password
+    /// The output of this command is the other container's password [env: COFFER_TO_PASSWORD_COMMAND]
     #[arg(long, value_name = "CMD", group = "other secret")]
     pub to_password_command: Option<String>,
     /// This file is the other container's key
@@ -33,7 +33,7 @@ impl OtherSecret {
     fn sources(&self) -> secrets::Options {
         secrets::Options {
             password_file: self.to_password_file.clone(),
-            password_command: self.to_password_command.clone(),
+            password_command: self.command(),
             key_file: self.to_key_file.clone(),
             recovery_code_file: None,
         }
@@ -42,8 +42,15 @@ impl OtherSecret {
     fn is_given(&self) -> bool {
         self.to_no_encryption
             || self.to_password_file.is_some()
-            || self.to_password_command.is_some()
+            || self.command().is_some()
             || self.to_key_file.is_some()
+    }
+
+    /// The command that is named, else, unless something else is, that of the environment.
+    fn command(&self) -> Option<String> {
+        let is_other = self.to_no_encryption || self.to_password_file.is_some() || self.to_key_file.is_some();
+        let variable = || Machine.variable("COFFER_TO_PASSWORD_COMMAND")?.into_string().ok();
+        self.to_password_command.clone().or_else(|| variable().filter(|_| !is_other))
     }
 
     /// Refuses to read two secrets from standard input; before either is read.

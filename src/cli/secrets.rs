@@ -270,8 +270,10 @@ fn recovery_code_file(path: &Path) -> Result<Gathered> {
 fn password_command(command: &str) -> Result<Gathered> {
     // The command's text is not repeated in messages: it may itself hold a secret.
     let failed = |cause| Error::io(Kind::Failed, "the password command could not be run", cause);
+    // Nor does a command line show it, which every user may read: the shell finds it in its environment.
     let mut child = Command::new("/bin/sh")
-        .args(["-c", command])
+        .args(["-c", "command=$COFFER_COMMAND; unset COFFER_COMMAND; eval \"$command\""])
+        .env("COFFER_COMMAND", command)
         .env_remove("COFFER_PASSWORD")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

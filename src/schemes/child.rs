@@ -6,8 +6,9 @@
 use super::family::{Family, Mark};
 use super::stop::Stop;
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -51,11 +52,30 @@ pub enum Ended {
     TimedOut,
 }
 
-/// `coffer` with `arguments`, for the state in `state`.
+/// Options whose value may itself hold a secret, with the variables that say the same: every user may
+/// read a command line, only its own user the environment of a process.
+const UNSEEN: [(&str, &str); 3] = [
+    ("--password-command=", "COFFER_PASSWORD_COMMAND"),
+    ("--mysql-password-command=", "COFFER_MYSQL_PASSWORD_COMMAND"),
+    ("--to-password-command=", "COFFER_TO_PASSWORD_COMMAND"),
+];
+
+/// `coffer` with `arguments`, for the state in `state`. What commands give passwords stands in its
+/// environment and not in its command line.
 pub fn own(arguments: &[OsString], state: &Path) -> Command {
     let mut command = Command::new(OWN_PROGRAM);
     plain(&mut command);
-    command.arg0("coffer").args(arguments).env("COFFER_STATE_DIR", state);
+    command.arg0("coffer").env("COFFER_STATE_DIR", state);
+    for argument in arguments {
+        let unseen = |(option, variable): &(&str, &'static str)| {
+            let value = argument.as_bytes().strip_prefix(option.as_bytes())?;
+            Some((*variable, OsStr::from_bytes(value)))
+        };
+        match UNSEEN.iter().find_map(unseen) {
+            Some((variable, value)) => command.env(variable, value),
+            None => command.arg(argument),
+        };
+    }
     command.env("COFFER_PARENT", std::process::id().to_string());
     command
 }
@@ -237,6 +257,18 @@ mod tests {
             Line::Out(bytes) | Line::Error(bytes) => text += &String::from_utf8_lossy(&bytes),
         });
         (ended.expect("it ran"), text)
+    }
+
+    #[test]
+    fn a_command_line_shows_no_password_command() {
+        let options = UNSEEN.map(|(option, _)| OsString::from(format!("{option}echo hunter2")));
+        let more = ["backup", "/c", "--mysql-user=coffer", "--tag=--password-command=no"].map(OsString::from);
+        let command = own(&[&more[..], &options[..]].concat(), Path::new("/state"));
+        assert_eq!(command.get_args().collect::<Vec<_>>(), more.each_ref());
+        for (_, variable) in UNSEEN {
+            let value = command.get_envs().find(|(name, _)| *name == variable).and_then(|(_, value)| value);
+            assert_eq!(value, Some(OsStr::new("echo hunter2")), "{variable}");
+        }
     }
 
     #[test]

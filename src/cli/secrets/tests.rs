@@ -47,6 +47,16 @@ impl Folder {
     }
 }
 
+#[test]
+fn the_command_of_a_password_stands_in_no_command_line() {
+    // The shell itself, and this as its child.
+    let command = "test -z \"$COFFER_COMMAND\" && tr '\\0' ' ' < /proc/$$/cmdline; : hunter2";
+    let options = Options { password_command: Some(command.into()), ..Options::default() };
+    let gathered = get(options, &Scene::default()).unwrap();
+    let line = String::from_utf8_lossy(password(&gathered)).into_owned();
+    assert!(line.contains("eval") && !line.contains("hunter2"), "{line}");
+}
+
 fn request(options: &Options, ask: Ask) -> Request<'_> {
     Request { options, environment: true, ask, object: "night.coffer" }
 }
