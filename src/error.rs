@@ -25,6 +25,9 @@ pub enum Kind {
     Damaged,
     /// The source (file, folder, command) could not be read (exit 1).
     Source,
+    /// The server has no database, or no table, of a name that was given (exit 2; 13 in a run of a
+    /// scheme, which nobody typed).
+    NoDatabase,
     /// The database server is unreachable, refuses, or is not the one that was meant (exit 13).
     Database,
     /// No space is left where bytes must be written (exit 14).
@@ -56,6 +59,7 @@ impl Kind {
             Kind::FutureVersion => "future-version",
             Kind::Damaged => "damaged",
             Kind::Source => "source",
+            Kind::NoDatabase => "no-database",
             Kind::Database => "database",
             Kind::Full => "full",
             Kind::NotMounted => "not-mounted",

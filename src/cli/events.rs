@@ -214,7 +214,7 @@ impl std::fmt::Display for Report {
 /// The exit code of a failure.
 pub fn exit_code(kind: Kind) -> u8 {
     match kind {
-        Kind::Usage => 2,
+        Kind::Usage | Kind::NoDatabase => 2,
         Kind::Damaged => 4,
         Kind::NotFound => 10,
         Kind::Busy => 11,
@@ -293,6 +293,8 @@ mod tests {
     fn exit_codes_are_those_of_the_interface() {
         for (kind, code) in [
             (Kind::Usage, 2),
+            (Kind::NoDatabase, 2),
+            (Kind::Database, 13),
             (Kind::NotFound, 10),
             (Kind::Busy, 11),
             (Kind::WrongKey, 12),

@@ -84,7 +84,7 @@ fn all_databases_are_those_of_people() {
 fn an_unknown_database_is_named() {
     let server = Server::start(&[]);
     let error = take(&plan(server.options(), &["nothing"])).err().expect("an error");
-    assert_eq!(error.kind(), Kind::Usage);
+    assert_eq!(error.kind(), Kind::NoDatabase);
     assert!(error.to_string().contains("`nothing`"), "{error}");
 }
 

@@ -1,7 +1,9 @@
 //! What a run gives away and what it says: to whom secrets are shown, and of whom it says that it failed.
 
 use crate::program::bash;
+use crate::server::Server;
 use crate::world::World;
+use coffer::mysql::connection::Connection;
 
 const PICTURES: &str = r#"
 [scheme.pictures]
@@ -9,6 +11,43 @@ source = "attachments"
 attachments = ["{}/images"]
 to = "night"
 "#;
+
+#[test]
+fn a_database_that_is_gone_is_the_servers_matter_and_no_mistake_of_who_typed_nothing() {
+    let server = Server::start(&[]);
+    let mut connection = Connection::open(&server.options()).expect("connected");
+    for statement in ["CREATE DATABASE office", "CREATE TABLE office.patient (n INT PRIMARY KEY)"] {
+        connection.execute(statement).expect(statement);
+    }
+    let socket = server.socket().display().to_string();
+    let schemes = format!(
+        "[server.main]\nsocket = \"{socket}\"\nuser = \"root\"\n[scheme.nightly]\nsource = \"database\"\n\
+         databases = [\"office\"]\nto = \"night\"\n[scheme.critical]\nsource = \"tables\"\n\
+         databases = [\"office\"]\ntables = [\"office.patient\"]\nto = \"night\"\n"
+    );
+    let world = World::new(&schemes);
+    world.done("scheme run nightly");
+    world.done("scheme run critical");
+    let refused = |scheme: &str, words: &str| {
+        let (code, result) = world.result(&format!("scheme run {scheme}"));
+        let message = result["error"]["message"].as_str().expect("a message");
+        assert_eq!((code, &result["error"]["code"]), (Some(13), &"database".into()), "{result}");
+        assert!(message.contains(words) && message.contains("not on the server any more"), "{message}");
+        let step = world.records(scheme).pop().expect("a run")["steps"][0].clone();
+        assert_eq!((&step["code"], &step["exit_code"]), (&"no-database".into(), &13.into()), "{step}");
+    };
+    connection.execute("RENAME TABLE office.patient TO office.person").expect("renamed");
+    refused("critical", "office.patient");
+    connection.execute("DROP DATABASE office").expect("dropped");
+    refused("nightly", "no database `office`");
+    refused("critical", "no database `office`");
+    // Typed by hand it is a mistake of who typed it.
+    let by_hand = format!(
+        "backup night.coffer --key-file key --mysql-socket {socket} --mysql-user root --database office"
+    );
+    let (code, result) = world.result(&by_hand);
+    assert_eq!((code, &result["error"]["code"]), (Some(2), &"no-database".into()), "{result}");
+}
 
 #[test]
 fn no_command_line_shows_how_a_password_comes() {

@@ -33,12 +33,18 @@ impl Catalog {
     /// in the next catalog's.
     pub fn read(session: &mut Session, plan: &DumpPlan) -> Step<Catalog> {
         let choice = Choice::new(&plan.include, &plan.exclude);
+        let there = list_databases(&mut session.control)?;
         let names = match &plan.databases {
             Some(names) => {
                 names.iter().try_for_each(|name| not_of_the_server(name))?;
+                // Before its tables: of a database that is gone there are none.
+                if let Some(missing) = names.iter().find(|name| !there.contains(name)) {
+                    let message = format!("{}: no database `{missing}`", session.control.name());
+                    return Err(Stop::Failed(no_database(message)));
+                }
                 names.clone()
             }
-            None => list_databases(&mut session.control)?,
+            None => there,
         };
         let mut catalog = Catalog::default();
         // As the readers, who compare theirs with these.
@@ -52,7 +58,7 @@ impl Catalog {
         }
         if let Some(pattern) = choice.unmet(&all) {
             return Err(Stop::Failed(
-                Error::new(Kind::Usage, format!("no table of the databases is called `{pattern}`"))
+                Error::new(Kind::NoDatabase, format!("no table of the databases is called `{pattern}`"))
                     .hint("tables are named as DATABASE.TABLE, with * for any characters"),
             ));
         }
@@ -66,10 +72,7 @@ impl Catalog {
                     return Err(Stop::Changed(name.clone()));
                 }
                 Err(error) if error.kind() == Kind::NotFound => {
-                    let message = error.message().to_owned();
-                    return Err(Stop::Failed(
-                        Error::new(Kind::Usage, message).hint("coffer doctor lists what the server has"),
-                    ));
+                    return Err(Stop::Failed(no_database(error.message().to_owned())));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -155,6 +158,11 @@ impl Catalog {
             .find_map(|(a, b)| changed_table(a, b))
             .or_else(|| pairs().find_map(|(a, b)| changed_object(a, b)))
     }
+}
+
+fn no_database(message: String) -> Error {
+    Error::new(Kind::NoDatabase, message)
+        .hint("names are compared letter by letter; coffer doctor lists what the user may see")
 }
 
 /// Refuses the databases of the server itself.

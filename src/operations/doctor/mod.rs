@@ -145,6 +145,6 @@ const DEFINITION_ONLY: [&str; 6] = ["mrg_myisam", "federated", "connect", "spide
 
 /// A database that the server has not.
 fn unknown(database: &str, server: &str) -> Error {
-    Error::new(Kind::Usage, format!("{server} has no database `{database}`"))
+    Error::new(Kind::NoDatabase, format!("{server} has no database `{database}`"))
         .hint("SHOW DATABASES lists them; upper and lower case may count")
 }

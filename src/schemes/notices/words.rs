@@ -54,6 +54,14 @@ const TABLE: &[(&str, Words)] = &[
         },
     ),
     (
+        "no-database",
+        Words {
+            happened: "a database that should be saved is not on the server any more",
+            means: "Nothing was saved. It may have been renamed or dropped.",
+            remedy: "See what there is with: coffer doctor. Then name it: coffer scheme edit",
+        },
+    ),
+    (
         "source",
         Words {
             happened: "something that should be saved cannot be read",

@@ -22,6 +22,8 @@ const LOCK_WAIT: &str = "--lock-wait=600";
 /// The words of a result that are kept beside its numbers.
 const KEPT: [&str; 9] =
     ["snapshot", "short", "level", "verdict", "container", "root", "rotation", "report", "server_version"];
+/// The exit code of what the database server refuses.
+const SERVER_SIDE: i32 = 13;
 /// How much of what a command says beside its events is kept for the case that it dies.
 const MAX_SAID: usize = 2000;
 
@@ -183,6 +185,15 @@ fn explain(record: &mut StepRecord, error: &Value) {
     if record.step == StepKind::Prune && code == "usage" && message.starts_with("no policy is given") {
         record.outcome = RunOutcome::Skipped;
         record.message = Some("the container keeps everything".into());
+        return;
+    }
+    // Nobody typed the name: the server changed, not the command.
+    if code == "no-database" {
+        record.exit_code = Some(SERVER_SIDE);
+        record.message = Some(format!(
+            "{message}: what the scheme names is not on the server any more; was it renamed or dropped? \
+             coffer doctor lists what there is, coffer scheme edit gives the scheme its new name"
+        ));
         return;
     }
     // What could not be read may well be a file of a patient.

@@ -58,6 +58,7 @@ impl<'a> Findings<'a> {
         if let Some(first) = broken.into_iter().next() {
             let kind = match first.kind() {
                 Kind::NotFound | Kind::Destination | Kind::Full => Kind::Destination,
+                Kind::NoDatabase => Kind::Database,
                 kind @ (Kind::Database | Kind::WrongKey | Kind::NotEncrypted | Kind::Damaged) => kind,
                 _ => Kind::Failed,
             };
