@@ -2,11 +2,43 @@
 
 use super::places::Keep;
 use super::words::{Clock, Days, Percent, Span};
-use crate::error::Result;
+use super::wrong::meant;
+use crate::error::{Error, Kind, Result};
 use crate::schedule::Slots;
 use serde::Deserialize;
 use std::time::Duration;
 use toml::Spanned;
+
+/// Every key that a scheme may have.
+const KEYS: [&str; 27] = [
+    "enabled",
+    "source",
+    "server",
+    "databases",
+    "tables",
+    "exclude-tables",
+    "users",
+    "attachments",
+    "exclude",
+    "profile",
+    "to",
+    "days",
+    "times",
+    "calendar",
+    "level",
+    "read-back",
+    "verify-share",
+    "verify-every",
+    "drill-every",
+    "keep",
+    "copy",
+    "before",
+    "after",
+    "restart-server",
+    "retries",
+    "retry-after",
+    "overdue-after",
+];
 
 /// A scheme.
 #[derive(Clone, Debug, Deserialize)]
@@ -119,6 +151,19 @@ pub struct Hook {
 }
 
 impl Scheme {
+    /// Refuses what is no key of a scheme.
+    ///
+    /// Errors: [`Kind::Usage`] with the nearest key.
+    pub fn check_key(key: &str) -> Result<()> {
+        match KEYS.contains(&key) {
+            true => Ok(()),
+            false => {
+                let error = Error::new(Kind::Usage, format!("`{key}` is no key of a scheme"));
+                Err(error.hint(meant(key, &KEYS, "keys of a scheme").unwrap_or_default()))
+            }
+        }
+    }
+
     /// Its slots in the zone of that name, or of the machine; `None`: it runs only by hand.
     ///
     /// Errors: [`crate::error::Kind::Usage`] for what is no calendar or no zone.
@@ -183,4 +228,20 @@ fn quarter_of_an_hour() -> Span {
 
 fn ten_minutes() -> Span {
     Span(Duration::from_secs(10 * 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_are_those_that_are_read() {
+        let refused = toml::from_str::<Scheme>("nothing = 1").expect_err("no such key").to_string();
+        let listed = refused.split("expected one of ").nth(1).expect("a list").trim();
+        let keys: Vec<&str> = listed.split(", ").map(|key| key.trim_matches('`')).collect();
+        assert_eq!(keys, KEYS);
+        assert!(Scheme::check_key("level").is_ok());
+        let error = Scheme::check_key("verify_shar").expect_err("none");
+        assert_eq!(error.remedy(), Some("did you mean `verify-share`?"));
+    }
 }

@@ -129,7 +129,7 @@ fn words(message: &str) -> (String, Option<String>) {
 }
 
 /// What was probably meant, or everything there is.
-fn meant(word: &str, known: &[&str], what: &str) -> Option<String> {
+pub fn meant(word: &str, known: &[&str], what: &str) -> Option<String> {
     match (nearest(word, known.iter().copied()), known.is_empty()) {
         (Some(near), _) => Some(format!("did you mean `{near}`?")),
         (None, true) => None,

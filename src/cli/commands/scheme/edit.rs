@@ -7,6 +7,7 @@ use crate::cli::configured;
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
 use crate::error::{Error, Kind, Result};
+use crate::schemes::config::Scheme;
 use crate::schemes::config::edit::{Draft, Setting};
 use clap::Args;
 use std::io::{IsTerminal, Write};
@@ -37,6 +38,7 @@ impl Edit {
         }
         draft.config()?.scheme(&self.name)?;
         for key in &self.clear {
+            Scheme::check_key(key)?;
             if settings.iter().any(|(given, _)| given == key) {
                 return Err(Error::new(Kind::Usage, format!("`{key}` is given and taken out")));
             }
@@ -56,10 +58,11 @@ impl Edit {
                 Error::new(Kind::Usage, "nothing is said to change").hint("give options; --help lists them")
             );
         }
+        let editor = editor(draft.path())?;
         let before = draft.text();
         let copy = Copy::make(draft.path(), &before)?;
         loop {
-            edit(&copy.path)?;
+            edit(&editor, &copy.path)?;
             let text = crate::schemes::config::read(&copy.path)?;
             if text == before {
                 copy.remove();
@@ -107,9 +110,22 @@ impl Copy {
     }
 }
 
-fn edit(path: &Path) -> Result<()> {
+/// The editor of choice; the usual one only where somebody sits who can leave it again.
+fn editor(config: &Path) -> Result<String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into());
+    let chosen = set("VISUAL").or_else(|| set("EDITOR"));
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    match (chosen, terminal) {
+        (Some(editor), _) => Ok(editor),
+        (None, true) => Ok("vi".into()),
+        (None, false) => Err(Error::new(Kind::Usage, "there is no terminal to edit at").hint(format!(
+            "give options, --help lists them; or set EDITOR; or change {} with another program",
+            config.display()
+        ))),
+    }
+}
+
+fn edit(editor: &str, path: &Path) -> Result<()> {
     // As git and others do: the editor may have arguments of its own.
     let status =
         Command::new("/bin/sh").args(["-c", &format!("{editor} \"$1\""), "editor"]).arg(path).status();
