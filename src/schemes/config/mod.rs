@@ -20,6 +20,7 @@ pub use places::{ContainerPlace, Keep, Practice, Server, StatusFiles};
 pub use remark::Remark;
 pub use scheme::{Copying, Hook, Scheme, Source};
 pub use words::{Clock, Days, Month, Percent, Size, Span};
+pub use wrong::{misshapen, text};
 
 use crate::error::{Error, Kind, Result};
 use nearest::nearest;
@@ -116,6 +117,8 @@ impl Config {
 }
 
 /// The text of the configuration at `path`.
+///
+/// Errors: [`Kind::NotFound`] if there is none; [`Kind::Usage`] for what is too long, or no text.
 pub fn read(path: &Path) -> Result<String> {
     let name = format!("configuration {}", path.display());
     let failed = |cause: std::io::Error| match cause.kind() {
@@ -127,7 +130,7 @@ pub fn read(path: &Path) -> Result<String> {
     if meta.len() > MAX_BYTES {
         return Err(Error::new(Kind::Usage, format!("{name}: is longer than {MAX_BYTES} bytes")));
     }
-    std::fs::read_to_string(path).map_err(failed)
+    text(std::fs::read(path).map_err(failed)?, &path.display().to_string())
 }
 
 /// Where the configuration is if it is not named: `COFFER_CONFIG`, else that of root or of the user.

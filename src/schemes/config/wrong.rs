@@ -2,7 +2,7 @@
 //! the value where there is one, else of the section that lacks it, and that no error repeats a secret.
 
 use super::nearest::nearest;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 use std::ops::Range;
 
 /// What is wrong.
@@ -13,7 +13,7 @@ pub struct Wrong {
 }
 
 /// The outcome of a check.
-pub type Checked = Result<(), Wrong>;
+pub type Checked = std::result::Result<(), Wrong>;
 
 enum Place {
     /// Bytes of the text.
@@ -54,7 +54,7 @@ impl Wrong {
             Place::Span(span) => Some(span.start),
             Place::Keys(keys) => written_at(text, &keys),
         };
-        let place = start.map(|start| place(text, start)).unwrap_or_default();
+        let place = start.map(|start| place(text.as_bytes(), start)).unwrap_or_default();
         let error = Error::new(Kind::Usage, format!("{origin}{place}: {}", self.message));
         match self.hint {
             Some(hint) => error.hint(hint),
@@ -81,17 +81,28 @@ fn written_at(text: &str, keys: &[String]) -> Option<usize> {
 }
 
 /// `, line 3, column 7`.
-fn place(text: &str, at: usize) -> String {
-    let before = &text.as_bytes()[..at.min(text.len())];
+fn place(text: &[u8], at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+    let last = before.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+    let column = String::from_utf8_lossy(last).chars().count() + 1;
     format!(", line {line}, column {column}")
+}
+
+/// The text of the file `origin`.
+///
+/// Errors: [`Kind::Usage`], with line and column, for what is no text.
+pub fn text(bytes: Vec<u8>, origin: &str) -> Result<String> {
+    String::from_utf8(bytes).map_err(|cause| {
+        let place = place(cause.as_bytes(), cause.utf8_error().valid_up_to());
+        Error::new(Kind::Usage, format!("{origin}{place}: this is not UTF-8"))
+            .hint("save the file as UTF-8; letters beyond ASCII are often of another encoding")
+    })
 }
 
 /// The error for what TOML, or the shape of the configuration, does not allow.
 pub fn misshapen(text: &str, origin: &str, cause: &toml::de::Error) -> Error {
-    let place = cause.span().map(|span| place(text, span.start)).unwrap_or_default();
+    let place = cause.span().map(|span| place(text.as_bytes(), span.start)).unwrap_or_default();
     let (message, hint) = words(cause.message().trim_end());
     let error = Error::new(Kind::Usage, format!("{origin}{place}: {message}"));
     match hint {
@@ -121,11 +132,53 @@ fn words(message: &str) -> (String, Option<String>) {
         let hint = format!("write {key} = … in this section");
         return (format!("`{key}` is missing"), Some(hint));
     }
+    if let Some(told) = of_another_shape(message) {
+        return told;
+    }
     // What a value's own rule says comes with its hint after a semicolon.
     match message.split_once("; ") {
         Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
         None => (message.to_owned(), None),
     }
+}
+
+/// What a value of another shape is and should be. It is not repeated: it may be a secret.
+fn of_another_shape(message: &str) -> Option<(String, Option<String>)> {
+    let number = |what: &str| {
+        let is_whole = |head| what.strip_prefix(head).is_some_and(|bits: &str| bits.parse::<u8>().is_ok());
+        is_whole('u') || is_whole('i') || what == "usize"
+    };
+    let wanted = |what: &str| match what {
+        "a sequence" => Some(("a list", "write it between brackets: [\"…\"]")),
+        "a string" | "path string" => Some(("text", "write it between quotes: \"…\"")),
+        "a boolean" => Some(("true or false", "write true or false, without quotes")),
+        "f64" | "f32" => Some(("a number", "write a number, without quotes")),
+        what if number(what) => Some(("a whole number", "write a whole number, without quotes")),
+        what if what.starts_with("struct ") || what.starts_with("a map") => {
+            Some(("a section", "write { key = … }, or a section of its own: [NAME]"))
+        }
+        _ => None,
+    };
+    if let Some(rest) = message.strip_prefix("invalid type: ") {
+        let (found, expected) = rest.rsplit_once(", expected ")?;
+        let found = match found.split([' ', '`']).next()? {
+            "string" => "text",
+            "integer" | "floating" => "a number",
+            "boolean" => "true or false",
+            "sequence" => "a list",
+            "map" | "newtype" => "a section",
+            _ => "something else",
+        };
+        return match wanted(expected) {
+            Some((what, hint)) => Some((format!("{found} where {what} is wanted"), Some(hint.into()))),
+            None => Some((format!("{found} cannot stand here"), None)),
+        };
+    }
+    let (found, expected) = message.strip_prefix("invalid value: ")?.rsplit_once(", expected ")?;
+    number(expected).then(|| {
+        let value = found.split('`').nth(1).unwrap_or("this");
+        (format!("{value} is no number that can stand here"), Some("write a whole number from 0 on".into()))
+    })
 }
 
 /// What was probably meant, or everything there is.

@@ -2,10 +2,10 @@
 
 use crate::cli::args::usage;
 use crate::error::{Error, Kind, Result};
-use crate::schemes::config::Server;
-use crate::values::{parse_month, parse_size};
+use crate::schemes::config::{Server, misshapen, text};
+use crate::values::{parse_clock, parse_days, parse_month, parse_size};
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use std::path::{Path, PathBuf};
 
 /// Answers; what is not given is asked for.
@@ -42,18 +42,23 @@ pub struct Answers {
     pub file: Option<PathBuf>,
     /// The longest the container may become: 200G, or none
     #[arg(long, value_name = "SIZE", value_parser = usage(limit))]
+    #[serde(deserialize_with = "of_limit")]
     pub max_size: Option<String>,
     /// What is kept: practice, or none (then a size is needed)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = usage(kept))]
+    #[serde(deserialize_with = "of_kept")]
     pub keep: Option<String>,
     /// The month with which the fiscal year ends
     #[arg(long, value_name = "MONTH", value_parser = usage(month))]
+    #[serde(deserialize_with = "of_month")]
     pub fiscal_year_end: Option<String>,
     /// The days of backups: mon-fri
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = usage(days))]
+    #[serde(deserialize_with = "of_days")]
     pub days: Option<String>,
     /// The times of backups: 12:30,22:00
-    #[arg(long, value_name = "TIMES", value_delimiter = ',')]
+    #[arg(long, value_name = "TIMES", value_delimiter = ',', value_parser = usage(time))]
+    #[serde(deserialize_with = "of_times")]
     pub times: Vec<String>,
     /// Make a key and write it to this file
     #[arg(long, value_name = "FILE")]
@@ -76,14 +81,9 @@ pub struct Answers {
     /// Make the first backup at once
     #[arg(long)]
     pub first_backup: bool,
-}
-
-/// The file of answers: the same, and a server as the configuration has it.
-#[derive(Debug, Deserialize)]
-struct Stored {
-    server: Option<Server>,
-    #[serde(flatten)]
-    rest: toml::Table,
+    /// In a file only: a server as the configuration has it.
+    #[arg(skip)]
+    server: Option<Box<Server>>,
 }
 
 fn limit(text: &str) -> Result<String> {
@@ -93,22 +93,71 @@ fn limit(text: &str) -> Result<String> {
     Ok(text.into())
 }
 
+fn kept(text: &str) -> Result<String> {
+    match text {
+        "practice" | "none" => Ok(text.into()),
+        _ => Err(Error::new(Kind::Usage, format!("`{text}` is nothing to keep by"))
+            .hint("write practice, or none; coffer scheme edit takes single rules")),
+    }
+}
+
 fn month(text: &str) -> Result<String> {
     parse_month(text).map(|_| text.into())
+}
+
+fn days(text: &str) -> Result<String> {
+    if text != "daily" {
+        parse_days(text)?;
+    }
+    Ok(text.into())
+}
+
+fn time(text: &str) -> Result<String> {
+    parse_clock(text).map(|_| text.into())
+}
+
+/// A value of the file by the rule of its option.
+fn by<'de, D: Deserializer<'de>>(
+    from: D,
+    rule: impl Fn(&str) -> Result<String> + Clone + Send + Sync + 'static,
+) -> std::result::Result<Option<String>, D::Error> {
+    usage(rule)(&String::deserialize(from)?).map(Some).map_err(de::Error::custom)
+}
+
+macro_rules! by {
+    ($($name:ident: $rule:ident;)*) => {$(
+        fn $name<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<String>, D::Error> {
+            by(from, $rule)
+        }
+    )*};
+}
+
+by! {
+    of_limit: limit;
+    of_kept: kept;
+    of_month: month;
+    of_days: days;
+}
+
+fn of_times<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Time(#[serde(deserialize_with = "of_time")] String);
+    Ok(Vec::<Time>::deserialize(from)?.into_iter().map(|Time(text)| text).collect())
+}
+
+fn of_time<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<String, D::Error> {
+    usage(time)(&String::deserialize(from)?).map_err(de::Error::custom)
 }
 
 impl Answers {
     /// Takes what is not given from the file at `path`; the server that it names is returned.
     ///
-    /// Errors: [`Kind::Usage`] for a key that is no question.
+    /// Errors: [`Kind::Usage`], with line and column, for what is no answer.
     pub fn complete(&mut self, path: &Path) -> Result<Option<Server>> {
-        let text = std::fs::read_to_string(path).map_err(|cause| {
-            Error::io(Kind::Usage, format!("answers {}: cannot be read", path.display()), cause)
-        })?;
-        let wrong = |cause: toml::de::Error| {
-            Error::new(Kind::Usage, format!("answers {}: {}", path.display(), cause.to_string().trim_end()))
-        };
-        let stored: Stored = toml::from_str(&text).map_err(wrong)?;
+        let origin = format!("answers {}", path.display());
+        let bytes = std::fs::read(path)
+            .map_err(|cause| Error::io(Kind::Usage, format!("{origin}: cannot be read"), cause))?;
+        let text = text(bytes, &origin)?;
         let Answers {
             practice,
             time_zone,
@@ -131,7 +180,8 @@ impl Answers {
             scheme,
             name,
             first_backup,
-        } = stored.rest.try_into().map_err(wrong)?;
+            server,
+        } = toml::from_str(&text).map_err(|cause| misshapen(&text, &origin, &cause))?;
         let list = |own: &mut Vec<String>, other| {
             if own.is_empty() {
                 *own = other
@@ -163,6 +213,6 @@ impl Answers {
         }
         self.file = self.file.take().or(file);
         self.recovery_sheet = self.recovery_sheet.take().or(recovery_sheet);
-        Ok(stored.server)
+        Ok(server.map(|server| *server))
     }
 }
