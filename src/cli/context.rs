@@ -41,6 +41,8 @@ pub struct Context {
     began: String,
     watching: AtomicBool,
     adopts: AtomicBool,
+    /// Whether this time it changes nothing.
+    looks: AtomicBool,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -78,10 +80,11 @@ impl Context {
                 Err(error) => return Err((output, error)),
             }
         }
-        let (watching, adopts) = (AtomicBool::new(false), AtomicBool::new(false));
+        let [watching, adopts, looks] = [(); 3].map(|()| AtomicBool::new(false));
         let progress = Arc::new(Progress::default());
         let (command, began) = (name.to_owned(), rfc3339(SystemClock.now()));
-        Ok(Context { globals, output, progress, command, began, watching, adopts, seen: Mutex::default() })
+        let seen = Mutex::default();
+        Ok(Context { globals, output, progress, command, began, watching, adopts, looks, seen })
     }
 
     /// Ends the command. The result names the container and its last commit, and this machine remembers
@@ -122,6 +125,11 @@ impl Context {
             let known = Known { generation, root, is_encrypted: seen.is_encrypted };
             state.remember(&seen.container, &known, seen.adopts)
         })
+    }
+
+    /// This time the command only looks, though it usually changes something.
+    pub fn only_looks(&self) {
+        self.looks.store(true, Ordering::Relaxed);
     }
 
     /// From now on an older state or a fork of a container that is opened for writing is taken for the

@@ -45,6 +45,7 @@ impl Setup {
     /// Asks, then makes.
     pub fn run(self, context: &Context) -> Result<Outcome> {
         if self.example {
+            context.only_looks();
             context.output.item(EXAMPLE.trim_end(), json!({ "example": EXAMPLE }));
             return Ok(Outcome::done());
         }

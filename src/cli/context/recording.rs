@@ -2,7 +2,7 @@
 //! data out, leaves one line however it ends, that the line names no file of the practice and no secret,
 //! and that a log that cannot be written stops nothing.
 
-use super::{Context, PoisonError};
+use super::{Context, Ordering, PoisonError};
 use crate::cli::events::{Outcome, exit_code};
 use crate::error::{Kind, Result};
 use crate::schemes::audit::{Act, AuditLog, who};
@@ -79,7 +79,8 @@ impl Context {
         let is_void = is_untouched
             && self.command != "scheme run"
             && result.as_ref().is_err_and(|error| error.kind() == Kind::Usage);
-        if self.globals.dry_run || is_void || LOOKING.contains(&self.command.as_str()) {
+        let is_look = self.globals.dry_run || self.looks.load(Ordering::Relaxed);
+        if is_look || is_void || LOOKING.contains(&self.command.as_str()) {
             return Ok(());
         }
         let code = match result {
