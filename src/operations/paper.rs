@@ -146,8 +146,7 @@ pub fn check_place(place: &Path) -> Result<()> {
             .hint("--report takes a folder that is there, or the name of a page such as report.html"));
     }
     match [place.to_owned(), place.with_extension("json")].iter().find(|path| path.exists()) {
-        Some(path) => Err(Error::new(Kind::Destination, format!("{}: stands there already", path.display()))
-            .hint("reports are never overwritten: name another")),
+        Some(path) => Err(taken(path)),
         None => Ok(()),
     }
 }
@@ -159,9 +158,20 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.sync_all()
     };
-    write().map_err(|cause| {
-        Error::io(Kind::Destination, format!("{}: cannot be written", path.display()), cause)
-    })
+    write().map_err(|cause| unwritten(path, cause))
+}
+
+/// The error for a page that could not be written.
+pub fn unwritten(path: &Path, cause: std::io::Error) -> Error {
+    match cause.kind() {
+        std::io::ErrorKind::AlreadyExists => taken(path),
+        _ => Error::io(Kind::Destination, format!("{}: cannot be written", path.display()), cause),
+    }
+}
+
+fn taken(path: &Path) -> Error {
+    Error::new(Kind::Destination, format!("{}: stands there already", path.display()))
+        .hint("what is printed and kept is never overwritten: name another file, or move that one away")
 }
 
 /// A time for reports: RFC 3339 in UTC, to the second.
@@ -202,7 +212,10 @@ mod tests {
         let page = folder.path().join("r.html");
         assert!(check_place(folder.path()).is_ok() && check_place(&page).is_ok());
         write(&page, "x", "<p>", &serde_json::json!({})).expect("written");
-        assert_eq!(check_place(&page).expect_err("taken").kind(), Kind::Destination);
+        for error in [check_place(&page), write_new(&page, b"")].map(|taken| taken.expect_err("taken")) {
+            assert_eq!(error.kind(), Kind::Destination);
+            assert!(error.message().ends_with("stands there already") && error.remedy().is_some());
+        }
         assert_eq!(check_place(&folder.path().join("none")).expect_err("no folder").kind(), Kind::Usage);
     }
 }

@@ -111,7 +111,10 @@ fn an_emergency_sheet_opens_the_container_with_its_new_code() {
     for part in ["Call Anna", "coffer restore ", "slot 1: ", "class=\"line\""] {
         assert!(plain.contains(part), "{part}");
     }
-    assert_eq!(coffer(place.path(), "emergency-sheet --output plain.html").status.code(), Some(14));
+    let again = coffer(place.path(), "emergency-sheet --output plain.html");
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert_eq!(again.status.code(), Some(14));
+    assert!(said.contains("plain.html: stands there already") && said.contains("hint: "), "{said}");
     done(place.path(), "emergency-sheet --output sheet.html --with-recovery-code");
     let page = fs::read_to_string(place.join("sheet.html")).expect("a page");
     let (_, rest) = page.split_once("Recovery code:</p><pre>").expect("a code");

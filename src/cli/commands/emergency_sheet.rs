@@ -10,6 +10,7 @@ use crate::container::Access;
 use crate::crypto::{KdfCost, NewSlot, SystemEntropy};
 use crate::error::{Error, Kind, Result};
 use crate::operations::keys;
+use crate::operations::paper;
 use crate::operations::session::host_name;
 use crate::schemes::config::ContainerPlace;
 use crate::schemes::sheet;
@@ -117,9 +118,8 @@ struct Place {
 impl Place {
     fn make(path: &Path) -> Result<Place> {
         let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(path).map_err(|cause| {
-            Error::io(Kind::Destination, format!("{}: cannot be written", path.display()), cause)
-        })?;
+        let file = options.write(true).create_new(true).mode(0o600).open(path);
+        let file = file.map_err(|cause| paper::unwritten(path, cause))?;
         Ok(Place { file, path: path.into(), is_needed: false })
     }
 
