@@ -1,4 +1,5 @@
-//! `coffer service`: units for the service manager. It promises to touch no unit that it did not write.
+//! `coffer service`: units for the service manager. It promises to touch no unit that it did not write,
+//! and never to leave the daemon beside timers: both would run every scheme.
 
 use crate::cli::configured::Configured;
 use crate::cli::context::Context;
@@ -51,6 +52,9 @@ struct Remove {
     root: PathBuf,
 }
 
+/// The unit of the daemon.
+const DAEMON: &str = "coffer.service";
+
 /// The folder of units below `root`.
 fn folder(root: &Path) -> PathBuf {
     root.join("etc/systemd/system")
@@ -99,22 +103,41 @@ impl Install {
         }
         let count = format_count(units.len() as u64, "unit");
         let outcome = Outcome::done().with("units", units.iter().map(|unit| &unit.name).collect::<Vec<_>>());
+        if self.print {
+            context.only_looks();
+        }
         if self.print || context.globals.dry_run {
             return Ok(outcome.summary(format!("{count} would be written to {}", folder.display())));
         }
-        units.iter().try_for_each(|unit| refuse_foreign(&folder, unit))?;
+        units.iter().try_for_each(|unit| refuse_foreign(&folder, &unit.name))?;
+        let others = others(&folder, &units);
+        if self.timer {
+            refuse_foreign(&folder, DAEMON)?;
+        }
         if self.root == Path::new("/") {
             state_file::create_private(&configured.state).map_err(|cause| {
                 Error::io(Kind::Failed, format!("{}: cannot be made", configured.state.display()), cause)
             })?;
         }
         units.iter().try_for_each(|unit| write(&folder, unit))?;
+        others.iter().try_for_each(|name| take_away(&folder, name))?;
         let start: Vec<&str> = match self.timer {
             true => units.iter().map(|unit| unit.name.as_str()).filter(|n| n.ends_with(".timer")).collect(),
-            false => vec!["coffer.service"],
+            false => vec![DAEMON],
         };
-        let next = format!("systemctl daemon-reload && systemctl enable --now {}", start.join(" "));
+        let mut next = format!("systemctl daemon-reload && systemctl enable --now {}", start.join(" "));
+        if !others.is_empty() {
+            let names = others.join(" ");
+            next = format!("systemctl stop {names}; {next}");
+            context.output.warning(
+                "units-replaced",
+                format_args!(
+                    "{names}: taken away, so that nothing runs twice; what runs of it is to be stopped"
+                ),
+            );
+        }
         Ok(outcome
+            .with("removed", &others)
             .with("next", &next)
             .summary(format!("{count} written to {}; now: {next}", folder.display())))
     }
@@ -142,8 +165,8 @@ fn is_ours(file: &Path) -> bool {
     std::fs::read_to_string(file).is_ok_and(|text| text.starts_with(MARK))
 }
 
-fn refuse_foreign(folder: &Path, unit: &Unit) -> Result<()> {
-    let file = folder.join(&unit.name);
+fn refuse_foreign(folder: &Path, name: &str) -> Result<()> {
+    let file = folder.join(name);
     match file.symlink_metadata().is_ok() && !is_ours(&file) {
         true => Err(Error::new(
             Kind::Usage,
@@ -162,23 +185,46 @@ fn write(folder: &Path, unit: &Unit) -> Result<()> {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).map_err(failed)
 }
 
+/// The names of the units in `folder` that this command wrote.
+fn ours(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut found: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    found.retain(|name| (name == DAEMON || name.starts_with("coffer-")) && is_ours(&folder.join(name)));
+    found.sort();
+    found
+}
+
+/// Those of them that are not among `units`.
+fn others(folder: &Path, units: &[Unit]) -> Vec<String> {
+    let mut found = ours(folder);
+    found.retain(|name| units.iter().all(|unit| unit.name != *name));
+    found
+}
+
+/// Removes a unit, and the links by which it is started with the machine.
+fn take_away(folder: &Path, name: &str) -> Result<()> {
+    let entries =
+        std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let wants = entries.filter(|path| path.extension().is_some_and(|extension| extension == "wants"));
+    for link in wants.map(|wants| wants.join(name)).filter(|link| link.is_symlink()) {
+        // One that stays leads nowhere, and the service manager passes it over.
+        let _ = std::fs::remove_file(link);
+    }
+    let file = folder.join(name);
+    std::fs::remove_file(&file)
+        .map_err(|cause| Error::io(Kind::Failed, format!("{}: not removed", file.display()), cause))
+}
+
 impl Remove {
     fn run(self, context: &Context) -> Result<Outcome> {
         let folder = folder(&self.root);
-        let entries = std::fs::read_dir(&folder).into_iter().flatten();
-        let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        let is_named = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name == "coffer.service" || name.starts_with("coffer-")
-        };
-        found.retain(|path| is_named(path) && is_ours(path));
-        found.sort();
-        for file in &found {
-            let name = file.display().to_string();
-            context.output.item(&name, serde_json::json!({ "unit": name }));
+        let found = ours(&folder);
+        for name in &found {
+            let shown = folder.join(name).display().to_string();
+            context.output.item(&shown, serde_json::json!({ "unit": shown }));
             if !context.globals.dry_run {
-                std::fs::remove_file(file)
-                    .map_err(|cause| Error::io(Kind::Failed, format!("{name}: not removed"), cause))?;
+                take_away(&folder, name)?;
             }
         }
         let count = format_count(found.len() as u64, "unit");
