@@ -43,6 +43,8 @@ pub struct Context {
     adopts: AtomicBool,
     /// Whether this time it changes nothing.
     looks: AtomicBool,
+    /// What it is about, beside containers.
+    about: Mutex<Option<String>>,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -83,8 +85,8 @@ impl Context {
         let [watching, adopts, looks] = [(); 3].map(|()| AtomicBool::new(false));
         let progress = Arc::new(Progress::default());
         let (command, began) = (name.to_owned(), rfc3339(SystemClock.now()));
-        let seen = Mutex::default();
-        Ok(Context { globals, output, progress, command, began, watching, adopts, looks, seen })
+        let (seen, about) = (Mutex::default(), Mutex::default());
+        Ok(Context { globals, output, progress, command, began, watching, adopts, looks, about, seen })
     }
 
     /// Ends the command. The result names the container and its last commit, and this machine remembers
@@ -130,6 +132,11 @@ impl Context {
     /// This time the command only looks, though it usually changes something.
     pub fn only_looks(&self) {
         self.looks.store(true, Ordering::Relaxed);
+    }
+
+    /// What the command is about where it opens no container: the name of a scheme.
+    pub fn is_about(&self, name: &str) {
+        *self.about.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
     }
 
     /// From now on an older state or a fork of a container that is opened for writing is taken for the

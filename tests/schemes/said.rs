@@ -89,3 +89,27 @@ after = [{ command = "setsid sleep 4 & echo left" }]
     let events = events.expect("events");
     assert!(events.contains("still runs and holds its output"), "{events}");
 }
+
+#[test]
+fn a_run_by_hand_that_fails_names_what_it_failed_of_and_where_the_rest_is_told() {
+    let world = World::new(PICTURES);
+    bash(world.path(), "mv images away");
+    let output = world.run("scheme run pictures");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let run = world.records("pictures").remove(0);
+    let events = world.join(&format!("state/runs/pictures/{}.jsonl", run["id"].as_str().expect("an id")));
+    let parts = [
+        "error[source]: scheme `pictures`, run ".to_owned(),
+        format!("backup of container `night`, {}: ", world.join("night.coffer").display()),
+        world.join("images").display().to_string(),
+        format!("all that the run said is in {}", events.display()),
+    ];
+    parts.iter().for_each(|part| assert!(said.contains(part), "{part}\n{said}"));
+    assert!(events.exists());
+    // The record stays what can be shown to anybody.
+    assert!(!run.to_string().contains("images"), "{run}");
+    let log = std::fs::read_to_string(world.join("state/audit.log")).expect("a log");
+    let line = log.lines().rfind(|line| line.contains("\"scheme run\"")).expect("a line");
+    assert!(line.contains("\"object\":\"pictures\"") && line.contains("\"exit_code\":1"), "{line}");
+}

@@ -107,13 +107,15 @@ impl Context {
         AuditLog::at(&folder).append(&act).map(|_| ())
     }
 
-    /// What it was about: the first container that was opened, else the one that was named.
+    /// What it was about: the first container that was opened, else the scheme or container that was
+    /// named.
     fn object(&self, result: &Result<Outcome>) -> Option<String> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let opened = seen.first().map(|seen| seen.short.clone());
         let named = || Some(short_name(&self.globals.container.as_ref()?.to_string_lossy()));
         let scheme = || Some(result.as_ref().ok()?.fields.get("scheme")?.as_str()?.to_owned());
-        opened.or_else(scheme).or_else(named)
+        let about = || self.about.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        opened.or_else(about).or_else(scheme).or_else(named)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::schemes::{notices, prometheus};
 use crate::values::parse_time;
 use clap::Args;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Arguments of `coffer scheme run`.
@@ -35,6 +36,7 @@ impl Run {
     /// Runs it.
     pub fn run(self, context: &Context) -> Result<Outcome> {
         let configured = Configured::load(context)?;
+        context.is_about(&self.name);
         configured.config.scheme(&self.name)?;
         let stop = Arc::new(Stop::default());
         let clock: Box<dyn Clock> = match self.at {
@@ -78,7 +80,7 @@ impl Run {
             channels.tell(notice, Some(&run)).iter().for_each(|line| context.output.warning("notify", line));
         }
         publish(context, &configured);
-        concluded(&run)
+        concluded(&configured, &run)
     }
 }
 
@@ -142,13 +144,13 @@ fn step(step: &StepRecord) -> Value {
 }
 
 /// The end of the command, from the record of the run.
-fn concluded(run: &RunRecord) -> Result<Outcome> {
+fn concluded(configured: &Configured, run: &RunRecord) -> Result<Outcome> {
     let code = runner::exit_code(run);
     let status = match code {
         0 => Status::Done,
         3 => Status::Warnings,
         4 => Status::Damage,
-        code => return Err(failure(run, code)),
+        code => return Err(failure(configured, run, code)),
     };
     let worst = run.steps.iter().filter(|step| step.outcome == run.outcome).find_map(|s| s.message.as_ref());
     let more = worst.map(|text| format!(": {text}")).unwrap_or_default();
@@ -156,6 +158,7 @@ fn concluded(run: &RunRecord) -> Result<Outcome> {
         .with("scheme", &run.scheme)
         .with("run", &run.id)
         .with("outcome", run.outcome)
+        .with("events", events(configured, run).display().to_string())
         .with("steps", run.steps.iter().map(step).collect::<Vec<_>>())
         .summary(format!("scheme `{}`, run {}: {}{more}", run.scheme, run.id, word(run.outcome))))
 }
@@ -172,7 +175,12 @@ fn word(outcome: RunOutcome) -> &'static str {
     }
 }
 
-fn failure(run: &RunRecord, code: i32) -> Error {
+/// Where everything is that the steps of a run said, with the names of files.
+fn events(configured: &Configured, run: &RunRecord) -> PathBuf {
+    History::at(&configured.state).events(&run.scheme, &run.id)
+}
+
+fn failure(configured: &Configured, run: &RunRecord, code: i32) -> Error {
     let kind = match code {
         2 => Kind::Usage,
         10 => Kind::NotFound,
@@ -191,9 +199,53 @@ fn failure(run: &RunRecord, code: i32) -> Error {
         Some("source") => Kind::Source,
         _ => kind,
     };
-    let what = failed.map_or_else(
-        || "it was interrupted".to_owned(),
-        |step| format!("{}: {}", step.step.word(), step.message.as_deref().unwrap_or("it failed")),
-    );
+    let events = events(configured, run);
+    let told = failed.and_then(|step| told(&events, step));
+    let what = match (failed, &told) {
+        (None, _) => "it was interrupted".to_owned(),
+        (Some(step), told) => {
+            let message = told.as_ref().map(|told| told.message.as_str()).or(step.message.as_deref());
+            format!("{}: {}", object(configured, step), message.unwrap_or("it failed"))
+        }
+    };
+    let hint = told.and_then(|told| told.hint).map(|hint| format!("{hint}; ")).unwrap_or_default();
     Error::new(kind, format!("scheme `{}`, run {}: {what}", run.scheme, run.id))
+        .hint(format!("{hint}all that the run said is in {}", events.display()))
+}
+
+/// What a step did, and to which file.
+fn object(configured: &Configured, step: &StepRecord) -> String {
+    let target = step.target.as_deref().unwrap_or_default();
+    match configured.config.container.get(target) {
+        Some(place) => format!("{} of container `{target}`, {}", step.step.word(), place.path.display()),
+        None if target.is_empty() => step.step.word().to_owned(),
+        None => format!("{} {target}", step.step.word()),
+    }
+}
+
+/// What a command said of its failure.
+#[derive(serde::Deserialize)]
+struct Told {
+    code: String,
+    message: String,
+    #[serde(default)]
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+/// The failure of `step` in its own words: records keep no names of files, and here is who asked.
+fn told(events: &Path, step: &StepRecord) -> Option<Told> {
+    if step.code.as_deref() == Some("no-database") {
+        return None;
+    }
+    let text = std::fs::read_to_string(events).ok()?;
+    let errors = text.lines().rev().filter_map(|line| {
+        let mut event: Value = serde_json::from_str(line).ok()?;
+        serde_json::from_value::<Told>(event.get_mut("error")?.take()).ok()
+    });
+    let mut told = errors.into_iter().find(|told| Some(&told.code) == step.code.as_ref())?;
+    for cause in std::mem::take(&mut told.causes) {
+        told.message += &format!(": {cause}");
+    }
+    Some(told)
 }
