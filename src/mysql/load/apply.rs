@@ -65,8 +65,8 @@ fn database(
         }
     }
     let mut staged = prepare(&mut conn, plan, part, &staging)?;
-    let result = load(&mut conn, plan, part, &mut staged, &staging, fingerprint, source, progress);
-    let (begun, tables) = match result {
+    let loading = Loading { plan, part, staging: &staging, fingerprint, source, progress };
+    let (begun, tables) = match loading.run(&mut conn, &mut staged) {
         Ok(done) => done,
         Err(error) => return Err(abandon(plan, &staging, error)),
     };
@@ -104,39 +104,42 @@ fn prepare(conn: &mut Connection, plan: &LoadPlan, part: &Part, staging: &str) -
     stage::make(conn, part, staging).map_err(|error| abandon(plan, staging, error))
 }
 
-/// Loads, proves, and writes the journal.
-#[allow(clippy::too_many_arguments)]
-fn load(
-    conn: &mut Connection,
-    plan: &LoadPlan,
-    part: &Part,
-    staged: &mut Staged,
-    staging: &str,
+/// A database on its way into the staging one.
+struct Loading<'a> {
+    plan: &'a LoadPlan<'a>,
+    part: &'a Part<'a>,
+    staging: &'a str,
     fingerprint: [u8; 32],
-    source: &dyn RowSource,
-    progress: &Progress,
-) -> Result<(Switch, Vec<super::TableReport>)> {
-    let reports = stage::fill(conn, plan, part, staging, source, progress)?;
-    staged.notes.extend(orphans::find(conn, staged, staging, &part.target)?);
-    let mut begun = Switch::new(fingerprint);
-    begun.source = part.database.name.clone();
-    begun.target = part.target.clone();
-    begun.database = part.database.clone();
-    begun.is_whole = part.is_whole;
-    begun.proven = reports.iter().map(|r| (r.table.clone(), r.rows, r.checksum)).collect();
-    begun.new_tables = staged.made.clone();
-    begun.is_replaced = journal::exists(conn, &part.target)?;
-    if begun.is_replaced {
-        what_goes(conn, part, &mut begun)?;
+    source: &'a dyn RowSource,
+    progress: &'a Progress,
+}
+
+impl Loading<'_> {
+    /// Loads, proves, and writes the journal.
+    fn run(&self, conn: &mut Connection, staged: &mut Staged) -> Result<(Switch, Vec<super::TableReport>)> {
+        let Loading { plan, part, staging, .. } = *self;
+        let reports = stage::fill(conn, plan, part, staging, self.source, self.progress)?;
+        staged.notes.extend(orphans::find(conn, staged, staging, &part.target)?);
+        let mut begun = Switch::new(self.fingerprint);
+        begun.source = part.database.name.clone();
+        begun.target = part.target.clone();
+        begun.database = part.database.clone();
+        begun.is_whole = part.is_whole;
+        begun.proven = reports.iter().map(|r| (r.table.clone(), r.rows, r.checksum)).collect();
+        begun.new_tables = staged.made.clone();
+        begun.is_replaced = journal::exists(conn, &part.target)?;
+        if begun.is_replaced {
+            what_goes(conn, part, &mut begun)?;
+        }
+        begun.objects = made_objects(plan, part, staged);
+        let mut steps = own_steps(part, staged);
+        steps.append(&mut begun.steps);
+        begun.steps = steps;
+        self.progress.check()?;
+        conn.execute(&format!("USE {}", quote(staging)))?;
+        journal::begin(conn, staging, &begun)?;
+        Ok((begun, reports))
     }
-    begun.objects = made_objects(plan, part, staged);
-    let mut steps = own_steps(part, staged);
-    steps.append(&mut begun.steps);
-    begun.steps = steps;
-    progress.check()?;
-    conn.execute(&format!("USE {}", quote(staging)))?;
-    journal::begin(conn, staging, &begun)?;
-    Ok((begun, reports))
 }
 
 /// What stands in the live database and goes, and foreign keys from elsewhere that point to it.
