@@ -103,6 +103,41 @@ fn everything_moves_with_the_container_alone() {
 }
 
 #[test]
+fn a_move_that_was_broken_off_between_databases_goes_on_by_the_same_words() {
+    let old = Server::start(&["--local-infile=1"]);
+    let folder = old_practice(&old);
+    exits(folder.path(), &old, "migrate plan c --attachments images", 0);
+    let machine = carried(folder.path());
+    let there = machine.path();
+    let new = Server::start(&["--local-infile=1"]);
+    let again = "migrate restore c --attachments-to back";
+    // Somebody else restores the second: the first is moved, and the move ends.
+    let mut other = new.connect();
+    let lock = format!("coffer restore {:016x}", xxhash_rust::xxh3::xxh3_64(b"letters"));
+    let taken = other.value(&format!("SELECT GET_LOCK('{lock}', 1)")).expect("asked");
+    assert_eq!(taken.as_deref(), Some("1"));
+    let run = exits(there, &new, again, 11);
+    assert!(run.said.contains("`letters`"), "{}", run.said);
+    assert_eq!(new.client("", "SHOW DATABASES LIKE 'dental'"), "dental\n");
+    drop(other);
+    // Whoever worked there meanwhile loses nothing.
+    new.client("", "UPDATE dental.patient SET LName='other' WHERE PatNum=7");
+    let run = exits(there, &new, again, 2);
+    assert!(run.said.contains("`dental` already exists"), "{}", run.said);
+    new.client("", "UPDATE dental.patient SET LName='Smith 7' WHERE PatNum=7");
+    new.client("dental", "DROP VIEW names");
+    exits(there, &new, again, 2);
+    new.client("dental", "CREATE VIEW names AS SELECT LName FROM patient");
+    let run = exits(there, &new, again, 0);
+    assert!(run.said.contains("`dental` was moved before"), "{}", run.said);
+    assert_same((&mut old.connect(), "letters"), (&mut new.connect(), "letters"));
+    assert_eq!(grants(&new), grants(&old));
+    // A move that is done is none that goes on.
+    let run = exits(there, &new, again, 2);
+    assert!(run.said.contains("`dental` already exists"), "{}", run.said);
+}
+
+#[test]
 fn what_the_new_server_lacks_is_told_before_anything_is_touched() {
     let old = Server::start(&["--local-infile=1"]);
     let folder = old_practice(&old);

@@ -70,7 +70,8 @@ pub fn parts<'a>(source: &'a LoadSource, options: &LoadOptions) -> Result<Vec<Pa
         return Err(Error::new(Kind::Usage, "a new name needs exactly one database")
             .hint("choose one with --database"));
     }
-    names.iter().map(|name| part(source, name, options)).collect()
+    let wanted = names.iter().filter(|name| !options.standing.contains(name));
+    wanted.map(|name| part(source, name, options)).collect()
 }
 
 fn part<'a>(source: &'a LoadSource, name: &str, options: &LoadOptions) -> Result<Part<'a>> {

@@ -13,6 +13,7 @@
 mod apply;
 mod choose;
 mod definition;
+mod equal;
 mod infile;
 mod insert;
 mod journal;
@@ -30,6 +31,7 @@ mod users;
 mod watch;
 
 pub use choose::{DatabaseEntries, LoadSource, Part};
+pub use equal::equals;
 pub use preflight::{Obstacle, Unfinished};
 
 use super::options::ServerOptions;
@@ -58,6 +60,8 @@ pub struct LoadOptions<'a> {
     pub databases: Vec<String>,
     /// Tables to load as database and table; none: whole databases.
     pub tables: Vec<(String, String)>,
+    /// Databases that stand on the server already as the snapshot has them: they are passed over.
+    pub standing: Vec<String>,
     /// The name that the one database gets.
     pub rename_to: Option<String>,
     /// Whether a database or table of the same name is replaced.
@@ -80,6 +84,7 @@ impl Default for LoadOptions<'_> {
         LoadOptions {
             databases: Vec::new(),
             tables: Vec::new(),
+            standing: Vec::new(),
             rename_to: None,
             replace: false,
             definers: Definers::Keep,

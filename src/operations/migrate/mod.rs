@@ -8,10 +8,12 @@
 
 mod checks;
 mod facts;
+mod moving;
 mod report;
 mod users;
 
 pub use checks::{Check, Surroundings, check};
 pub use facts::{Facts, MovedDatabase};
+pub use moving::Moving;
 pub use report::{MigrationReport, Stage};
 pub use users::{Accounts, compare_users};

@@ -1,7 +1,8 @@
 //! `coffer migrate restore`: everything of a snapshot onto a new machine. It promises that whatever
 //! stands against it is told before anything is touched, that nothing is replaced without `--replace`
-//! and a confirmation, and exit code 4 if anything is not as it was. Files come before databases, so
-//! that a restore that was interrupted goes on when it is run again.
+//! and a confirmation, and exit code 4 if anything is not as it was. Files come before databases,
+//! and a database that an earlier restore moved is proven anew and passed over, so that a restore that was
+//! interrupted goes on when it is run again.
 
 use super::{blank, describe, finish};
 use crate::attachments::restore::{Existing, RestoreOptions};
@@ -13,10 +14,10 @@ use crate::cli::server::ServerArgs;
 use crate::container::Access;
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
-use crate::mysql::load::{LoadOptions, LoadPlan, LoadSource, RowFilter};
+use crate::mysql::load::{LoadOptions, LoadPlan, LoadSource, RowFilter, equals};
 use crate::mysql::options::ServerOptions;
 use crate::operations::migrate::{
-    Accounts, Facts, MigrationReport, Stage, Surroundings, check, compare_users,
+    Accounts, Facts, MigrationReport, Moving, Stage, Surroundings, check, compare_users,
 };
 use crate::operations::paper;
 use crate::operations::profile::Profile;
@@ -92,7 +93,9 @@ impl Restore {
         let before = self.look(context, &source)?;
         report.server = format!("{}, {}", before.name, before.version);
         let scrub = self.scrub(context, &session, &source)?;
-        let options = self.options(context, scrub.as_ref());
+        let mut moving = self.moving(context, &record, &before);
+        let mut options = self.options(context, scrub.as_ref());
+        options.standing = self.moved(context, &source, &before, moving.as_ref(), &mut report)?;
         let plan = server_restore::plan(&source, &before.server, &options)?;
         scrub.as_ref().map_or(Ok(()), |scrub| scrub.check(&plan))?;
         let files = self.files(&record);
@@ -116,6 +119,9 @@ impl Restore {
         if let Some(files) = &files {
             attachments(context, &session, &record, files, &mut report)?;
         }
+        if let Some(moving) = &mut moving {
+            moving.begin(plan.parts.iter().map(|part| part.target.as_str()))?;
+        }
         databases(context, &session, &plan, &mut report)?;
         self.compare_users(&source, &before, &mut report)?;
         if record.counts.files > 0 && files.is_none() {
@@ -126,6 +132,9 @@ impl Restore {
         if let Some(scrub) = &scrub {
             let rows: u64 = scrub.counts().iter().map(|count| count.rows).sum();
             report.notes.push(format!("a test copy: {rows} values or rows were replaced or left out"));
+        }
+        if let Some(moving) = moving {
+            moving.end();
         }
         report.close(began.elapsed());
         let status = if report.differences.is_empty() { Status::Done } else { Status::Damage };
@@ -145,6 +154,36 @@ impl Restore {
             false => Accounts::default(),
         };
         Ok(Before { name: conn.name().to_owned(), server, version, accounts })
+    }
+
+    /// The record of what is moved, by which a restore that was broken off goes on. A test copy is none.
+    fn moving(&self, context: &Context, record: &SnapshotRecord, before: &Before) -> Option<Moving> {
+        let state = context.state_folder().filter(|_| self.test_copy.is_none())?;
+        Some(Moving::of(&state, &record.id.to_string(), &before.name))
+    }
+
+    /// The databases that an earlier restore of the same moved, proven anew.
+    fn moved(
+        &self,
+        context: &Context,
+        source: &LoadSource,
+        before: &Before,
+        moving: Option<&Moving>,
+        report: &mut MigrationReport,
+    ) -> Result<Vec<String>> {
+        let Some(moving) = moving else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for entries in &source.databases {
+            let name = &entries.record.name;
+            let is_meant = self.database.is_empty() || self.database.contains(name);
+            if is_meant && moving.has_begun(name) && equals(&before.server, entries, &context.progress)? {
+                let note =
+                    format!("database `{name}` was moved before; every row was compared anew, and it stays");
+                report.notes.push(note);
+                found.push(name.clone());
+            }
+        }
+        Ok(found)
     }
 
     fn scrub(&self, context: &Context, session: &Session, source: &LoadSource) -> Result<Option<Scrub>> {

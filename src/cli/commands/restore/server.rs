@@ -124,6 +124,7 @@ impl ServerRestore {
         Ok(LoadOptions {
             databases: databases.to_vec(),
             tables: tables.iter().map(|name| table_name(name)).collect::<Result<_>>()?,
+            standing: Vec::new(),
             rename_to: self.rename_to.clone(),
             replace: self.replace,
             definers,
