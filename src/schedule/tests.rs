@@ -88,6 +88,84 @@ fn schedule() -> impl Strategy<Value = Slots> {
     prop_oneof![weekly, cron]
 }
 
+/// A field of a cron expression, and the numbers that it means.
+fn field(least: u32, most: u32) -> impl Strategy<Value = (String, Vec<u32>)> {
+    let pair = move || (least..=most, least..=most).prop_map(|(a, b)| (a.min(b), a.max(b)));
+    let one = prop_oneof![
+        (least..=most).prop_map(|n| (n.to_string(), vec![n])),
+        pair().prop_map(|(from, to)| (format!("{from}-{to}"), (from..=to).collect())),
+        (pair(), 1..=most).prop_map(|((from, to), step)| {
+            (format!("{from}-{to}/{step}"), (from..=to).step_by(step as usize).collect())
+        }),
+        (1..=most).prop_map(move |step| {
+            (format!("{least}-{most}/{step}"), (least..=most).step_by(step as usize).collect())
+        }),
+    ];
+    let several = prop::collection::vec(one, 1..4).prop_map(|parts| {
+        let text: Vec<String> = parts.iter().map(|(text, _)| text.clone()).collect();
+        (text.join(","), parts.into_iter().flat_map(|(_, numbers)| numbers).collect())
+    });
+    prop_oneof![Just(("*".to_owned(), (least..=most).collect::<Vec<u32>>())), several]
+}
+
+/// Whether a minute is one that the fields mean; with both a day of the month and one of the week, either
+/// will do.
+fn fits(fields: &[(String, Vec<u32>); 5], minute: jiff::civil::DateTime) -> bool {
+    let is_open = |at: usize| fields[at].0 == "*";
+    let has = |at: usize, number: i8| is_open(at) || fields[at].1.contains(&(number as u32));
+    let (day, weekday) = (has(2, minute.day()), has(4, minute.weekday().to_sunday_zero_offset()));
+    let is_day = match (is_open(2), is_open(4)) {
+        (false, false) => day || weekday,
+        _ => day && weekday,
+    };
+    has(0, minute.minute()) && has(1, minute.hour()) && has(3, minute.month()) && is_day
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_written_is_read_or_refused(
+        text in prop_oneof!["\\PC{0,40}", "[0-9*/,LW#?@a-z -]{0,30}", "([0-9*/,LW#?-]{1,4} ){4}[0-9*/,LW#?a-z-]{1,4}"],
+        seconds in -5_000_000_000i64..9_000_000_000,
+    ) {
+        let now = Timestamp { seconds, nanoseconds: 0 };
+        match Slots::cron(&text, Some("UTC")) {
+            Err(error) => prop_assert_eq!(error.kind(), Kind::Usage),
+            Ok(slots) => {
+                prop_assert!(slots.next_after(now).is_none_or(|next| next > now));
+                prop_assert!(slots.last_due(now).is_none_or(|last| last <= now));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_next_slot_is_the_first_minute_that_the_fields_mean(
+        minute in field(0, 59),
+        hour in field(0, 23),
+        day in field(1, 28),
+        month in field(1, 12),
+        weekday in field(0, 6),
+        seconds in 1_300_000_000i64..1_900_000_000,
+    ) {
+        let fields = [minute, hour, day, month, weekday];
+        let text = fields.each_ref().map(|(text, _)| text.as_str()).join(" ");
+        let slots = Slots::cron(&text, Some("UTC")).expect(&text);
+        let civil = |seconds: i64| {
+            let time = jiff::Timestamp::from_second(seconds).expect("a time");
+            jiff::tz::TimeZone::UTC.to_datetime(time)
+        };
+        let next = slots.next_after(Timestamp { seconds, nanoseconds: 0 }).expect("it comes").seconds;
+        prop_assert!(next % 60 == 0 && fits(&fields, civil(next)), "{} gives {}", text, civil(next));
+        let missed = (seconds / 60 + 1..next / 60).take(5000).find(|minute| fits(&fields, civil(minute * 60)));
+        prop_assert_eq!(missed, None, "{} passes over {:?}", text, missed.map(|minute| civil(minute * 60)));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
