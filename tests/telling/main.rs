@@ -6,6 +6,7 @@
 mod program;
 
 mod audit;
+mod doctor;
 mod mail;
 mod servers;
 mod status;
