@@ -138,3 +138,29 @@ fn a_rotation_set_must_be_there() {
     lacks(&found, "broken");
     assert_eq!(found.0, Some(3));
 }
+
+#[test]
+fn a_daemon_with_the_clock_of_a_test_is_told() {
+    let place = practice("max-size = \"1G\"", "");
+    fs::write(place.join("clock"), "2026-11-20T12:00:00Z").expect("written");
+    let mut daemon = command(COFFER, place.path())
+        .env("COFFER_STATE_DIR", place.join("state"))
+        .env("COFFER_CONFIG", place.join("coffer.toml"))
+        .env("COFFER_TEST_CLOCK", place.join("clock"))
+        .arg("daemon")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let began = std::time::Instant::now();
+    while !place.join("state/daemon.json").exists() {
+        assert!(began.elapsed().as_secs() < 60, "the daemon never came");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let found = doctor(&place);
+    let status = String::from_utf8_lossy(&coffer(&place, "status").stderr).into_owned();
+    daemon.kill().expect("it ran");
+    daemon.wait().expect("it ended");
+    finds(&found, "attention test-clock", "COFFER_TEST_CLOCK");
+    assert!(status.contains("warning[test-clock]"), "{status}");
+    lacks(&doctor(&place), "attention test-clock");
+}

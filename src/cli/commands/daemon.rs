@@ -65,9 +65,20 @@ impl Daemon {
     }
 }
 
+/// Names a file that holds the daemon's time (RFC 3339). It is for tests only, in which years pass in
+/// seconds: a daemon that was started with it runs nothing at the machine's time, so its journal says
+/// so, and `coffer status` and `coffer doctor` warn of it.
+const TEST_CLOCK: &str = "COFFER_TEST_CLOCK";
+
 fn surroundings(context: &Context, configured: &Configured) -> Surroundings {
-    let test_clock = std::env::var_os("COFFER_TEST_CLOCK").map(PathBuf::from);
+    let test_clock = std::env::var_os(TEST_CLOCK).map(PathBuf::from);
     let is_test = test_clock.is_some();
+    if let Some(file) = &test_clock {
+        let file = file.display();
+        context
+            .output
+            .warning("test-clock", format_args!("{TEST_CLOCK}: the time is that of a test, {file}"));
+    }
     let clock: Arc<dyn Clock> = match test_clock {
         Some(file) => Arc::new(FileClock { file, last: Mutex::new(SystemClock.now()) }),
         None => Arc::new(SystemClock),

@@ -5,9 +5,9 @@ use crate::cli::configured::Configured;
 use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status as Ending};
 use crate::error::Result;
-use crate::schemes::prometheus;
 use crate::schemes::run::RunOutcome;
 use crate::schemes::standing::{Answer, ContainerStanding, LastRun, SchemeStanding, standing};
+use crate::schemes::{daemon, prometheus};
 use crate::values::{format_count, format_duration, format_size, format_time, parse_time};
 use clap::Args;
 use serde_json::json;
@@ -36,6 +36,9 @@ impl Status {
         }
         let output = &context.output;
         found.reasons.iter().for_each(|reason| output.warning(reason.code, &reason.text));
+        if daemon::shown(&configured.state).is_some_and(|shown| shown.is_clock_told) {
+            output.warning("test-clock", daemon::CLOCK_IS_TOLD);
+        }
         if let Some(path) = self.prometheus.filter(|_| !context.globals.dry_run) {
             prometheus::write(&found, &path)?;
         }

@@ -9,7 +9,7 @@ mod shown;
 mod watch;
 
 pub use service::Service;
-pub use shown::{Shown, ShownScheme, shown};
+pub use shown::{CLOCK_IS_TOLD, Shown, ShownScheme, shown};
 
 use super::config::Config;
 use super::history::History;
@@ -324,7 +324,7 @@ impl Daemon {
             let state = self.active.get(name).cloned().unwrap_or_else(|| "waiting".into());
             Some((name.clone(), ShownScheme { state, next: next.map(crate::values::rfc3339) }))
         });
-        let now = Shown::new(schemes.collect());
+        let now = Shown::new(schemes.collect(), self.around.is_clock_told);
         drop(all);
         if self.shown.as_ref() != Some(&now) {
             now.keep(&self.around.state);

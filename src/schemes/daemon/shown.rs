@@ -10,12 +10,19 @@ use std::path::{Path, PathBuf};
 /// Version of the file.
 const VERSION: u32 = 1;
 
+/// What is to be said of a daemon whose time is that of a test.
+pub const CLOCK_IS_TOLD: &str = "the daemon has the time of a test (COFFER_TEST_CLOCK) and not that of this \
+                                 machine: its schemes run at other times; start it without";
+
 /// What a running daemon does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
     version: u32,
     /// Its process.
     pub process: u32,
+    /// Whether its time is that of a test, not of the machine.
+    #[serde(default)]
+    pub is_clock_told: bool,
     /// Its schemes.
     pub schemes: BTreeMap<String, ShownScheme>,
 }
@@ -35,8 +42,8 @@ fn file(state: &Path) -> PathBuf {
 
 impl Shown {
     /// Of this process.
-    pub fn new(schemes: BTreeMap<String, ShownScheme>) -> Shown {
-        Shown { version: VERSION, process: std::process::id(), schemes }
+    pub fn new(schemes: BTreeMap<String, ShownScheme>, is_clock_told: bool) -> Shown {
+        Shown { version: VERSION, process: std::process::id(), is_clock_told, schemes }
     }
 
     /// Keeps it. It is only shown: a full disk stops nothing.
@@ -57,5 +64,5 @@ pub fn shown(state: &Path) -> Option<Shown> {
     let process = turn::daemon_id(state)?;
     let kept = std::fs::read(file(state)).ok().and_then(|text| serde_json::from_slice::<Shown>(&text).ok());
     let kept = kept.filter(|shown| shown.version == VERSION && shown.process == process);
-    Some(kept.unwrap_or(Shown { version: VERSION, process, schemes: BTreeMap::new() }))
+    Some(kept.unwrap_or(Shown { process, ..Shown::new(BTreeMap::new(), false) }))
 }

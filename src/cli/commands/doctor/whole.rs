@@ -8,6 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::events::Outcome;
 use crate::error::Result;
 use crate::schemes::config::Config;
+use crate::schemes::daemon;
 use crate::schemes::history::History;
 use crate::storage::place;
 use std::collections::BTreeMap;
@@ -21,6 +22,9 @@ pub fn examine(context: &Context) -> Result<Outcome> {
     let findings = Findings::new(context);
     let config = &configured.config;
     own_files(&findings, &configured);
+    if daemon::shown(&configured.state).is_some_and(|shown| shown.is_clock_told) {
+        findings.attention("test-clock", daemon::CLOCK_IS_TOLD);
+    }
     for remark in config.remarks() {
         findings.attention(remark.code, &remark.message);
     }
