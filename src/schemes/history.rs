@@ -1,10 +1,13 @@
 //! Every run that was made: `STATE/runs/SCHEME/ID.json` is the record, `ID.jsonl` beside it the events
-//! of its commands. It promises that a record is whole or absent, that a run that was killed stays to be
-//! seen as one that never ended, and that one damaged record hides no other.
+//! of its commands. It promises that a record is whole or absent, that a run that was killed is seen as
+//! one that was cut off as soon as it is dead, and that one damaged record hides no other.
 
 use super::run::{RunOutcome, RunRecord};
+use super::turn;
+use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::storage::state_file;
+use crate::values::rfc3339;
 use std::path::{Path, PathBuf};
 
 /// The runs of all schemes.
@@ -55,7 +58,7 @@ impl History {
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
             if path.extension().is_some_and(|extension| extension == "json") {
                 match read(&path) {
-                    Ok(run) => runs.push(run),
+                    Ok(run) => runs.push(told_apart(run, &path)),
                     Err(error) => errors.push(error),
                 }
             }
@@ -69,10 +72,30 @@ impl History {
         self.runs(scheme).0.into_iter().rev().find(RunRecord::has_backup)
     }
 
-    /// The newest run of `scheme` that ended.
+    /// The newest run of `scheme` that goes on no more.
     pub fn last_ended(&self, scheme: &str) -> Option<RunRecord> {
         self.runs(scheme).0.into_iter().rev().find(|run| run.outcome != RunOutcome::Running)
     }
+}
+
+/// A run that goes on holds its file of events; of one that was cut off nobody does.
+fn told_apart(mut run: RunRecord, path: &Path) -> RunRecord {
+    let events = path.with_extension("jsonl");
+    if run.outcome != RunOutcome::Running || !turn::is_free(&events) {
+        return run;
+    }
+    // It may have ended since it was read.
+    if let Ok(again) = read(path)
+        && again.outcome != RunOutcome::Running
+    {
+        return again;
+    }
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let last = [changed(&events), changed(path)].into_iter().flatten().max();
+    let last = last.map(|time| Timestamp { nanoseconds: 0, ..Timestamp::from(time) });
+    run.outcome = RunOutcome::CutOff;
+    run.cut_off = Some(last.map_or_else(|| run.started.clone(), rfc3339));
+    run
 }
 
 fn read(path: &Path) -> Result<RunRecord> {
@@ -93,6 +116,24 @@ mod tests {
 
     fn run(id: &str, outcome: RunOutcome) -> RunRecord {
         examples::run(id, outcome, vec![examples::step(StepKind::Backup, id, outcome)])
+    }
+
+    #[test]
+    fn a_run_whose_process_is_dead_was_cut_off() {
+        let state = tempfile::tempdir().expect("folder");
+        let history = History::at(state.path());
+        history.save(&run("1", RunOutcome::Running)).expect("saved");
+        let newest = || history.runs("nightly").0.pop().expect("a run");
+        let file = std::fs::File::create(history.events("nightly", "1")).expect("made");
+        turn::hold(&file);
+        assert_eq!((newest().outcome, newest().cut_off), (RunOutcome::Running, None));
+        assert_eq!(history.last_ended("nightly"), None);
+        drop(file);
+        assert_eq!(newest().outcome, RunOutcome::CutOff);
+        let cut_off = newest().cut_off.expect("a time");
+        assert!(crate::values::parse_time(&cut_off).is_ok(), "{cut_off}");
+        std::fs::remove_file(history.events("nightly", "1")).expect("removed");
+        assert_eq!(history.last_ended("nightly").expect("over").outcome, RunOutcome::CutOff);
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn schemes(out: &mut String, standing: &Standing) {
         ),
         (
             "coffer_last_outcome",
-            "How the newest run ended: 0 done, 1 warnings, 2 interrupted, 3 failed, 4 damage.",
+            "How the newest run ended: 0 done, 1 warnings, 2 interrupted or cut off, 3 failed, 4 damage.",
             of(&|s| Some(outcome(s.last_run.as_ref()?.outcome))),
         ),
         (
@@ -132,7 +132,7 @@ fn outcome(outcome: RunOutcome) -> f64 {
     match outcome {
         RunOutcome::Done | RunOutcome::Skipped | RunOutcome::Running => 0.0,
         RunOutcome::Warnings => 1.0,
-        RunOutcome::Interrupted => 2.0,
+        RunOutcome::Interrupted | RunOutcome::CutOff => 2.0,
         RunOutcome::Failed => 3.0,
         RunOutcome::Damage => 4.0,
     }

@@ -27,12 +27,15 @@ pub struct RunRecord {
     pub who: String,
     /// When it began (RFC 3339).
     pub started: String,
-    /// When it ended; `None` while it runs, and for ever if it was killed.
+    /// When it ended; `None` while it runs, and for ever if it was cut off.
     pub finished: Option<String>,
     /// How it ended.
     pub outcome: RunOutcome,
     /// Its steps, in order.
     pub steps: Vec<StepRecord>,
+    /// When it was last seen at work, of a run that was cut off (RFC 3339): found when it is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_off: Option<String>,
 }
 
 /// What causes a run.
@@ -57,12 +60,15 @@ pub enum RunOutcome {
     Done,
     /// A step was not done because of another.
     Skipped,
-    /// It runs, or was killed.
+    /// It runs; so the record stands on the disk, too, if it was killed.
     Running,
     /// The backup is kept, and something needs a look.
     Warnings,
     /// It was asked to stop.
     Interrupted,
+    /// It began, never ended and runs no more: the program or the machine died. No run writes this; it
+    /// is found when a record is read.
+    CutOff,
     /// It failed.
     Failed,
     /// Damage was found.
@@ -197,6 +203,7 @@ pub mod examples {
             finished: None,
             outcome,
             steps,
+            cut_off: None,
         }
     }
 }

@@ -98,9 +98,9 @@ pub fn take(
     }
 }
 
-/// Which scheme is at the container at `path` now, if one is.
-pub fn holder(state: &Path, path: &Path) -> Option<String> {
-    let file = File::open(lock_file(state, path)).ok()?;
+/// What whoever holds the lock of `file` wrote there, if somebody does.
+fn held(file: &Path) -> Option<String> {
+    let file = File::open(file).ok()?;
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let mut text = String::new();
@@ -108,6 +108,25 @@ pub fn holder(state: &Path, path: &Path) -> Option<String> {
             Some(text)
         }
         _ => None,
+    }
+}
+
+/// Which scheme is at the container at `path` now, if one is.
+pub fn holder(state: &Path, path: &Path) -> Option<String> {
+    held(&lock_file(state, path))
+}
+
+/// Holds `file` until it is closed, which the end of the process does, too. Where there are no locks
+/// nobody can take a turn either.
+pub fn hold(file: &File) {
+    let _ = flock(file, FlockOperation::NonBlockingLockExclusive);
+}
+
+/// Whether nobody holds the file at `path`, for certain: also if there is none.
+pub fn is_free(path: &Path) -> bool {
+    match File::open(path) {
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared).is_ok(),
+        Err(cause) => cause.kind() == std::io::ErrorKind::NotFound,
     }
 }
 
@@ -131,15 +150,7 @@ pub fn daemon(state: &Path) -> Result<Turn> {
 
 /// The process id of the daemon of `state`, if one runs.
 pub fn daemon_id(state: &Path) -> Option<u32> {
-    let file = File::open(state.join("daemon.lock")).ok()?;
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut text = String::new();
-            file.take(20).read_to_string(&mut text).ok()?;
-            text.trim().parse().ok()
-        }
-        _ => None,
-    }
+    held(&state.join("daemon.lock"))?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -13,4 +13,7 @@ pub use calendar::{parse_days, parse_month};
 pub use path::unescape;
 pub use selector::Selector;
 pub use size::{format_count, format_rate, format_size, parse_size};
-pub use time::{format_duration, format_time, local_day, parse_clock, parse_duration, parse_time, rfc3339};
+pub use time::{
+    format_duration, format_minute, format_stored, format_time, local_day, parse_clock, parse_duration,
+    parse_time, rfc3339,
+};

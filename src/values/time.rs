@@ -44,6 +44,21 @@ fn format_time_in(time: Timestamp, zone: TimeZone) -> String {
     }
 }
 
+/// `time` for people, to the minute, in `zone` (else the machine's) with its offset named:
+/// `2026-11-22 22:28 +01:00`. One form wherever it is told when schemes ran or will run.
+pub fn format_minute(time: Timestamp, zone: Option<&str>) -> String {
+    let zone = zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or_else(TimeZone::system);
+    match calendar(time) {
+        Some(t) => t.to_zoned(zone).strftime("%Y-%m-%d %H:%M %:z").to_string(),
+        None => format!("@{}", time.seconds),
+    }
+}
+
+/// The same for a time as it is stored (RFC 3339); what is none is shown as it is.
+pub fn format_stored(time: &str, zone: Option<&str>) -> String {
+    parse_time(time).map_or_else(|_| time.to_owned(), |time| format_minute(time, zone))
+}
+
 /// The day on which `time` falls in the machine's time zone; `None` beyond the years 1 to 9999.
 pub fn local_day(time: Timestamp) -> Option<Date> {
     calendar(time).map(|time| time.to_zoned(TimeZone::system()).date())
@@ -129,6 +144,19 @@ mod tests {
             assert_eq!(error.kind(), Kind::Usage);
             assert!(error.remedy().unwrap().contains("+01:00"));
         }
+    }
+
+    #[test]
+    fn times_for_people_name_their_zone() {
+        let shown = |zone| format_stored("2026-11-22T21:28:41Z", Some(zone));
+        assert_eq!(shown("Europe/Berlin"), "2026-11-22 22:28 +01:00");
+        assert_eq!(shown("America/Denver"), "2026-11-22 14:28 -07:00");
+        assert_eq!(shown("UTC"), "2026-11-22 21:28 +00:00");
+        assert_eq!(format_stored("yesterday", None), "yesterday");
+        assert_eq!(
+            format_minute(Timestamp { seconds: i64::MAX, nanoseconds: 0 }, None),
+            "@9223372036854775807"
+        );
     }
 
     #[test]

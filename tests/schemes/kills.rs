@@ -115,3 +115,35 @@ fn no_end_loses_a_slot_or_does_one_twice() {
     assert_eq!(world.finished("pictures", before + 1)["outcome"], "done");
     daemon.stop();
 }
+
+#[test]
+fn a_run_that_was_killed_is_seen_as_cut_off_at_once() {
+    let world = World::new(
+        "[scheme.pictures]\nsource = \"attachments\"\nattachments = [\"{}/images\"]\nto = \"night\"\n\
+         before = [{ command = \"[ -e {}/go ] || sleep 9\" }]\n",
+    );
+    std::fs::write(world.join("go"), "").expect("written");
+    assert_eq!(world.result("scheme run pictures").0, Some(0));
+    assert_eq!(world.result("status").0, Some(0));
+    std::fs::remove_file(world.join("go")).expect("removed");
+    let mut run = world.coffer("scheme run pictures").spawn().expect("it runs");
+    world.wait("the run", || (world.records("pictures").len() == 2).then_some(()));
+    let (code, found) = world.result("status");
+    assert!(code == Some(0) && found["schemes"]["pictures"]["running"].is_string(), "{found}");
+    run.kill().expect("killed");
+    run.wait().expect("it ended");
+    let (code, found) = world.result("status");
+    let scheme = &found["schemes"]["pictures"];
+    assert_eq!((code, &found["reasons"][0]["code"]), (Some(3), &"cut-off".into()), "{found}");
+    assert!(scheme["running"].is_null() && scheme["last_run"]["cut_off"].is_string(), "{found}");
+    for line in ["status", "scheme list"] {
+        let output = world.run(line);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(said.contains("cut off at 20"), "{line}: {said}");
+    }
+    assert_eq!(world.result("report").1["schemes"]["pictures"]["broken_off"], 1);
+    // The next run stands for it, and tells of it.
+    std::fs::write(world.join("go"), "").expect("written");
+    assert_eq!(world.result("scheme run pictures").0, Some(0));
+    assert_eq!(world.result("status").0, Some(0));
+}

@@ -75,7 +75,11 @@ fn scheme_line(name: &str, scheme: &SchemeStanding) -> String {
     });
     if let Some(run) = scheme.last_run.as_ref().filter(|run| run.outcome != RunOutcome::Done) {
         let word = serde_json::to_value(run.outcome).unwrap_or_default();
-        parts.push(format!("last run {}: {}", local(&run.started), word.as_str().unwrap_or_default()));
+        let how = match &run.cut_off {
+            Some(time) => format!("was cut off at {}", local(time)),
+            None => word.as_str().unwrap_or_default().to_owned(),
+        };
+        parts.push(format!("last run {}: {how}", local(&run.started)));
     }
     scheme.last_verify.iter().for_each(|proof| parts.push(format!("verified {}", local(&proof.time))));
     scheme.last_drill.iter().for_each(|proof| parts.push(format!("drill {}", local(&proof.time))));

@@ -116,7 +116,8 @@ impl Under {
             // It is made again at the next start.
             return;
         }
-        let mut all = notices::of_end(self.setup.config.practice.name.as_deref(), run, before);
+        let practice = &self.setup.config.practice;
+        let mut all = notices::of_end(practice.name.as_deref(), practice.zone(), run, before);
         if let Some(first) = all.first_mut() {
             first.lines.extend(again(next));
         }

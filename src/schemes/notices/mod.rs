@@ -9,7 +9,7 @@ pub mod words;
 use super::config::Occasion;
 use super::notice::Notice;
 use super::run::{RunOutcome, RunRecord, StepKind, StepRecord};
-use crate::values::{format_count, format_duration, format_size};
+use crate::values::{format_count, format_duration, format_size, format_stored};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -59,14 +59,24 @@ pub fn of_start(practice: Option<&str>, run: &RunRecord) -> Notice {
 }
 
 /// The notices of `run`, which ended; `before` is the run of its scheme that ended before it. The first
-/// good run after one that was not comes with a second notice, of recovery.
-pub fn of_end(practice: Option<&str>, run: &RunRecord, before: Option<&RunRecord>) -> Vec<Notice> {
+/// good run after one that was not comes with a second notice, of recovery. Times are told in `zone`.
+pub fn of_end(
+    practice: Option<&str>,
+    zone: Option<&str>,
+    run: &RunRecord,
+    before: Option<&RunRecord>,
+) -> Vec<Notice> {
     let scheme = name(&run.scheme).unwrap_or("scheme");
     let time = run.finished.as_deref().unwrap_or(&run.started);
     let (occasion, code, what) = verdict(run);
     let mut first = notice(practice, time, occasion, code, format!("{scheme}: {what}"));
     first.scheme = Some(scheme.into());
     first.lines = lines(run);
+    let cut_off = before.and_then(|before| before.cut_off.as_deref());
+    first.lines.extend(cut_off.map(|time| {
+        let time = format_stored(time, zone);
+        format!("The run before was cut off at {time}: the program or the machine died.")
+    }));
     first.facts = facts(run);
     let mut notices = vec![first];
     let is_good = |run: &RunRecord| run.has_backup() && run.outcome.is_good();
@@ -113,7 +123,7 @@ fn lines(run: &RunRecord) -> Vec<String> {
         }
         let code = match step.outcome {
             RunOutcome::Damage => "damaged",
-            RunOutcome::Interrupted => "interrupted",
+            RunOutcome::Interrupted | RunOutcome::CutOff => "interrupted",
             _ => step.code.as_deref().unwrap_or("failed"),
         };
         let words = words::words(code);

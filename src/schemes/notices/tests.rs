@@ -40,7 +40,7 @@ fn each_end_has_its_occasion_and_code() {
         ),
     ];
     for (outcome, steps, occasion, code) in cases {
-        let notices = of_end(Some("Bright Smiles"), &run(outcome, steps), None);
+        let notices = of_end(Some("Bright Smiles"), None, &run(outcome, steps), None);
         assert_eq!((notices.len(), notices[0].occasion, notices[0].code.as_str()), (1, occasion, code));
         assert!(!notices[0].lines.is_empty(), "{code}");
     }
@@ -51,7 +51,7 @@ fn the_first_good_run_after_a_bad_one_is_a_recovery() {
     let good = run(RunOutcome::Done, vec![step(StepKind::Backup, RunOutcome::Done, None)]);
     let bad = run(RunOutcome::Failed, vec![step(StepKind::Backup, RunOutcome::Failed, Some("full"))]);
     let codes = |now: &RunRecord, before| {
-        of_end(None, now, before).into_iter().map(|notice| notice.code).collect::<Vec<_>>()
+        of_end(None, None, now, before).into_iter().map(|notice| notice.code).collect::<Vec<_>>()
     };
     assert_eq!(codes(&good, Some(&bad)), ["success", "recovered"]);
     assert_eq!(codes(&good, Some(&good)), ["success"]);
@@ -71,7 +71,7 @@ fn told(secret: &str, outcome: RunOutcome) -> String {
     let mut all = run(outcome, vec![one]);
     all.scheme = secret.into();
     all.id = "1".into();
-    let notices = of_end(None, &all, None);
+    let notices = of_end(None, None, &all, None);
     let mut text: String = notices.iter().map(text_of).collect();
     text += &text_of(&of_start(None, &all));
     text
@@ -85,7 +85,7 @@ proptest! {
         shape in 0..6usize,
         outcome in prop::sample::select(vec![
             RunOutcome::Done, RunOutcome::Warnings, RunOutcome::Failed, RunOutcome::Damage,
-            RunOutcome::Interrupted, RunOutcome::Running,
+            RunOutcome::Interrupted, RunOutcome::CutOff, RunOutcome::Running,
         ]),
     ) {
         let (first, last) = (format!("{first}Qx"), format!("{last}Qx"));

@@ -30,6 +30,7 @@ fn occasion(code: &str) -> Option<Occasion> {
         "overdue" | "no-backup" | "verify-overdue" | "drill-overdue" => Some(Occasion::Overdue),
         "space" => Some(Occasion::Space),
         "container-missing" | "container-unreadable" | "rollback" => Some(Occasion::Failure),
+        "cut-off" => Some(Occasion::Failure),
         "audit" => Some(Occasion::Warning),
         _ => None,
     }
@@ -94,6 +95,10 @@ fn words(code: &str) -> (&'static str, &'static str) {
             "Look whether this machine was on and the backup disk connected; then run: coffer scheme run",
         ),
         "no-backup" => ("there is no good backup yet", "Make the first one: coffer scheme run"),
+        "cut-off" => (
+            "the last run was cut off",
+            "Look whether this machine was switched off or short of memory; then run: coffer scheme run",
+        ),
         "verify-overdue" => ("a full verification is overdue", "Run: coffer verify --level full"),
         "drill-overdue" => ("a trial restore is overdue", "Run: coffer drill"),
         "space" => (

@@ -76,8 +76,10 @@ pub struct SchemeReport {
     pub partial: u64,
     /// Those without a backup.
     pub failed: u64,
-    /// Those that never ended: the machine or program was stopped.
+    /// Those that were cut off: the machine or program died.
     pub broken_off: u64,
+    /// Those that go on.
+    pub running: u64,
     /// Days with a slot that no good backup followed before the next.
     pub gaps: Vec<String>,
     /// How many verifications ran, and how many found damage.
@@ -157,12 +159,13 @@ impl SchemeReport {
     fn add(&mut self, run: &RunRecord) {
         self.runs += 1;
         match (run.outcome, run.has_backup()) {
-            (RunOutcome::Running, _) => self.broken_off += 1,
+            (RunOutcome::Running, _) => self.running += 1,
+            (RunOutcome::CutOff, _) => self.broken_off += 1,
             (RunOutcome::Done, _) => self.done += 1,
             (_, true) => self.partial += 1,
             (_, false) => self.failed += 1,
         }
-        if !matches!(run.outcome, RunOutcome::Done) {
+        if !matches!(run.outcome, RunOutcome::Done | RunOutcome::Running) {
             let worst = run.steps.iter().max_by_key(|step| step.outcome);
             let code = worst.and_then(|step| step.code.as_deref()).map(super::notices::words::known);
             self.troubles.push((run.started.clone(), run.outcome, code.unwrap_or("-").into()));

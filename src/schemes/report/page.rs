@@ -49,7 +49,8 @@ fn word(outcome: RunOutcome) -> &'static str {
     match outcome {
         RunOutcome::Done => "done",
         RunOutcome::Skipped => "skipped",
-        RunOutcome::Running => "never ended",
+        RunOutcome::Running => "still running",
+        RunOutcome::CutOff => "cut off",
         RunOutcome::Warnings => "kept, with warnings",
         RunOutcome::Interrupted => "stopped",
         RunOutcome::Failed => "failed",

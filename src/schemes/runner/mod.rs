@@ -129,6 +129,7 @@ impl Job<'_> {
             finished: None,
             outcome: RunOutcome::Running,
             steps: Vec::new(),
+            cut_off: None,
         }
     }
 }
@@ -406,7 +407,7 @@ pub fn exit_code(run: &RunRecord) -> i32 {
         RunOutcome::Done | RunOutcome::Skipped => 0,
         RunOutcome::Warnings => 3,
         RunOutcome::Damage => 4,
-        RunOutcome::Interrupted | RunOutcome::Running => 130,
+        RunOutcome::Interrupted | RunOutcome::CutOff | RunOutcome::Running => 130,
         // The snapshot is kept.
         RunOutcome::Failed if run.has_backup() => 3,
         RunOutcome::Failed => {

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::schemes::child::{self, Ended, Line};
 use crate::schemes::run::{RunOutcome, StepKind, StepRecord};
+use crate::schemes::turn;
 use crate::storage::state_file;
 use crate::values::rfc3339;
 use serde_json::{Map, Value, json};
@@ -27,7 +28,7 @@ const SERVER_SIDE: i32 = 13;
 /// How much of what a command says beside its events is kept for the case that it dies.
 const MAX_SAID: usize = 2000;
 
-/// The events of a run.
+/// The events of a run. The file is locked as long as the run goes on: by that it is known to.
 pub struct Events {
     file: File,
 }
@@ -41,6 +42,7 @@ impl Events {
         path.parent().map_or(Ok(()), state_file::create_private).map_err(failed)?;
         let mut options = File::options();
         let file = options.append(true).create(true).mode(0o600).open(path).map_err(failed)?;
+        turn::hold(&file);
         Ok(Events { file })
     }
 

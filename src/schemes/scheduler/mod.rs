@@ -213,7 +213,7 @@ impl Position {
         let Some(open) = &mut self.open else { return Next::Settled };
         open.is_running = false;
         let (wait, is_left) = match outcome {
-            RunOutcome::Interrupted | RunOutcome::Running => {
+            RunOutcome::Interrupted | RunOutcome::CutOff | RunOutcome::Running => {
                 open.broken += 1;
                 (0, open.broken <= MAX_BROKEN)
             }

@@ -6,6 +6,7 @@ use super::{Answer, Reason};
 use crate::schemes::config::Config;
 use crate::schemes::notify::Kept;
 use crate::schemes::run::RunOutcome;
+use crate::values::format_stored;
 use std::collections::BTreeMap;
 
 /// Days that the space should last at least.
@@ -29,7 +30,8 @@ pub(super) fn reasons(
             text,
         });
     }
-    schemes.iter().filter(|(_, s)| s.enabled).for_each(|(name, s)| of_scheme(name, s, &mut found));
+    let zone = config.practice.zone();
+    schemes.iter().filter(|(_, s)| s.enabled).for_each(|(name, s)| of_scheme(name, s, zone, &mut found));
     containers.iter().for_each(|(name, container)| of_container(name, container, &mut found));
     for (name, kept) in notify {
         if let Some(since) = &kept.failing_since {
@@ -42,7 +44,7 @@ pub(super) fn reasons(
     found
 }
 
-fn of_scheme(name: &str, scheme: &SchemeStanding, found: &mut Vec<Reason>) {
+fn of_scheme(name: &str, scheme: &SchemeStanding, zone: Option<&str>, found: &mut Vec<Reason>) {
     let mut add = |answer, code, text: String| {
         found.push(Reason { answer, code, scheme: Some(name.into()), container: None, text });
     };
@@ -60,6 +62,12 @@ fn of_scheme(name: &str, scheme: &SchemeStanding, found: &mut Vec<Reason>) {
         Some(RunOutcome::Failed | RunOutcome::Interrupted) => {
             let code = scheme.last_run.as_ref().and_then(|run| run.code.as_deref()).unwrap_or("failed");
             add(Answer::Attention, "backup-failed", format!("{name}: the last run failed ({code})"));
+        }
+        Some(RunOutcome::CutOff) => {
+            let time = scheme.last_run.as_ref().and_then(|run| run.cut_off.as_deref()).unwrap_or_default();
+            let time = format_stored(time, zone);
+            let text = format!("{name}: the last run was cut off at {time}: the program or the machine died");
+            add(Answer::Attention, "cut-off", text);
         }
         Some(RunOutcome::Warnings) => {
             add(Answer::Attention, "partial", format!("{name}: the last run ended with warnings"));

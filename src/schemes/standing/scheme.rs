@@ -21,9 +21,9 @@ pub struct SchemeStanding {
     pub to: String,
     /// The newest run that made a snapshot.
     pub last_success: Option<LastRun>,
-    /// The newest run that ended.
+    /// The newest run that ended or was cut off.
     pub last_run: Option<LastRun>,
-    /// Since when a run goes on; one that was killed stays so until the next.
+    /// Since when a run goes on.
     pub running: Option<String>,
     /// The newest verification of everything.
     pub last_verify: Option<Proof>,
@@ -48,6 +48,8 @@ pub struct LastRun {
     pub started: String,
     /// When it ended.
     pub finished: Option<String>,
+    /// When it was last seen at work, if it was cut off.
+    pub cut_off: Option<String>,
     /// How long it took, in milliseconds.
     pub elapsed_ms: Option<u64>,
     /// How it ended.
@@ -82,6 +84,7 @@ impl From<&RunRecord> for LastRun {
             id: run.id.clone(),
             started: run.started.clone(),
             finished: run.finished.clone(),
+            cut_off: run.cut_off.clone(),
             elapsed_ms: elapsed
                 .and_then(|(end, start)| u64::try_from(end.saturating_sub(start)).ok())
                 .map(|s| s * 1000),
@@ -103,7 +106,7 @@ pub(super) fn stands(
 ) -> SchemeStanding {
     let runs = past.of(name);
     let ended = runs.iter().rev().find(|run| run.outcome != RunOutcome::Running);
-    let running = runs.last().filter(|run| run.outcome == RunOutcome::Running);
+    let running = runs.iter().rev().find(|run| run.outcome == RunOutcome::Running);
     // What another container holds is not where it is looked for.
     let here = |run: &RunRecord| {
         let to = scheme.to.get_ref();

@@ -7,7 +7,7 @@ use crate::cli::events::Outcome;
 use crate::error::Result;
 use crate::schemes::config::Scheme;
 use crate::schemes::history::History;
-use crate::schemes::run::{RunRecord, StepKind};
+use crate::schemes::run::{RunOutcome, RunRecord, StepKind};
 use crate::values::{format_count, format_time, parse_time, rfc3339};
 use clap::Args;
 use serde_json::json;
@@ -41,21 +41,25 @@ fn tell(
 ) -> Result<()> {
     let slots = scheme.slots(zone)?.filter(|_| scheme.enabled);
     let next = slots.and_then(|slots| slots.next_after(context.time(None)));
-    let last = runs.iter().rev().find(|run| run.finished.is_some());
+    let last = runs.iter().rev().find(|run| run.outcome != RunOutcome::Running);
+    let running = runs.iter().rev().find(|run| run.outcome == RunOutcome::Running);
     let verified = newest(runs, StepKind::Verify);
     let drilled = newest(runs, StepKind::Drill);
     let outcome = last.and_then(|run| serde_json::to_value(run.outcome).ok());
     let shown = |time: Option<&str>| time.map_or_else(|| "never".to_owned(), people);
-    let last_shown = match (&last, outcome.as_ref().and_then(serde_json::Value::as_str)) {
+    let cut_off = last.and_then(|run| run.cut_off.as_deref());
+    let how = cut_off.map(|time| format!("cut off at {}", people(time)));
+    let last_shown = match (&last, how.as_deref().or(outcome.as_ref().and_then(serde_json::Value::as_str))) {
         (Some(run), Some(outcome)) => format!("{} ({outcome})", people(&run.started)),
         _ => "never".into(),
     };
     let state = if scheme.enabled { "" } else { ", switched off" };
+    let now = running.map(|run| format!(", running since {}", people(&run.started))).unwrap_or_default();
     let source = scheme.source.get_ref().word();
     let to = scheme.to.get_ref();
     context.output.item(
         format_args!(
-            "{name}{state}: {source} to {to}, {}\n  last {last_shown}, next {}, verified {}, drilled {}",
+            "{name}{state}: {source} to {to}, {}{now}\n  last {last_shown}, next {}, verified {}, drilled {}",
             scheme.when(),
             next.map_or_else(|| "never by itself".to_owned(), format_time),
             shown(verified),
@@ -63,6 +67,7 @@ fn tell(
         ),
         json!({ "scheme": name, "enabled": scheme.enabled, "source": source, "to": to,
             "when": scheme.when(), "last": last.map(|run| &run.started), "last_outcome": outcome,
+            "cut_off": cut_off, "running": running.map(|run| &run.started),
             "next": next.map(rfc3339), "verified": verified, "drilled": drilled }),
     );
     Ok(())

@@ -74,8 +74,8 @@ impl Run {
         let before = History::at(&configured.state).last_ended(&self.name);
         let run = job.run(&order)?;
         let channels = Channels::of(&configured.config, &configured.state);
-        let practice = configured.config.practice.name.as_deref();
-        let notices = notices::of_end(practice, &run, before.as_ref());
+        let practice = &configured.config.practice;
+        let notices = notices::of_end(practice.name.as_deref(), practice.zone(), &run, before.as_ref());
         for notice in notices.iter().filter(|_| run.outcome != RunOutcome::Interrupted) {
             channels.tell(notice, Some(&run)).iter().for_each(|line| context.output.warning("notify", line));
         }
@@ -170,6 +170,7 @@ fn word(outcome: RunOutcome) -> &'static str {
         RunOutcome::Running => "running",
         RunOutcome::Warnings => "done with warnings",
         RunOutcome::Interrupted => "interrupted",
+        RunOutcome::CutOff => "cut off",
         RunOutcome::Failed => "the backup is kept, and something after it failed",
         RunOutcome::Damage => "damage was found",
     }
