@@ -3,9 +3,12 @@
 //! left behind by a process that died: the locks are the kernel's.
 
 use super::stop::Stop;
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::storage::state_file;
+use crate::values::rfc3339;
 use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -62,7 +65,51 @@ fn lock_file(state: &Path, path: &Path) -> PathBuf {
     state.join("locks").join(format!("{}.lock", &name.as_str()[..16]))
 }
 
-/// Waits for the turn of `scheme` at the container at `path`; `queued` is told once whom it waits for.
+/// What a scheme waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Queued {
+    /// Since when (RFC 3339).
+    pub since: String,
+    /// The scheme that is at its container.
+    pub behind: String,
+}
+
+/// The file that a scheme holds while it waits.
+fn queue_file(state: &Path, scheme: &str) -> PathBuf {
+    state.join("locks").join(format!("{scheme}.queued"))
+}
+
+/// What `scheme` waits for now, if it does.
+pub fn queued(state: &Path, scheme: &str) -> Option<Queued> {
+    let text = held(&queue_file(state, scheme))?;
+    let (since, behind) = text.split_once('\n')?;
+    Some(Queued { since: since.into(), behind: behind.into() })
+}
+
+/// Shows that a scheme waits; it ends when dropped. It is only shown: whatever fails stops nothing.
+struct Waiting {
+    since: String,
+    place: Option<Turn>,
+}
+
+impl Waiting {
+    fn new(state: &Path, scheme: &str) -> Waiting {
+        let place = open(&queue_file(state, scheme)).and_then(|file| attempt(file, ""));
+        let place = place.ok().and_then(std::result::Result::ok);
+        Waiting { since: rfc3339(Timestamp { nanoseconds: 0, ..SystemClock.now() }), place }
+    }
+
+    fn behind(&mut self, holder: &str) {
+        if let Some(Turn { file }) = &mut self.place {
+            let text = format!("{}\n{holder}", self.since);
+            let _ =
+                file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
+        }
+    }
+}
+
+/// Waits for the turn of `scheme` at the container at `path`; `told` is told
+/// whom it waits for, and so is whoever asks [`queued`].
 ///
 /// Errors: [`Kind::Busy`] after `longest`; [`Kind::Interrupted`] if asked to stop.
 pub fn take(
@@ -71,11 +118,12 @@ pub fn take(
     scheme: &str,
     longest: Option<Duration>,
     stop: &Stop,
-    queued: &dyn Fn(&str),
+    told: &dyn Fn(&str),
 ) -> Result<Turn> {
     let began = Instant::now();
     let mut file = open(&lock_file(state, path))?;
-    let mut told = String::new();
+    let mut behind = String::new();
+    let mut waiting: Option<Waiting> = None;
     loop {
         let holder = match attempt(file, scheme)? {
             Ok(turn) => return Ok(turn),
@@ -88,9 +136,10 @@ pub fn take(
             return Err(Error::new(Kind::Busy, format!("{}: scheme `{holder}` runs on it", path.display()))
                 .hint("wait for it, or give --lock-wait TIME"));
         }
-        if told != holder {
-            queued(&holder);
-            told = holder;
+        if behind != holder {
+            told(&holder);
+            waiting.get_or_insert_with(|| Waiting::new(state, scheme)).behind(&holder);
+            behind = holder;
         }
         if stop.wait(PAUSE) {
             return Err(Error::new(Kind::Interrupted, "stopped while it waited for its turn"));
@@ -165,12 +214,27 @@ mod tests {
         let first = take(state.path(), &path, "nightly", None, &stop, &none).expect("free");
         assert_eq!(holder(state.path(), &path).as_deref(), Some("nightly"));
         let told = std::cell::RefCell::new(Vec::new());
-        let queued = |holder: &str| told.borrow_mut().push(holder.to_owned());
+        let heard = |holder: &str| {
+            told.borrow_mut().push(holder.to_owned());
+        };
         let longest = Some(Duration::from_millis(150));
-        let error = take(state.path(), &path, "noon", longest, &stop, &queued).expect_err("busy");
+        let error = take(state.path(), &path, "noon", longest, &stop, &heard).expect_err("busy");
         assert_eq!((error.kind(), &told.borrow()[..]), (Kind::Busy, &["nightly".to_owned()][..]));
         let other = take(state.path(), &state.path().join("d"), "noon", None, &stop, &none).expect("free");
-        drop((first, other));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| take(state.path(), &path, "noon", None, &stop, &|_| ()));
+            let began = Instant::now();
+            let seen = loop {
+                match queued(state.path(), "noon") {
+                    Some(seen) if !seen.behind.is_empty() => break seen,
+                    _ => assert!(began.elapsed() < Duration::from_secs(20), "never seen to wait"),
+                }
+            };
+            assert_eq!((seen.behind.as_str(), queued(state.path(), "nightly")), ("nightly", None));
+            drop((first, other));
+            drop(waiting.join().expect("no panic").expect("its turn"));
+        });
+        assert_eq!(queued(state.path(), "noon"), None);
         assert_eq!(holder(state.path(), &path), None);
         drop(take(state.path(), &path, "noon", None, &stop, &none).expect("free again"));
         let daemon_lock = daemon(state.path()).expect("the only one");

@@ -126,7 +126,13 @@ fn two_at_one_container_wait_for_each_other_and_a_second_daemon_is_refused() {
     assert_eq!(code, Some(11), "{result}");
     assert!(result["error"]["message"].as_str().expect("one").contains("scheme `pictures` runs on it"));
     let other = world.coffer("scheme run other").stderr(std::process::Stdio::piped()).spawn().expect("runs");
-    std::thread::sleep(Duration::from_millis(400));
+    let queued = world.wait("the queue", || {
+        let found = world.result("status").1["schemes"]["other"]["queued"].clone();
+        found["behind"].is_string().then_some(found)
+    });
+    assert_eq!(queued["behind"], "pictures");
+    let said = String::from_utf8_lossy(&world.run("status").stdout).into_owned();
+    assert!(said.contains("until `pictures` is done"), "{said}");
     std::fs::write(world.join("go"), "").expect("written");
     let output = other.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

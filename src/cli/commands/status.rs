@@ -84,6 +84,8 @@ fn scheme_line(name: &str, scheme: &SchemeStanding) -> String {
     scheme.last_verify.iter().for_each(|proof| parts.push(format!("verified {}", local(&proof.time))));
     scheme.last_drill.iter().for_each(|proof| parts.push(format!("drill {}", local(&proof.time))));
     scheme.running.iter().for_each(|since| parts.push(format!("running since {}", local(since))));
+    let queued = scheme.queued.as_ref();
+    parts.extend(queued.map(|q| format!("queued since {}, until `{}` is done", local(&q.since), q.behind)));
     scheme.next.iter().for_each(|next| parts.push(format!("next {}", local(next))));
     format!("{name}: {}", parts.join("; "))
 }

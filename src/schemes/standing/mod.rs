@@ -15,7 +15,6 @@ pub use scheme::{LastRun, Proof, SchemeStanding};
 
 use super::audit::{self, AuditLog};
 use super::config::Config;
-use super::history::History;
 use super::notify::{self, Kept};
 use crate::clock::Timestamp;
 use crate::values::rfc3339;
@@ -72,7 +71,7 @@ pub struct Standing {
 
 /// How everything that `config` names stands at `now`, with its folder of state `state`.
 pub fn standing(config: &Config, state: &Path, now: Timestamp) -> Standing {
-    let mut past = Past::read(config, &History::at(state), &AuditLog::at(state));
+    let mut past = Past::read(config, state);
     let later = past.set_aside_future(now);
     let containers = container::all(config, &past, now);
     let schemes: BTreeMap<String, SchemeStanding> = config

@@ -5,9 +5,11 @@ use crate::schemes::audit::{self, AuditLog, Entry};
 use crate::schemes::config::Config;
 use crate::schemes::history::History;
 use crate::schemes::run::{RunRecord, StepKind};
+use crate::schemes::turn::{self, Queued};
 use crate::values::parse_time;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// How far clocks may differ.
 const TOLERANCE_SECONDS: i64 = 600;
@@ -18,13 +20,16 @@ pub(super) struct Past {
     pub runs: BTreeMap<String, Vec<RunRecord>>,
     /// The audit log.
     pub acts: Vec<Entry>,
+    /// What schemes wait for now.
+    pub queued: BTreeMap<String, Queued>,
     /// What could not be read.
     pub unreadable: Vec<String>,
 }
 
 impl Past {
     /// Reads all of it; what cannot be read hides nothing else.
-    pub fn read(config: &Config, history: &History, log: &AuditLog) -> Past {
+    pub fn read(config: &Config, state: &Path) -> Past {
+        let (history, log) = (History::at(state), AuditLog::at(state));
         let mut unreadable = Vec::new();
         let mut runs = BTreeMap::new();
         for name in config.scheme.keys() {
@@ -32,11 +37,13 @@ impl Past {
             unreadable.extend(errors.iter().map(ToString::to_string));
             runs.insert(name.clone(), found);
         }
-        let acts = audit::entries(log).unwrap_or_else(|error| {
+        let acts = audit::entries(&log).unwrap_or_else(|error| {
             unreadable.push(error.to_string());
             Vec::new()
         });
-        Past { runs, acts, unreadable }
+        let queued = |name: &String| Some((name.clone(), turn::queued(state, name)?));
+        let queued = config.scheme.keys().filter_map(queued).collect();
+        Past { runs, acts, queued, unreadable }
     }
 
     /// Sets aside runs that are dated later than `now`, which a clock that was wrong made: they would

@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::schedule::Slots;
 use crate::schemes::config::{Config, Scheme};
 use crate::schemes::run::{RunOutcome, RunRecord, StepKind};
+use crate::schemes::turn::Queued;
 use crate::values::{parse_time, rfc3339};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -25,6 +26,8 @@ pub struct SchemeStanding {
     pub last_run: Option<LastRun>,
     /// Since when a run goes on.
     pub running: Option<String>,
+    /// What a run waits for.
+    pub queued: Option<Queued>,
     /// The newest verification of everything.
     pub last_verify: Option<Proof>,
     /// The newest drill.
@@ -130,6 +133,7 @@ pub(super) fn stands(
         last_success: good.map(LastRun::from),
         last_run: ended.map(LastRun::from),
         running: running.map(|run| run.started.clone()),
+        queued: past.queued.get(name).cloned(),
         next: slots.as_ref().and_then(|slots| slots.next_after(now)).map(rfc3339),
         overdue: slots.as_ref().and_then(|slots| overdue(slots, scheme, runs, good, now)),
         verify_overdue: is_old(&verify, scheme.verify_every),

@@ -8,9 +8,11 @@ use crate::error::Result;
 use crate::schemes::config::Scheme;
 use crate::schemes::history::History;
 use crate::schemes::run::{RunOutcome, RunRecord, StepKind};
+use crate::schemes::turn;
 use crate::values::{format_count, format_time, parse_time, rfc3339};
 use clap::Args;
 use serde_json::json;
+use std::path::Path;
 
 /// Arguments of `coffer scheme list`.
 #[derive(Debug, Args)]
@@ -25,7 +27,7 @@ impl List {
         for (name, scheme) in &configured.config.scheme {
             let (runs, errors) = history.runs(name);
             errors.iter().for_each(|error| context.output.warning("history", error));
-            tell(context, name, scheme, &runs, zone)?;
+            tell(context, (name, scheme), &configured.state, &runs, zone)?;
         }
         let count = configured.config.scheme.len() as u64;
         Ok(Outcome::done().with("schemes", count).summary(format_count(count, "scheme")))
@@ -34,8 +36,8 @@ impl List {
 
 fn tell(
     context: &Context,
-    name: &str,
-    scheme: &Scheme,
+    (name, scheme): (&str, &Scheme),
+    state: &Path,
     runs: &[RunRecord],
     zone: Option<&str>,
 ) -> Result<()> {
@@ -53,13 +55,16 @@ fn tell(
         (Some(run), Some(outcome)) => format!("{} ({outcome})", people(&run.started)),
         _ => "never".into(),
     };
-    let state = if scheme.enabled { "" } else { ", switched off" };
+    let off = if scheme.enabled { "" } else { ", switched off" };
+    let queued = turn::queued(state, name);
     let now = running.map(|run| format!(", running since {}", people(&run.started))).unwrap_or_default();
+    let waits = queued.as_ref().map(|queued| format!(", queued until `{}` is done", queued.behind));
+    let now = now + &waits.unwrap_or_default();
     let source = scheme.source.get_ref().word();
     let to = scheme.to.get_ref();
     context.output.item(
         format_args!(
-            "{name}{state}: {source} to {to}, {}{now}\n  last {last_shown}, next {}, verified {}, drilled {}",
+            "{name}{off}: {source} to {to}, {}{now}\n  last {last_shown}, next {}, verified {}, drilled {}",
             scheme.when(),
             next.map_or_else(|| "never by itself".to_owned(), format_time),
             shown(verified),
@@ -67,7 +72,7 @@ fn tell(
         ),
         json!({ "scheme": name, "enabled": scheme.enabled, "source": source, "to": to,
             "when": scheme.when(), "last": last.map(|run| &run.started), "last_outcome": outcome,
-            "cut_off": cut_off, "running": running.map(|run| &run.started),
+            "cut_off": cut_off, "running": running.map(|run| &run.started), "queued": queued,
             "next": next.map(rfc3339), "verified": verified, "drilled": drilled }),
     );
     Ok(())
