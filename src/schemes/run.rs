@@ -48,6 +48,8 @@ pub enum Cause {
     CatchUp,
     /// An earlier attempt failed or was broken off.
     Retry,
+    /// A timer of the service manager, or cron: nobody looks on.
+    Timer,
     /// Somebody asked for it.
     Manual,
 }

@@ -94,8 +94,12 @@ struct Waiting {
 
 impl Waiting {
     fn new(state: &Path, scheme: &str) -> Waiting {
-        let place = open(&queue_file(state, scheme)).and_then(|file| attempt(file, ""));
-        let place = place.ok().and_then(std::result::Result::ok);
+        // Whoever only looks holds the lock for an instant, too.
+        let place = (0..3).find_map(|_| {
+            let place = attempt(open(&queue_file(state, scheme)).ok()?, "").ok()?.ok();
+            place.is_none().then(|| std::thread::sleep(PAUSE / 20));
+            place
+        });
         Waiting { since: rfc3339(Timestamp { nanoseconds: 0, ..SystemClock.now() }), place }
     }
 

@@ -83,7 +83,7 @@ pub fn timers(wish: &Wish<'_>) -> Result<Vec<Unit>> {
             continue;
         }
         let command = format!(
-            "{} scheme run {name} --config={} --no-progress",
+            "{} scheme run {name} --unattended --config={} --no-progress",
             argument(wish.program),
             argument(wish.path)
         );
@@ -356,7 +356,8 @@ prometheus = "/var/lib/node/coffer.prom"
         assert_eq!(timer["Timer.OnCalendar"], expected);
         assert_eq!(timer["Timer.Persistent"], ["true"]);
         let service = parse(&units[0].text);
-        let command = "/usr/bin/coffer scheme run nightly --config=/etc/coffer/coffer.toml --no-progress";
+        let command =
+            "/usr/bin/coffer scheme run nightly --unattended --config=/etc/coffer/coffer.toml --no-progress";
         assert_eq!(
             (&service["Service.ExecStart"], &service["Service.Type"]),
             (&one(command), &one("oneshot"))

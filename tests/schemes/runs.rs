@@ -3,6 +3,7 @@
 use crate::program::bash;
 use crate::world::{World, steps};
 use rustix::process::Signal;
+use serde_json::Value;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
@@ -179,4 +180,30 @@ fn the_configuration_is_reread_and_the_service_manager_hears_it() {
     assert_eq!(world.finished("pictures", 1)["outcome"], "done");
     daemon.stop();
     hear("STOPPING=1");
+}
+
+#[test]
+fn a_timer_accepts_nothing_by_itself_and_tries_again() {
+    let world = World::new(
+        "[scheme.pictures]\nsource = \"attachments\"\nattachments = [\"{}/images\"]\nto = \"night\"\n\
+         retries = 1\nretry-after = \"1s\"\n\
+         before = [{ command = \"[ ! -e {}/first ] || { rm {}/first; exit 1; }\" }]\n",
+    );
+    bash(world.path(), "head -c 400000 /dev/urandom > images/big.jpg");
+    assert_eq!(world.result("scheme run pictures --unattended").0, Some(0));
+    bash(world.path(), "rm images/big.jpg");
+    for _ in 0..2 {
+        assert_eq!(world.result("scheme run pictures --unattended").0, Some(3));
+        let run = world.records("pictures").pop().expect("a run");
+        assert_eq!((&run["cause"], &run["steps"][0]["code"]), (&"timer".into(), &Value::Null), "{run}");
+        assert_eq!(run["steps"][1]["code"], "shrunk", "{run}");
+    }
+    assert_eq!(world.result("scheme run pictures").0, Some(0), "a person says that it is meant");
+    std::fs::write(world.join("first"), "").expect("written");
+    let before = world.records("pictures").len();
+    assert_eq!(world.result("scheme run pictures --unattended").0, Some(0));
+    let runs = world.records("pictures");
+    let told = |run: &Value| format!("{} {} {}", run["cause"], run["attempt"], run["outcome"]);
+    let told: Vec<String> = runs[before..].iter().map(told).collect();
+    assert_eq!(told, ["\"timer\" 1 \"failed\"", "\"retry\" 2 \"done\""]);
 }

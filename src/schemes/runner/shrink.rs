@@ -70,6 +70,8 @@ mod tests {
         assert!(has_shrunk(&step(0), &run("3", daily, vec![]), &runs), "every night");
         assert!(!has_shrunk(&step(900), &run("3", daily, vec![]), &runs), "all is back");
         assert!(!has_shrunk(&step(0), &run("3", by_hand, vec![]), &runs), "it is meant");
+        assert!(has_shrunk(&step(0), &run("3", Cause::Timer, vec![]), &runs), "a timer accepts nothing");
+        assert!(has_shrunk(&step(0), &run("3", Cause::Retry, vec![]), &runs));
         runs.push(run("3", by_hand, vec![step(0)]));
         assert!(!has_shrunk(&step(0), &run("4", daily, vec![]), &runs));
     }

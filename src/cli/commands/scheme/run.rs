@@ -16,7 +16,7 @@ use crate::schemes::runner::{self, Job, Order, words};
 use crate::schemes::standing::standing;
 use crate::schemes::stop::Stop;
 use crate::schemes::{notices, prometheus};
-use crate::values::parse_time;
+use crate::values::{format_duration, parse_time};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -30,6 +30,10 @@ pub struct Run {
     /// Time of the snapshot, instead of now: 2026-01-31T18:30:00+01:00
     #[arg(long, value_name = "TIME", value_parser = usage(parse_time))]
     at: Option<Timestamp>,
+    /// A timer runs it, nobody looks on: what failed is tried again as the scheme says, and a backup that
+    /// shrank is never taken for meant
+    #[arg(long)]
+    unattended: bool,
 }
 
 impl Run {
@@ -37,7 +41,7 @@ impl Run {
     pub fn run(self, context: &Context) -> Result<Outcome> {
         let configured = Configured::load(context)?;
         context.is_about(&self.name);
-        configured.config.scheme(&self.name)?;
+        let scheme = configured.config.scheme(&self.name)?;
         let stop = Arc::new(Stop::default());
         let clock: Box<dyn Clock> = match self.at {
             Some(time) => Box::new(FixedClock(time)),
@@ -46,12 +50,13 @@ impl Run {
         let wait = context.globals.lock_wait;
         let journal = context.output.journal();
         let order = Order {
-            cause: Cause::Manual,
+            cause: if self.unattended { Cause::Timer } else { Cause::Manual },
             slot: None,
             attempt: 1,
             at: self.at,
             longest_wait: Some(wait).filter(|wait| !wait.is_zero()),
         };
+        let retries = if self.unattended { scheme.retries } else { 0 };
         let job = Job {
             config: &configured.config,
             scheme: &self.name,
@@ -71,17 +76,45 @@ impl Run {
         }
         context.watch()?;
         forward(context, &stop)?;
+        let mut order = order;
+        loop {
+            let run = self.attempt(context, &configured, &job, &order, retries)?;
+            if !is_tried_again(&run, &order, retries) || stop.wait(scheme.retry_after.0) {
+                return concluded(&configured, &run);
+            }
+            order = Order { cause: Cause::Retry, attempt: order.attempt.saturating_add(1), ..order };
+        }
+    }
+
+    /// One run, and telling people of it.
+    fn attempt(
+        &self,
+        context: &Context,
+        configured: &Configured,
+        job: &Job<'_>,
+        order: &Order,
+        retries: u32,
+    ) -> Result<RunRecord> {
         let before = History::at(&configured.state).last_ended(&self.name);
-        let run = job.run(&order)?;
+        let run = job.run(order)?;
         let channels = Channels::of(&configured.config, &configured.state);
         let practice = &configured.config.practice;
-        let notices = notices::of_end(practice.name.as_deref(), practice.zone(), &run, before.as_ref());
+        let mut notices = notices::of_end(practice.name.as_deref(), practice.zone(), &run, before.as_ref());
+        if let (Some(first), true) = (notices.first_mut(), is_tried_again(&run, order, retries)) {
+            let after = configured.config.scheme(&self.name)?.retry_after.0;
+            first.lines.push(format!("It is tried again in {}.", format_duration(after)));
+        }
         for notice in notices.iter().filter(|_| run.outcome != RunOutcome::Interrupted) {
             channels.tell(notice, Some(&run)).iter().for_each(|line| context.output.warning("notify", line));
         }
-        publish(context, &configured);
-        concluded(&configured, &run)
+        publish(context, configured);
+        Ok(run)
     }
+}
+
+/// Whether a run that failed is made once more, as the daemon would.
+fn is_tried_again(run: &RunRecord, order: &Order, retries: u32) -> bool {
+    run.outcome == RunOutcome::Failed && order.attempt <= retries && runner::is_retryable(run)
 }
 
 /// Writes what other programs watch.
