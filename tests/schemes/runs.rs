@@ -207,3 +207,18 @@ fn a_timer_accepts_nothing_by_itself_and_tries_again() {
     let told: Vec<String> = runs[before..].iter().map(told).collect();
     assert_eq!(told, ["\"timer\" 1 \"failed\"", "\"retry\" 2 \"done\""]);
 }
+
+#[test]
+fn a_report_counts_what_a_run_proved_once() {
+    let world = World::new(&PICTURES.replace("retries = 1", "verify-share = 50\ndrill-every = \"30d\""));
+    for _ in 0..2 {
+        assert_eq!(world.result("scheme run pictures").0, Some(0));
+    }
+    world.done("verify night.coffer --key-file key");
+    world.done("drill night.coffer --key-file key --no-database --report drill.html");
+    let found = world.done("report");
+    let there_is = |at: usize| found["evidence"][at]["there_is"].clone();
+    let expected = ["2 backups made and kept by schemes", "3 verifications, 0 of them found damage"];
+    assert_eq!(there_is(0), serde_json::json!(expected));
+    assert_eq!(there_is(2).as_array().map(Vec::len), Some(2), "one of a run, one by hand: {}", there_is(2));
+}

@@ -6,6 +6,7 @@ use super::{Context, Ordering, PoisonError};
 use crate::cli::events::{Outcome, exit_code};
 use crate::error::{Kind, Result};
 use crate::schemes::audit::{Act, AuditLog, who};
+use crate::schemes::place::environment;
 use serde_json::{Map, Value};
 
 /// Commands that only look: they are not recorded.
@@ -97,6 +98,7 @@ impl Context {
         act.object = self.object(result);
         act.facts = result.as_ref().map_or_else(|_| Map::new(), |outcome| facts(&outcome.fields));
         act.facts.insert("began".into(), self.began.clone().into());
+        act.facts.extend(own_run().map(|run| ("run".to_owned(), run.into())));
         self.write_down(act)
     }
 
@@ -117,6 +119,14 @@ impl Context {
         let about = || self.about.lock().unwrap_or_else(PoisonError::into_inner).clone();
         opened.or_else(about).or_else(scheme).or_else(named)
     }
+}
+
+/// The run of a scheme that this process is a step of. What a command of the practice starts is none.
+fn own_run() -> Option<String> {
+    environment("COFFER_PARENT")?;
+    let run = environment("COFFER_RUN")?.into_string().ok()?;
+    let is_plain = run.len() <= 64 && run.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    is_plain.then_some(run)
 }
 
 /// What may be kept of the fields of a result: lists only by their length.

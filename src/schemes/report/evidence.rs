@@ -64,16 +64,25 @@ fn acts<'a>(facts: &'a Facts, what: &'a str) -> impl Iterator<Item = &'a Entry> 
     facts.acts.iter().filter(move |act| act.what == what).filter(is_within)
 }
 
+/// The same, but for those that were steps of runs: these are counted from the records of the runs.
+fn by_hand<'a>(facts: &'a Facts, what: &'a str) -> impl Iterator<Item = &'a Entry> {
+    acts(facts, what).filter(|act| !act.facts.contains_key("run"))
+}
+
 fn copies(facts: &Facts) -> Evidence {
     let mut found = blank("164.308(a)(7)(ii)(A)", "exact copies can be made and restored (data backup plan)");
     let good = count(facts, |scheme| scheme.done + scheme.partial);
+    let found_damage = |act: &&Entry| act.exit_code == Some(4);
     let (checks, bad) = (
-        count(facts, |scheme| scheme.verifications.0) + acts(facts, "verify").count() as u64,
-        count(facts, |scheme| scheme.verifications.1),
+        count(facts, |scheme| scheme.verifications.0) + by_hand(facts, "verify").count() as u64,
+        count(facts, |scheme| scheme.verifications.1)
+            + by_hand(facts, "verify").filter(found_damage).count() as u64,
     );
-    found
-        .there_is
-        .push(format!("{} by schemes", format_count(good, "backup that was kept").replace("kepts", "kept")));
+    let partial = match count(facts, |scheme| scheme.partial) {
+        0 => String::new(),
+        partial => format!(", {partial} of them with something to look at"),
+    };
+    found.there_is.push(format!("{} made and kept by schemes{partial}", format_count(good, "backup")));
     found.there_is.push(format!("{}, {bad} of them found damage", format_count(checks, "verification")));
     for (name, scheme) in facts.schemes {
         if !scheme.gaps.is_empty() {
@@ -107,7 +116,7 @@ fn procedure(facts: &Facts) -> Evidence {
 fn tests(facts: &Facts) -> Evidence {
     let mut found = blank("164.308(a)(7)(ii)(D)", "the procedure is tested periodically");
     let by_scheme = facts.schemes.values().flat_map(|scheme| scheme.drills.iter().cloned());
-    let by_hand = acts(facts, "drill").filter_map(|act| {
+    let by_hand = by_hand(facts, "drill").filter_map(|act| {
         let recovery = act.facts.get("recovery_ms").and_then(serde_json::Value::as_u64);
         Some((act.time.clone(), RunOutcome::of_exit_code(act.exit_code?), recovery))
     });

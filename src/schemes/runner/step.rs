@@ -31,6 +31,7 @@ const MAX_SAID: usize = 2000;
 /// The events of a run. The file is locked as long as the run goes on: by that it is known to.
 pub struct Events {
     file: File,
+    run: OsString,
 }
 
 impl Events {
@@ -43,7 +44,7 @@ impl Events {
         let mut options = File::options();
         let file = options.append(true).create(true).mode(0o600).open(path).map_err(failed)?;
         turn::hold(&file);
-        Ok(Events { file })
+        Ok(Events { file, run: path.file_stem().unwrap_or_default().to_owned() })
     }
 
     /// Keeps one line. A disk of state that is full does not end a backup.
@@ -114,7 +115,9 @@ pub fn command(
     let mut record = blank(step.kind, step.target.clone(), RunOutcome::Failed, job.clock.now());
     let mut heard = Heard::default();
     let began = Instant::now();
-    let process = child::own(&arguments, job.state);
+    let mut process = child::own(&arguments, job.state);
+    // By this its line of the audit log is known for a part of the run.
+    process.env("COFFER_RUN", &events.run);
     let ended = child::run(process, None, None, Some(job.stop), &mut |line| match line {
         Line::Out(bytes) => {
             events.keep(&bytes);
