@@ -46,25 +46,25 @@ fn schemes(out: &mut String, standing: &Standing) {
     };
     let flag = |is: bool| Some(if is { 1.0 } else { 0.0 });
     let success = |scheme: &SchemeStanding| scheme.last_success.clone();
-    let metrics: [(&str, &str, Vec<Sample>); 11] = [
+    let metrics: [(&str, &str, Vec<Sample>); 12] = [
         (
             "coffer_last_success_timestamp_seconds",
-            "When the newest good backup ended.",
+            "When the newest complete backup ended.",
             of(&|s| success(s).and_then(|run| seconds(run.finished.as_deref().unwrap_or(&run.started)))),
         ),
         (
             "coffer_last_duration_seconds",
-            "How long the newest good backup took.",
+            "How long the newest complete backup took.",
             of(&|s| success(s)?.elapsed_ms.map(|ms| ms as f64 / 1000.0)),
         ),
         (
             "coffer_last_restorable_bytes",
-            "Bytes that the newest good backup restores to.",
+            "Bytes that the newest complete backup restores to.",
             of(&|s| success(s)?.bytes.map(|bytes| bytes as f64)),
         ),
         (
             "coffer_last_added_bytes",
-            "Bytes that the newest good backup added.",
+            "Bytes that the newest complete backup added.",
             of(&|s| success(s)?.added_bytes.map(|bytes| bytes as f64)),
         ),
         (
@@ -84,6 +84,11 @@ fn schemes(out: &mut String, standing: &Standing) {
         ),
         ("coffer_next_run_timestamp_seconds", "When it is due.", of(&|s| seconds(s.next.as_ref()?))),
         ("coffer_overdue", "Whether a good backup is overdue.", of(&|s| flag(s.overdue.is_some()))),
+        (
+            "coffer_partial",
+            "Whether the newest backup lacks something.",
+            of(&|s| flag(s.last_partial.is_some())),
+        ),
         ("coffer_enabled", "Whether the scheme runs by itself.", of(&|s| flag(s.enabled))),
         ("coffer_running", "Whether a run has begun and not ended.", of(&|s| flag(s.running.is_some()))),
     ];

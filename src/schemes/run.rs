@@ -158,15 +158,35 @@ impl StepKind {
     }
 }
 
+impl StepRecord {
+    /// A number of its result.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.result.get(name).and_then(Value::as_u64)
+    }
+
+    /// Whether it is a backup that was kept with warnings and holds nothing at all.
+    pub fn is_void(&self) -> bool {
+        let counts = ["bytes", "files", "dumps"].map(|name| self.number(name));
+        let is_nothing = counts.iter().all(|count| count.unwrap_or(0) == 0) && counts[0].is_some();
+        self.step == StepKind::Backup && self.outcome == RunOutcome::Warnings && is_nothing
+    }
+}
+
 impl RunRecord {
     /// The steps of that kind.
     pub fn steps_of(&self, kind: StepKind) -> impl Iterator<Item = &StepRecord> {
         self.steps.iter().filter(move |step| step.step == kind)
     }
 
-    /// Whether it made a snapshot that a person can rely on, whatever became of the steps after.
+    /// Whether it made a snapshot that holds something, whatever became of the steps after; it may lack
+    /// files.
     pub fn has_backup(&self) -> bool {
-        self.steps_of(StepKind::Backup).any(|step| step.outcome.is_good())
+        self.steps_of(StepKind::Backup).any(|step| step.outcome.is_good() && !step.is_void())
+    }
+
+    /// Whether it made a snapshot in which nothing is missing.
+    pub fn has_complete_backup(&self) -> bool {
+        self.steps_of(StepKind::Backup).any(|step| step.outcome == RunOutcome::Done)
     }
 }
 

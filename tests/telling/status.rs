@@ -79,7 +79,7 @@ fn protected_is_said_only_if_everything_is() {
     ran(&place, 2, "done", json!({ "bytes": 5, "added_bytes": 3, "generation": generation(&place) }));
     assert_eq!(answer(&place), (Some(0), vec![]));
     let said = String::from_utf8_lossy(&coffer(place.path(), "status").stdout).into_owned();
-    assert!(said.contains("nightly: last good backup") && said.ends_with("protected: yes\n"), "{said}");
+    assert!(said.contains("nightly: last complete backup") && said.ends_with("protected: yes\n"), "{said}");
     ran(&place, 1, "failed", json!({}));
     assert_eq!(answer(&place), (Some(3), codes(&["backup-failed"])));
     ran(&place, 0, "warnings", json!({}));
@@ -89,6 +89,35 @@ fn protected_is_said_only_if_everything_is() {
     let output = coffer(place.path(), "status");
     let said = [output.stdout, output.stderr].concat();
     assert!(!String::from_utf8_lossy(&said).contains("Miller"));
+}
+
+#[test]
+fn a_backup_that_lacks_something_is_no_good_one() {
+    let place = practice("times = [\"00:00\"]");
+    let said = || {
+        let output = coffer(place.path(), "status");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    ran(&place, 3, "warnings", json!({ "bytes": 0, "files": 0, "dumps": 0, "problems": 7 }));
+    assert_eq!(answer(&place), (Some(1), codes(&["no-backup", "partial"])));
+    assert!(said().contains("holds nothing"), "{}", said());
+    ran(&place, 2, "warnings", json!({ "bytes": 9, "files": 1, "dumps": 0, "problems": 2 }));
+    assert_eq!(answer(&place), (Some(3), codes(&["partial"])));
+    assert!(said().contains("there is no complete backup yet; 2 in a row"), "{}", said());
+    ran(&place, 100, "done", json!({ "bytes": 9 }));
+    let complete = hours_ago(100)[..10].to_owned();
+    assert!(said().contains("lacks 2 files that could not be read, named in runs/nightly/"), "{}", said());
+    assert!(said().contains(&format!("; the last complete backup is of {complete}")), "{}", said());
+    assert!(said().contains(&format!("nightly: last complete backup {complete}")), "{}", said());
+    assert!(said().contains("protected: in part, ") && !said().contains("protected: yes"), "{}", said());
+    assert_eq!(result(&coffer(place.path(), "status --json").stdout)["protected"], false);
+    // One that holds nothing does not stand for its night.
+    let place = practice("times = [\"00:00\"]");
+    ran(&place, 100, "done", json!({ "bytes": 9 }));
+    ran(&place, 1, "warnings", json!({ "bytes": 0, "files": 0, "dumps": 0, "problems": 7 }));
+    assert_eq!(answer(&place), (Some(1), codes(&["overdue", "partial"])));
+    ran(&place, 0, "done", json!({ "bytes": 9 }));
+    assert_eq!(answer(&place), (Some(0), vec![]));
 }
 
 #[test]

@@ -45,13 +45,16 @@ impl Status {
         let reasons = format_count(found.reasons.len() as u64, "reason");
         let (ending, summary) = match found.answer {
             Answer::Protected => (Ending::Done, "protected: yes".to_owned()),
+            Answer::Attention if found.is_in_part() => {
+                (Ending::Warnings, format!("protected: in part, look at {reasons}"))
+            }
             Answer::Attention => (Ending::Warnings, format!("protected: yes, but look at {reasons}")),
             Answer::NotProtected => (Ending::Failed, format!("protected: no, for {reasons}")),
         };
         let reasons = serde_json::to_value(&found.reasons).unwrap_or_default();
         Ok(Outcome::new(ending)
             .with("answer", found.answer.word())
-            .with("protected", found.answer != Answer::NotProtected)
+            .with("protected", found.is_protected())
             .with("reasons", reasons)
             .with("schemes", &found.schemes)
             .with("containers", &found.containers)
@@ -70,9 +73,13 @@ fn scheme_line(name: &str, scheme: &SchemeStanding) -> String {
         parts.push("not enabled".to_owned());
     }
     parts.push(match &scheme.last_success {
-        Some(run) => format!("last good backup {}", run_words(run)),
-        None => "no good backup yet".into(),
+        Some(run) => format!("last complete backup {}", run_words(run)),
+        None => "no complete backup yet".into(),
     });
+    if let Some(run) = &scheme.last_partial {
+        let lacks = run.unreadable.map(|count| format!(", lacks {}", format_count(count, "file")));
+        parts.push(format!("last partial one {}{}", run_words(run), lacks.unwrap_or_default()));
+    }
     if let Some(run) = scheme.last_run.as_ref().filter(|run| run.outcome != RunOutcome::Done) {
         let word = serde_json::to_value(run.outcome).unwrap_or_default();
         let how = match &run.cut_off {

@@ -98,7 +98,11 @@ fn verdict(run: &RunRecord) -> (Occasion, &'static str, String) {
     match (run.outcome, run.has_backup()) {
         (RunOutcome::Damage, _) => (Occasion::Failure, "damage", "damage was found in the backup".into()),
         (RunOutcome::Done, _) => (Occasion::Success, "success", "backup made".into()),
-        (RunOutcome::Warnings, _) => {
+        (RunOutcome::Warnings, false) => {
+            let what = "the backup holds nothing";
+            (Occasion::Failure, "backup-failed", what.into())
+        }
+        (RunOutcome::Warnings, true) => {
             (Occasion::Warning, "partial", "backup made, and something needs a look".into())
         }
         (_, true) => {

@@ -73,7 +73,7 @@ fn of_reason(standing: &Standing, reason: &Reason, occasion: Occasion) -> Notice
     notice.scheme = reason.scheme.as_deref().and_then(name).map(str::to_owned);
     let scheme = reason.scheme.as_ref().and_then(|scheme| standing.schemes.get(scheme));
     if let Some(last) = scheme.and_then(|scheme| scheme.last_success.as_ref()) {
-        notice.lines.push(format!("The last good backup began at {}.", last.started));
+        notice.lines.push(format!("The last complete backup began at {}.", last.started));
         notice.facts.insert("last_success".into(), last.started.clone().into());
     }
     let container = reason.container.as_ref().and_then(|container| standing.containers.get(container));

@@ -9,6 +9,7 @@ mod step;
 mod wants;
 pub mod words;
 
+pub use shrink::is_marked as is_shrunk;
 pub use wants::{is_full, is_proof, last, wants};
 
 use super::config::Config;

@@ -1,16 +1,19 @@
 //! What follows from how schemes, containers and ways to tell people stand.
 
 use super::container::{ContainerStanding, FileState};
-use super::scheme::SchemeStanding;
+use super::scheme::{LastRun, SchemeStanding};
 use super::{Answer, Reason};
 use crate::schemes::config::Config;
 use crate::schemes::notify::Kept;
 use crate::schemes::run::RunOutcome;
-use crate::values::format_stored;
+use crate::values::{format_count, format_stored};
 use std::collections::BTreeMap;
 
 /// Days that the space should last at least.
 pub const SPACE_DAYS: u64 = 30;
+
+/// The stable word for a backup in which something is missing.
+pub const PARTIAL: &str = "partial";
 
 /// Why the answer is not better than it is.
 pub(super) fn reasons(
@@ -48,12 +51,17 @@ fn of_scheme(name: &str, scheme: &SchemeStanding, zone: Option<&str>, found: &mu
     let mut add = |answer, code, text: String| {
         found.push(Reason { answer, code, scheme: Some(name.into()), container: None, text });
     };
-    match (&scheme.last_success, &scheme.overdue) {
+    let some = scheme.last_partial.as_ref().filter(|run| !run.is_void).or(scheme.last_success.as_ref());
+    match (some, &scheme.overdue) {
         (None, _) => add(Answer::NotProtected, "no-backup", format!("{name}: there is no good backup yet")),
         (Some(_), Some(slot)) => {
+            let slot = format_stored(slot, zone);
             add(Answer::NotProtected, "overdue", format!("{name}: no good backup for {slot} or later"));
         }
         (Some(_), None) => {}
+    }
+    if let Some(partial) = &scheme.last_partial {
+        add(Answer::Attention, PARTIAL, format!("{name}: {}", in_part(name, scheme, partial, zone)));
     }
     match scheme.last_run.as_ref().map(|run| run.outcome) {
         Some(RunOutcome::Damage) => {
@@ -69,8 +77,8 @@ fn of_scheme(name: &str, scheme: &SchemeStanding, zone: Option<&str>, found: &mu
             let text = format!("{name}: the last run was cut off at {time}: the program or the machine died");
             add(Answer::Attention, "cut-off", text);
         }
-        Some(RunOutcome::Warnings) => {
-            add(Answer::Attention, "partial", format!("{name}: the last run ended with warnings"));
+        Some(RunOutcome::Warnings) if scheme.last_partial.is_none() => {
+            add(Answer::Attention, "warnings", format!("{name}: the last run ended with warnings"));
         }
         _ => {}
     }
@@ -87,6 +95,31 @@ fn of_scheme(name: &str, scheme: &SchemeStanding, zone: Option<&str>, found: &mu
             add(Answer::Attention, code, format!("{name}: a {what} is overdue"));
         }
     }
+}
+
+/// What is missing in the newest backup, and which was the last without anything missing.
+fn in_part(name: &str, scheme: &SchemeStanding, partial: &LastRun, zone: Option<&str>) -> String {
+    let time = format_stored(&partial.started, zone);
+    let what = match (partial.is_void, partial.is_shrunk, partial.unreadable) {
+        (true, ..) => "holds nothing".to_owned(),
+        (false, true, _) => {
+            format!("holds far less than the one before (if that is meant: coffer scheme run {name})")
+        }
+        (false, _, Some(count)) => {
+            let events = format!("runs/{name}/{}.jsonl in the folder of state", partial.id);
+            format!("lacks {} that could not be read, named in {events}", format_count(count, "file"))
+        }
+        (false, _, None) => "is not whole".into(),
+    };
+    let row = match scheme.partial_runs {
+        0 | 1 => String::new(),
+        count => format!("; {count} in a row lack something"),
+    };
+    let last = match &scheme.last_success {
+        Some(run) => format!("the last complete backup is of {}", format_stored(&run.started, zone)),
+        None => "there is no complete backup yet".into(),
+    };
+    format!("the backup of {time} {what}; {last}{row}")
 }
 
 fn of_container(name: &str, container: &ContainerStanding, found: &mut Vec<Reason>) {

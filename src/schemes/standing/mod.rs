@@ -110,6 +110,18 @@ fn chain(state: &Path) -> Option<String> {
     Some(format!("the audit log is broken at line {line}, which {what}"))
 }
 
+impl Standing {
+    /// Whether there are backups to go back to, with nothing missing in the newest of each scheme.
+    pub fn is_protected(&self) -> bool {
+        self.answer != Answer::NotProtected && !self.is_in_part()
+    }
+
+    /// Whether something is missing in the newest backup of a scheme.
+    pub fn is_in_part(&self) -> bool {
+        self.reasons.iter().any(|reason| reason.code == judge::PARTIAL)
+    }
+}
+
 impl Answer {
     /// The word for it.
     pub fn word(self) -> &'static str {

@@ -4,7 +4,8 @@ use super::past::Past;
 use crate::clock::Timestamp;
 use crate::schedule::Slots;
 use crate::schemes::config::{Config, Scheme};
-use crate::schemes::run::{RunOutcome, RunRecord, StepKind};
+use crate::schemes::run::{RunOutcome, RunRecord, StepKind, StepRecord};
+use crate::schemes::runner;
 use crate::schemes::turn::Queued;
 use crate::values::{parse_time, rfc3339};
 use serde::Serialize;
@@ -20,8 +21,12 @@ pub struct SchemeStanding {
     pub enabled: bool,
     /// The container that it saves to.
     pub to: String,
-    /// The newest run that made a snapshot.
+    /// The newest run that made a snapshot in which nothing is missing.
     pub last_success: Option<LastRun>,
+    /// The newest run that made a snapshot in which something is missing, if none without came after it.
+    pub last_partial: Option<LastRun>,
+    /// How many such runs there were in a row.
+    pub partial_runs: u64,
     /// The newest run that ended or was cut off.
     pub last_run: Option<LastRun>,
     /// Since when a run goes on.
@@ -63,6 +68,12 @@ pub struct LastRun {
     pub bytes: Option<u64>,
     /// Bytes that it added.
     pub added_bytes: Option<u64>,
+    /// Files that could not be read.
+    pub unreadable: Option<u64>,
+    /// Whether its snapshot holds far less than the one before.
+    pub is_shrunk: bool,
+    /// Whether its snapshot holds nothing.
+    pub is_void: bool,
 }
 
 /// A verification or drill.
@@ -79,7 +90,8 @@ pub struct Proof {
 impl From<&RunRecord> for LastRun {
     fn from(run: &RunRecord) -> LastRun {
         let backup = run.steps_of(StepKind::Backup).last();
-        let number = |name: &str| backup.and_then(|step| step.result.get(name)?.as_u64());
+        let number = |name: &str| backup.and_then(|step| step.number(name));
+        let unreadable = backup.and_then(|step| step.warnings.get("unreadable")?.as_u64());
         let worst = run.steps.iter().max_by_key(|step| step.outcome);
         let seconds = |text: &str| parse_time(text).ok().map(|time| time.seconds);
         let elapsed = run.finished.as_deref().and_then(seconds).zip(seconds(&run.started));
@@ -95,6 +107,9 @@ impl From<&RunRecord> for LastRun {
             code: worst.and_then(|step| step.code.clone()),
             bytes: number("bytes"),
             added_bytes: number("added_bytes"),
+            unreadable: unreadable.or(number("problems")).filter(|count| *count > 0),
+            is_shrunk: backup.is_some_and(runner::is_shrunk),
+            is_void: backup.is_some_and(StepRecord::is_void),
         }
     }
 }
@@ -116,6 +131,10 @@ pub(super) fn stands(
         run.steps_of(StepKind::Backup).all(|step| step.target.as_ref().is_none_or(|target| target == to))
     };
     let good = runs.iter().rev().find(|run| run.has_backup() && here(run));
+    let complete = runs.iter().rposition(|run| run.has_complete_backup() && here(run));
+    let since = complete.map_or(0, |at| at + 1);
+    let is_kept = |run: &&RunRecord| run.steps_of(StepKind::Backup).any(|step| step.outcome.is_good());
+    let partial: Vec<&RunRecord> = runs.iter().skip(since).filter(is_kept).filter(|run| here(run)).collect();
     let slots = scheme.slots(config.practice.zone()).ok().flatten().filter(|_| scheme.enabled);
     let verify = proof(config, scheme, past, name, StepKind::Verify);
     let drill = proof(config, scheme, past, name, StepKind::Drill);
@@ -130,7 +149,9 @@ pub(super) fn stands(
     SchemeStanding {
         enabled: scheme.enabled,
         to: scheme.to.get_ref().clone(),
-        last_success: good.map(LastRun::from),
+        last_success: complete.and_then(|at| runs.get(at)).map(LastRun::from),
+        last_partial: partial.last().copied().map(LastRun::from),
+        partial_runs: partial.len() as u64,
         last_run: ended.map(LastRun::from),
         running: running.map(|run| run.started.clone()),
         queued: past.queued.get(name).cloned(),
