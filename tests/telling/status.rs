@@ -92,6 +92,27 @@ fn protected_is_said_only_if_everything_is() {
 }
 
 #[test]
+fn times_and_sizes_are_told_in_one_form() {
+    let place = practice("times = [\"00:00\"]");
+    let config = fs::read_to_string(place.join("coffer.toml")).expect("read");
+    let config = config.replace("encryption = false", "encryption = false\nmax-size = \"1G\"");
+    fs::write(place.join("coffer.toml"), config.replace("UTC", "America/Phoenix")).expect("written");
+    ran(&place, 2, "done", json!({ "bytes": 5, "generation": generation(&place) }));
+    ran(&place, 1, "failed", json!({}));
+    for line in ["status", "scheme list"] {
+        let output = coffer(place.path(), line);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let dates = said.matches(&hours_ago(12)[..5]).count();
+        assert!(dates >= 2 && said.matches(" -07:00").count() == dates, "{line}: {said}");
+    }
+    let said = String::from_utf8_lossy(&coffer(place.path(), "status").stdout).into_owned();
+    assert!(said.contains("night: there, ") && said.contains(" of at most 1.0 GiB"), "{said}");
+    fs::remove_file(place.join("c")).expect("removed");
+    let said = String::from_utf8_lossy(&coffer(place.path(), "status").stdout).into_owned();
+    assert!(said.contains("night: missing") && !said.contains("at most"), "{said}");
+}
+
+#[test]
 fn a_backup_that_lacks_something_is_no_good_one() {
     let place = practice("times = [\"00:00\"]");
     let said = || {

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::schemes::run::RunOutcome;
 use crate::schemes::standing::{Answer, ContainerStanding, LastRun, SchemeStanding, standing};
 use crate::schemes::{daemon, prometheus};
-use crate::values::{format_count, format_duration, format_size, format_time, parse_time};
+use crate::values::{format_count, format_duration, format_size, format_stored};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -27,8 +27,10 @@ impl Status {
     pub fn run(self, context: &Context) -> Result<Outcome> {
         let configured = Configured::load(context)?;
         let found = standing(&configured.config, &configured.state, context.time(None));
+        let zone = configured.config.practice.zone();
         for (name, scheme) in &found.schemes {
-            context.output.item(scheme_line(name, scheme), json!({ "scheme": name, "standing": scheme }));
+            let line = scheme_line(name, scheme, &|time| format_stored(time, zone));
+            context.output.item(line, json!({ "scheme": name, "standing": scheme }));
         }
         for (name, container) in &found.containers {
             let item = json!({ "container": name, "standing": container });
@@ -63,22 +65,19 @@ impl Status {
     }
 }
 
-fn local(time: &str) -> String {
-    parse_time(time).map_or_else(|_| time.to_owned(), format_time)
-}
-
-fn scheme_line(name: &str, scheme: &SchemeStanding) -> String {
+/// A scheme in a line, with its times as `local` shows them.
+fn scheme_line(name: &str, scheme: &SchemeStanding, local: &dyn Fn(&str) -> String) -> String {
     let mut parts = Vec::new();
     if !scheme.enabled {
         parts.push("not enabled".to_owned());
     }
     parts.push(match &scheme.last_success {
-        Some(run) => format!("last complete backup {}", run_words(run)),
+        Some(run) => format!("last complete backup {}", run_words(run, local)),
         None => "no complete backup yet".into(),
     });
     if let Some(run) = &scheme.last_partial {
         let lacks = run.unreadable.map(|count| format!(", lacks {}", format_count(count, "file")));
-        parts.push(format!("last partial one {}{}", run_words(run), lacks.unwrap_or_default()));
+        parts.push(format!("last partial one {}{}", run_words(run, local), lacks.unwrap_or_default()));
     }
     if let Some(run) = scheme.last_run.as_ref().filter(|run| run.outcome != RunOutcome::Done) {
         let word = serde_json::to_value(run.outcome).unwrap_or_default();
@@ -97,7 +96,7 @@ fn scheme_line(name: &str, scheme: &SchemeStanding) -> String {
     format!("{name}: {}", parts.join("; "))
 }
 
-fn run_words(run: &LastRun) -> String {
+fn run_words(run: &LastRun, local: &dyn Fn(&str) -> String) -> String {
     let mut text = local(&run.started);
     let took = run.elapsed_ms.map(|ms| format_duration(Duration::from_millis(ms)));
     took.iter().for_each(|took| text += &format!(" ({took}"));
@@ -109,8 +108,10 @@ fn run_words(run: &LastRun) -> String {
 fn container_line(name: &str, container: &ContainerStanding) -> String {
     let what = container.state.words();
     let mut text = format!("{name}: {what}");
-    container.file_bytes.iter().for_each(|bytes| text += &format!(", {}", format_size(*bytes)));
-    container.max_bytes.iter().for_each(|bytes| text += &format!(" of at most {}", format_size(*bytes)));
+    let most = container.max_bytes.map(|bytes| format!(" of at most {}", format_size(bytes)));
+    let size =
+        container.file_bytes.map(|bytes| format!(", {}{}", format_size(bytes), most.unwrap_or_default()));
+    text += &size.unwrap_or_default();
     container.free_bytes.iter().for_each(|bytes| text += &format!(", {} free", format_size(*bytes)));
     let days = container.forecast.and_then(|forecast| forecast.days);
     days.iter().for_each(|days| text += &format!(", lasts about {days} days"));

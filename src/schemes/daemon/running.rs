@@ -13,7 +13,7 @@ use crate::schemes::scheduler::{Due, Next, Position, Positions, Timing};
 use crate::schemes::standing::{self, standing};
 use crate::schemes::stop::Stop;
 use crate::schemes::{notices, prometheus};
-use crate::values::rfc3339;
+use crate::values::{format_minute, rfc3339};
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
@@ -69,9 +69,9 @@ pub(super) fn publish(config: &Config, found: &standing::Standing, journal: &dyn
 }
 
 /// What becomes of a slot after a run that failed, for people.
-fn again(next: Next) -> Option<String> {
+fn again(next: Next, zone: Option<&str>) -> Option<String> {
     match next {
-        Next::Again(at) => Some(format!("It is tried again at {}.", crate::values::format_time(at))),
+        Next::Again(at) => Some(format!("It is tried again at {}.", format_minute(at, zone))),
         Next::GivenUp => Some("It is not tried again before its next time.".into()),
         Next::Settled => None,
     }
@@ -119,7 +119,7 @@ impl Under {
         let practice = &self.setup.config.practice;
         let mut all = notices::of_end(practice.name.as_deref(), practice.zone(), run, before);
         if let Some(first) = all.first_mut() {
-            first.lines.extend(again(next));
+            first.lines.extend(again(next, practice.zone()));
         }
         for line in all.iter().flat_map(|notice| self.setup.teller.tell(notice, Some(run))) {
             (self.journal)(&format!("{}: {line}", self.name));
@@ -141,7 +141,7 @@ impl Under {
             scheme: Some(self.name.clone()),
             time: rfc3339(self.clock.now()),
             title: format!("{}: the backup could not begin", self.name),
-            lines: again(next).into_iter().collect(),
+            lines: again(next, self.setup.config.practice.zone()).into_iter().collect(),
             facts: Default::default(),
         };
         self.setup.teller.tell(&notice, None);

@@ -35,6 +35,15 @@ fn name(text: &str) -> Option<&str> {
     (!text.is_empty() && text.len() <= 64 && text.chars().all(is_name)).then_some(text)
 }
 
+/// A remedy as a sentence of this `scheme`: the command that is to be typed names it.
+fn named(remedy: &str, scheme: Option<&str>) -> String {
+    const COMMAND: &str = "coffer scheme run";
+    match scheme.and_then(name) {
+        Some(scheme) => remedy.replace(COMMAND, &format!("{COMMAND} {scheme}")),
+        None => remedy.replace(COMMAND, &format!("{COMMAND} NAME")),
+    }
+}
+
 fn notice(practice: Option<&str>, time: &str, occasion: Occasion, code: &str, title: String) -> Notice {
     Notice {
         occasion,
@@ -136,7 +145,7 @@ fn lines(run: &RunRecord) -> Vec<String> {
             true => "The backup itself is kept.".to_owned(),
             false => words.means.into(),
         });
-        lines.push(words.remedy.into());
+        lines.push(named(words.remedy, Some(&run.scheme)));
     }
     if let Some(step) = run.steps_of(StepKind::Backup).find(|step| step.outcome.is_good()) {
         let number = |name: &str| step.result.get(name).and_then(Value::as_u64);

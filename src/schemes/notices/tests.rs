@@ -111,3 +111,16 @@ fn the_week_counts_what_was_kept_and_what_was_not() {
     let notice = of_week(None, "2026-10-04T00:00:00Z", "attention", [("nightly", &runs[..])].into_iter());
     assert_eq!(notice.lines[0], "nightly: 2 backups, 1 of them with something to look at; 1 failed.");
 }
+
+#[test]
+fn a_command_that_is_to_be_typed_names_its_scheme() {
+    let failed = |code| {
+        let steps = vec![step(StepKind::Backup, RunOutcome::Failed, Some(code))];
+        of_end(None, None, &run(RunOutcome::Failed, steps), None).remove(0)
+    };
+    for code in ["not-mounted", "source", "busy", "timeout", "unheard-of"] {
+        let text = text_of(&failed(code));
+        assert!(text.contains("coffer scheme run nightly"), "{code}: {text}");
+    }
+    assert_eq!(named("Run: coffer scheme run", None), "Run: coffer scheme run NAME");
+}

@@ -8,7 +8,7 @@ use crate::schemes::config::Occasion;
 use crate::schemes::notice::Notice;
 use crate::schemes::standing::{Reason, Standing};
 use crate::storage::state_file;
-use crate::values::parse_time;
+use crate::values::{format_stored, parse_time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -68,12 +68,15 @@ pub fn due(standing: &Standing, state: &Path) -> (Vec<Notice>, io::Result<()>) {
 fn of_reason(standing: &Standing, reason: &Reason, occasion: Occasion) -> Notice {
     let about = reason.scheme.as_deref().or(reason.container.as_deref()).and_then(name).unwrap_or("Coffer");
     let (what, remedy) = words(reason.code);
+    let zone = standing.zone.as_deref();
     let title = format!("{about}: {what}");
     let mut notice = notice(standing.practice.as_deref(), &standing.time, occasion, reason.code, title);
     notice.scheme = reason.scheme.as_deref().and_then(name).map(str::to_owned);
     let scheme = reason.scheme.as_ref().and_then(|scheme| standing.schemes.get(scheme));
     if let Some(last) = scheme.and_then(|scheme| scheme.last_success.as_ref()) {
-        notice.lines.push(format!("The last complete backup began at {}.", last.started));
+        notice
+            .lines
+            .push(format!("The last complete backup began at {}.", format_stored(&last.started, zone)));
         notice.facts.insert("last_success".into(), last.started.clone().into());
     }
     let container = reason.container.as_ref().and_then(|container| standing.containers.get(container));
@@ -83,7 +86,7 @@ fn of_reason(standing: &Standing, reason: &Reason, occasion: Occasion) -> Notice
         }
         notice.facts.insert("forecast".into(), serde_json::to_value(forecast).unwrap_or_default());
     }
-    notice.lines.push(remedy.into());
+    notice.lines.push(super::named(remedy, reason.scheme.as_deref()));
     notice
 }
 

@@ -38,6 +38,7 @@ pub(super) fn reasons(
     containers.iter().for_each(|(name, container)| of_container(name, container, &mut found));
     for (name, kept) in notify {
         if let Some(since) = &kept.failing_since {
+            let since = format_stored(since, zone);
             let why = kept.failure.as_deref().unwrap_or("no reason is known");
             let text = format!("`{name}` has failed to tell anybody since {since}: {why}");
             let answer = Answer::Attention;

@@ -57,6 +57,8 @@ pub struct Standing {
     pub time: String,
     /// The practice.
     pub practice: Option<String>,
+    /// The zone of its times; `None`: that of the machine.
+    pub zone: Option<String>,
     /// The answer.
     pub answer: Answer,
     /// Why it is not better.
@@ -101,7 +103,8 @@ pub fn standing(config: &Config, state: &Path, now: Timestamp) -> Standing {
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.answer));
     let answer = reasons.iter().map(|reason| reason.answer).max().unwrap_or(Answer::Protected);
     let practice = config.practice.name.clone();
-    Standing { time: rfc3339(now), practice, answer, reasons, schemes, containers, notify }
+    let zone = config.practice.zone().map(str::to_owned);
+    Standing { time: rfc3339(now), practice, zone, answer, reasons, schemes, containers, notify }
 }
 
 /// What is wrong with the audit log.

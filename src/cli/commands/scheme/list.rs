@@ -9,7 +9,7 @@ use crate::schemes::config::Scheme;
 use crate::schemes::history::History;
 use crate::schemes::run::{RunOutcome, RunRecord, StepKind};
 use crate::schemes::turn;
-use crate::values::{format_count, format_time, parse_time, rfc3339};
+use crate::values::{format_count, format_minute, format_stored, rfc3339};
 use clap::Args;
 use serde_json::json;
 use std::path::Path;
@@ -48,6 +48,7 @@ fn tell(
     let verified = newest(runs, StepKind::Verify);
     let drilled = newest(runs, StepKind::Drill);
     let outcome = last.and_then(|run| serde_json::to_value(run.outcome).ok());
+    let people = |time: &str| format_stored(time, zone);
     let shown = |time: Option<&str>| time.map_or_else(|| "never".to_owned(), people);
     let cut_off = last.and_then(|run| run.cut_off.as_deref());
     let how = cut_off.map(|time| format!("cut off at {}", people(time)));
@@ -66,7 +67,7 @@ fn tell(
         format_args!(
             "{name}{off}: {source} to {to}, {}{now}\n  last {last_shown}, next {}, verified {}, drilled {}",
             scheme.when(),
-            next.map_or_else(|| "never by itself".to_owned(), format_time),
+            next.map_or_else(|| "never by itself".to_owned(), |next| format_minute(next, zone)),
             shown(verified),
             shown(drilled),
         ),
@@ -82,8 +83,4 @@ fn tell(
 fn newest(runs: &[RunRecord], kind: StepKind) -> Option<&str> {
     let good = |run: &RunRecord| run.steps_of(kind).any(|step| step.outcome.is_good());
     runs.iter().rev().find(|run| good(run)).map(|run| run.started.as_str())
-}
-
-fn people(time: &str) -> String {
-    parse_time(time).map_or_else(|_| time.to_owned(), format_time)
 }
