@@ -7,6 +7,7 @@ pub mod checksums;
 pub mod commit;
 pub mod create;
 pub mod geometry;
+pub mod glance;
 pub mod header;
 mod keys;
 pub mod layout;

@@ -24,6 +24,8 @@ pub struct LiveSegments {
     pub generation: u64,
     /// Slot and hash of its checksum table.
     pub hashes: BTreeMap<u32, TableHash>,
+    /// Slots of the segments that closed the commit: its metadata is there.
+    pub closing: Vec<u32>,
 }
 
 impl LiveSegments {
@@ -60,7 +62,8 @@ impl LiveSegments {
             };
             hashes.insert(slot, hash);
         }
-        Ok(LiveSegments { generation: block.generation, hashes })
+        let closing = closing.into_keys().filter(|slot| hashes.contains_key(slot)).collect();
+        Ok(LiveSegments { generation: block.generation, hashes, closing })
     }
 }
 

@@ -53,7 +53,7 @@ fn bytes(seed: u64, length: usize) -> Vec<u8> {
 }
 
 /// Commits `count` chunks of `length` bytes and one part whose reference is kept in the contents.
-fn commit(container: &mut Container, seed: u64, count: u64, length: usize) -> Result<()> {
+pub(crate) fn commit(container: &mut Container, seed: u64, count: u64, length: usize) -> Result<()> {
     let mut commit = container.begin(pool(), OPTIONS)?;
     for i in 0..count {
         let plain = bytes(seed * 1000 + i, length);

@@ -178,6 +178,52 @@ fn a_file_that_holds_nothing_any_more_protects_nobody() {
 }
 
 #[test]
+fn damaged_bytes_protect_nobody_and_stay_known() {
+    let place = practice("");
+    bash(place.path(), "head -c 3000000 /dev/urandom > d.sql");
+    ran(&place, 1, "done", json!({ "generation": generation(&place) }));
+    assert_eq!(answer(&place), (Some(0), vec![]));
+    let whole = fs::read(place.join("c")).expect("read");
+    let segment = 4 << 20;
+    let damaged = |length: usize, byte: u8| {
+        let mut bytes = whole.clone();
+        for slot in (262_144 + segment..bytes.len()).step_by(segment) {
+            bytes[slot + 100_000..slot + 100_000 + length].fill(byte);
+        }
+        fs::write(place.join("c"), bytes).expect("written");
+    };
+    for (length, byte, code, reason) in [
+        (1 << 20, 0, 1, "container-damaged"),
+        (1 << 20, 0x5a, 1, "container-damaged"),
+        (4096, 0, 3, "container-worn"),
+    ] {
+        damaged(length, byte);
+        assert_eq!(answer(&place), (Some(code), codes(&[reason])), "{length}");
+    }
+    damaged(1 << 20, 0);
+    let output = coffer(place.path(), "status");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let file = place.join("c");
+    assert!(
+        said.contains(&format!("run coffer verify {0}, then coffer repair {0}", file.display())),
+        "{said}"
+    );
+    // The header zone stands there more than once; without any copy nothing opens.
+    let mut bytes = whole.clone();
+    bytes[..131_072].fill(0);
+    fs::write(&file, &bytes).expect("written");
+    assert_eq!(answer(&place).1, codes(&["container-worn"]));
+    bytes[131_072..262_144].fill(0);
+    fs::write(&file, &bytes).expect("written");
+    assert_eq!(answer(&place), (Some(1), codes(&["container-damaged"])));
+    damaged(1 << 20, 0);
+    assert_eq!(coffer(place.path(), "verify c --level full").status.code(), Some(4), "verify agrees");
+    fs::write(&file, &whole).expect("whole again");
+    coffer(place.path(), "verify c --level full");
+    assert_eq!(answer(&place), (Some(0), vec![]));
+}
+
+#[test]
 fn runs_of_another_container_and_of_the_future_do_not_count() {
     let place = practice("");
     ran(&place, 1, "failed", json!({}));

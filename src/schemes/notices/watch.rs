@@ -29,9 +29,11 @@ fn occasion(code: &str) -> Option<Occasion> {
     match code {
         "overdue" | "no-backup" | "verify-overdue" | "drill-overdue" => Some(Occasion::Overdue),
         "space" => Some(Occasion::Space),
-        "container-missing" | "container-unreadable" | "rollback" => Some(Occasion::Failure),
+        "container-missing" | "container-unreadable" | "container-damaged" | "rollback" => {
+            Some(Occasion::Failure)
+        }
         "cut-off" => Some(Occasion::Failure),
-        "audit" => Some(Occasion::Warning),
+        "container-worn" | "audit" => Some(Occasion::Warning),
         _ => None,
     }
 }
@@ -111,6 +113,14 @@ fn words(code: &str) -> (&'static str, &'static str) {
         "container-missing" => (
             "the backup file is not there",
             "Look whether it was moved or deleted; a copy can take its place.",
+        ),
+        "container-damaged" => (
+            "the backup file is damaged",
+            "Keep the file. Run: coffer verify, which says what the damage touches; then: coffer repair",
+        ),
+        "container-worn" => (
+            "a part of the backup file is damaged, and can still be mended",
+            "Run: coffer repair. Look at the disk: it may be dying.",
         ),
         "container-unreadable" => {
             ("the backup file cannot be read", "Look at the disk; then run: coffer verify")

@@ -1,11 +1,14 @@
 //! What can be seen of a container without its secret: whether its file is there, on the medium that
-//! was meant, and not older than the last run made it (`format-spec/container.md`, Superblock).
+//! was meant, not older than the last run made it, and as far as a short look goes undamaged
+//! (`format-spec/container.md`, Superblock).
 
 use super::forecast::{Forecast, forecast};
+use super::looked::{self, Looked};
 use super::past::Past;
 use crate::clock::Timestamp;
 use crate::container::header::Header;
 use crate::container::scrub::LiveSegments;
+use crate::error::{Kind, Result};
 use crate::schemes::config::{Config, ContainerPlace};
 use crate::storage::FileStorage;
 use crate::storage::place::is_mounted;
@@ -32,6 +35,8 @@ pub enum FileState {
     Short,
     /// The container, without any snapshot since the last were removed.
     Emptied,
+    /// The container, with damage that is beyond mending.
+    Damaged,
 }
 
 impl FileState {
@@ -45,6 +50,7 @@ impl FileState {
             FileState::Older => "not as the last run made it",
             FileState::Short => "shorter than what it holds",
             FileState::Emptied => "without any snapshot",
+            FileState::Damaged => "damaged",
         }
     }
 }
@@ -70,10 +76,17 @@ pub struct ContainerStanding {
     pub free_bytes: Option<u64>,
     /// How long the space will last.
     pub forecast: Option<Forecast>,
+    /// What a short look at its bytes found.
+    pub looked: Option<Looked>,
 }
 
 /// The containers that schemes save or copy to.
-pub(super) fn all(config: &Config, past: &Past, now: Timestamp) -> BTreeMap<String, ContainerStanding> {
+pub(super) fn all(
+    config: &Config,
+    state: &Path,
+    past: &Past,
+    now: Timestamp,
+) -> BTreeMap<String, ContainerStanding> {
     let enabled = || config.scheme.values().filter(|scheme| scheme.enabled);
     let targets: BTreeSet<&str> = enabled().map(|scheme| scheme.to.get_ref().as_str()).collect();
     let copies = enabled().flat_map(|scheme| &scheme.copy).filter_map(|copying| copying.to.as_ref());
@@ -83,6 +96,11 @@ pub(super) fn all(config: &Config, past: &Past, now: Timestamp) -> BTreeMap<Stri
         let place = config.container.get(name)?;
         let mut found = stands(place, targets.contains(name));
         held_against(&mut found, config, past, name, now);
+        if found.state == FileState::There {
+            found.looked = looked::look(&found.path, state);
+            let is_lost = found.looked.as_ref().is_some_and(|looked| looked.lost > 0);
+            found.state = if is_lost { FileState::Damaged } else { FileState::There };
+        }
         Some((name.to_owned(), found))
     };
     named.into_iter().filter_map(one).collect()
@@ -99,6 +117,7 @@ fn stands(place: &ContainerPlace, is_target: bool) -> ContainerStanding {
         max_bytes: place.max_size.map(|size| size.0),
         free_bytes: None,
         forecast: None,
+        looked: None,
         path,
     };
     if place.mount.as_deref().is_some_and(|mount| !is_mounted(mount)) {
@@ -114,9 +133,13 @@ fn stands(place: &ContainerPlace, is_target: bool) -> ContainerStanding {
             return found;
         }
     }
-    let Some(clear) = clear_part(&place.path) else {
-        found.state = FileState::Unreadable;
-        return found;
+    let clear = match clear_part(&place.path) {
+        Ok(clear) => clear,
+        Err(error) => {
+            let is_damaged = error.kind() == Kind::Damaged;
+            found.state = if is_damaged { FileState::Damaged } else { FileState::Unreadable };
+            return found;
+        }
     };
     if found.file_bytes < Some(clear.needed_bytes) {
         found.state = FileState::Short;
@@ -163,15 +186,13 @@ struct Clear {
     needed_bytes: u64,
 }
 
-fn clear_part(path: &Path) -> Option<Clear> {
-    let storage = FileStorage::open(path, false).ok()?;
-    let header = Header::read(&storage).ok()?;
-    let (slots, _) = header.superblocks(&storage);
-    let generation = slots.iter().flatten().map(|(superblock, _)| superblock.generation).max()?;
-    let live = LiveSegments::read(&storage, &header).ok()?;
+fn clear_part(path: &Path) -> Result<Clear> {
+    let storage = FileStorage::open(path, false)?;
+    let header = Header::read(&storage)?;
+    let live = LiveSegments::read(&storage, &header)?;
     let slots = live.hashes.last_key_value().map_or(0, |(slot, _)| slot.saturating_add(1));
     let needed_bytes = header.geometry.file_bytes(slots);
-    Some(Clear { id: header.prologue.container.to_string(), generation, needed_bytes })
+    Ok(Clear { id: header.prologue.container.to_string(), generation: live.generation, needed_bytes })
 }
 
 fn free_bytes(folder: &Path) -> Option<u64> {

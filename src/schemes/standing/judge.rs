@@ -144,11 +144,34 @@ fn of_container(name: &str, container: &ContainerStanding, found: &mut Vec<Reaso
         FileState::Emptied => {
             add(lost, "no-snapshot", format!("{name}: all its snapshots were removed"));
         }
+        FileState::Damaged => {
+            let file = container.path.display();
+            let what = match &container.looked {
+                Some(looked) => {
+                    format!("{} of {} segments looked at cannot be mended", looked.lost, looked.segments)
+                }
+                None => "no copy survives of what opens it".into(),
+            };
+            let text = format!(
+                "{name}: the file is damaged: {what}; run coffer verify {file}, then coffer repair {file}"
+            );
+            add(lost, "container-damaged", text);
+        }
         FileState::Older => add(
             lost,
             "rollback",
             format!("{name}: the file is older than the last run made it, or another container"),
         ),
+    }
+    if let (Some(looked), FileState::There) = (&container.looked, container.state)
+        && looked.mendable > 0
+    {
+        let count = format_count(looked.mendable, "part");
+        let file = container.path.display();
+        let text = format!(
+            "{name}: there is damage in {count} of the file, which can be mended: coffer repair {file}"
+        );
+        add(Answer::Attention, "container-worn", text);
     }
     if let Some(days) = container.forecast.and_then(|forecast| forecast.days).filter(|d| *d < SPACE_DAYS) {
         add(Answer::Attention, "space", format!("{name}: the space will last about {days} days"));

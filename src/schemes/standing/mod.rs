@@ -6,11 +6,13 @@
 mod container;
 mod forecast;
 mod judge;
+mod looked;
 mod past;
 mod scheme;
 
 pub use container::{ContainerStanding, FileState};
 pub use forecast::{Forecast, forecast};
+pub use looked::Looked;
 pub use scheme::{LastRun, Proof, SchemeStanding};
 
 use super::audit::{self, AuditLog};
@@ -75,7 +77,7 @@ pub struct Standing {
 pub fn standing(config: &Config, state: &Path, now: Timestamp) -> Standing {
     let mut past = Past::read(config, state);
     let later = past.set_aside_future(now);
-    let containers = container::all(config, &past, now);
+    let containers = container::all(config, state, &past, now);
     let schemes: BTreeMap<String, SchemeStanding> = config
         .scheme
         .iter()
