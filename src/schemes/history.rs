@@ -2,6 +2,7 @@
 //! of its commands. It promises that a record is whole or absent, that a run that was killed is seen as
 //! one that was cut off as soon as it is dead, and that one damaged record hides no other.
 
+use super::audit::Witness;
 use super::run::{RunOutcome, RunRecord};
 use super::turn;
 use crate::clock::Timestamp;
@@ -65,6 +66,20 @@ impl History {
         }
         runs.sort_by(|a, b| (&a.started, &a.id).cmp(&(&b.started, &b.id)));
         (runs, errors)
+    }
+
+    /// The heads of the audit log that the records of all runs name, also of schemes that are no more.
+    pub fn witnesses(&self) -> Vec<Witness> {
+        let folders = std::fs::read_dir(&self.folder).into_iter().flatten();
+        let schemes = folders.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let runs = schemes.flat_map(|scheme| self.runs(&scheme).0);
+        let witness = |run: RunRecord| {
+            Some(Witness {
+                head: run.audit?,
+                who: format!("the record of run {} of `{}`", run.id, run.scheme),
+            })
+        };
+        runs.filter_map(witness).collect()
     }
 
     /// The newest run of `scheme` with a snapshot to rely on.

@@ -2,6 +2,7 @@
 //! of files and nothing of patients, so that it can be shown to anybody who may see the practice's
 //! evidence.
 
+use super::audit::Head;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -33,6 +34,9 @@ pub struct RunRecord {
     pub outcome: RunOutcome,
     /// Its steps, in order.
     pub steps: Vec<StepRecord>,
+    /// The newest line of the audit log when the record was kept: the record is a witness of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Head>,
     /// When it was last seen at work, of a run that was cut off (RFC 3339): found when it is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_off: Option<String>,
@@ -225,6 +229,7 @@ pub mod examples {
             finished: None,
             outcome,
             steps,
+            audit: None,
             cut_off: None,
         }
     }

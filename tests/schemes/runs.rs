@@ -222,3 +222,40 @@ fn a_report_counts_what_a_run_proved_once() {
     assert_eq!(there_is(0), serde_json::json!(expected));
     assert_eq!(there_is(2).as_array().map(Vec::len), Some(2), "one of a run, one by hand: {}", there_is(2));
 }
+
+#[test]
+fn the_records_of_runs_witness_for_the_audit_log() {
+    let world = World::new(PICTURES);
+    for _ in 0..2 {
+        assert_eq!(world.result("scheme run pictures").0, Some(0));
+    }
+    world.done("verify night.coffer --key-file key");
+    assert_eq!(world.result("audit verify").0, Some(0));
+    let log = world.join("state/audit.log");
+    let text = std::fs::read_to_string(&log).expect("a log");
+    let codes = |found: &Value| found["reasons"].to_string();
+    for lines in [None, Some(0), Some(1), Some(3)] {
+        std::fs::remove_file(world.join("state/audit.head")).expect("there");
+        match lines {
+            None => std::fs::remove_file(&log).expect("removed"),
+            Some(count) => {
+                let kept: String = text.lines().take(count).map(|line| format!("{line}\n")).collect();
+                std::fs::write(&log, kept).expect("cut");
+            }
+        }
+        let (code, found) = world.result("audit verify");
+        let reason = found["reason"].as_str().expect("a reason");
+        assert!(code == Some(4) && reason.contains("the record of run 20"), "{lines:?}: {found}");
+        let (code, found) = world.result("status");
+        assert!(code == Some(3) && codes(&found).contains("audit"), "{lines:?}: {found}");
+        // What is added goes its own way, and the witnesses stay.
+        world.done("verify night.coffer --key-file key");
+        assert_eq!(world.result("audit verify").0, Some(4), "{lines:?}");
+    }
+    std::fs::write(&log, &text).expect("whole again");
+    std::fs::remove_file(world.join("state/audit.head")).expect("there");
+    assert_eq!(world.result("audit verify").0, Some(0));
+    std::fs::remove_dir_all(world.join("state/runs")).expect("removed");
+    std::fs::remove_file(&log).expect("removed");
+    assert_eq!(world.result("audit verify").0, Some(10), "without a witness nothing is known");
+}

@@ -5,9 +5,11 @@ use crate::cli::args::usage;
 use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
 use crate::error::{Error, Kind, Result};
-use crate::schemes::audit::{self, AuditLog, Head};
+use crate::schemes::audit::{self, AuditLog, Head, Witness};
+use crate::schemes::history::History;
 use crate::values::{format_count, format_time, parse_time};
 use clap::{Args, Subcommand};
+use std::path::Path;
 
 /// Arguments of `coffer audit`.
 #[derive(Debug, Args)]
@@ -67,15 +69,17 @@ impl Audit {
         })?;
         let log = AuditLog::at(&folder);
         match self.action {
-            Action::Verify(verify) => verify.run(context, &log),
+            Action::Verify(verify) => verify.run(context, &folder),
             Action::List(list) => list.run(context, &log),
         }
     }
 }
 
 impl Verify {
-    fn run(self, context: &Context, log: &AuditLog) -> Result<Outcome> {
-        let found = audit::verify(log, self.head.as_ref())?;
+    fn run(self, context: &Context, folder: &Path) -> Result<Outcome> {
+        let mut witnesses = History::at(folder).witnesses();
+        witnesses.extend(self.head.as_ref().map(Witness::given));
+        let found = audit::verify(&AuditLog::at(folder), &witnesses)?;
         found.notes.iter().for_each(|note| context.output.warning("audit", note));
         let head = found.head.as_ref().map(|head| format!("{}:{}", head.number, head.hash));
         let count = format_count(found.entries, "entry").replace("entrys", "entries");

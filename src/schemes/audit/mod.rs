@@ -3,7 +3,8 @@
 //!
 //! It promises that a line that was changed, taken out, put in or moved is found, and the first such
 //! line named; and that lines cut off the end are found, too, because the newest number and hash stand
-//! a second time in `STATE/audit.head` (and in printed reports). No later line hides an earlier break:
+//! a second time in `STATE/audit.head`, in the records of the runs of schemes, and in printed reports:
+//! a log that was removed together with its head is missed by these. No later line hides an earlier break:
 //! what is added goes on from the head that was known, so the gap stays. A line that a power cut tore
 //! is taken away, and the next line says so.
 //!
@@ -17,7 +18,7 @@ mod tests;
 mod writing;
 
 pub use entry::{Act, Entry, ORIGIN, VERSION, hash_of};
-pub use reading::{Head, Verified, entries, verify};
+pub use reading::{Head, Verified, Witness, entries, verify};
 
 use crate::operations::session::host_name;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,11 @@ impl AuditLog {
     /// The file.
     pub fn file(&self) -> PathBuf {
         self.folder.join("audit.log")
+    }
+
+    /// The newest line, as far as its second copy tells.
+    pub fn head(&self) -> Option<Head> {
+        reading::stored_head(self).ok().flatten()
     }
 
     fn head_file(&self) -> PathBuf {

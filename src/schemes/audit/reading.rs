@@ -4,6 +4,7 @@ use super::entry::{Entry, ORIGIN, hash_of, parse};
 use super::{AuditLog, HEADLESS, TORN};
 use crate::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 
@@ -17,6 +18,22 @@ pub struct Head {
     pub number: u64,
     /// The hash of the line.
     pub hash: String,
+}
+
+/// A head that is known from elsewhere than the log's own folder of files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// The head.
+    pub head: Head,
+    /// Who names it, for people: `the record of run 20261122T220000Z`.
+    pub who: String,
+}
+
+impl Witness {
+    /// A head that somebody gives, such as that of a printed report.
+    pub fn given(head: &Head) -> Witness {
+        Witness { head: head.clone(), who: "the head that was given".into() }
+    }
 }
 
 /// A log whose chain was walked.
@@ -85,21 +102,20 @@ pub(super) fn stored_head(log: &AuditLog) -> std::result::Result<Option<Head>, &
     }
 }
 
-/// Walks the whole chain. `expected` is a head from elsewhere, such as a printed report, that must be
-/// part of it.
+/// Walks the whole chain. The heads of `witnesses` must be part of it.
 ///
 /// Errors: [`Kind::NotFound`] if there is no log at all and none is known to have been; [`Kind::Failed`]
 /// if it cannot be read. A break is no error here but [`Verified::broken`].
-pub fn verify(log: &AuditLog, expected: Option<&Head>) -> Result<Verified> {
+pub fn verify(log: &AuditLog, witnesses: &[Witness]) -> Result<Verified> {
     let head = stored_head(log);
-    if head == Ok(None) && !log.file().exists() {
+    if head == Ok(None) && witnesses.is_empty() && !log.file().exists() {
         return Err(Error::new(Kind::NotFound, format!("{}: there is no audit log", log.file().display()))
             .hint("it begins with the first command that changes something"));
     }
-    let mut walk = Walk { found: Verified::default(), prev: ORIGIN.into(), awaited: Vec::new() };
-    walk.awaited.extend(expected.map(|head| (head.clone(), "the head that was given")));
-    match &head {
-        Ok(Some(head)) => walk.awaited.push((head.clone(), "the second copy of the head")),
+    let mut walk = Walk { found: Verified::default(), prev: ORIGIN.into(), awaited: BTreeMap::new() };
+    witnesses.iter().for_each(|witness| walk.await_line(witness.clone()));
+    match head {
+        Ok(Some(head)) => walk.await_line(Witness { head, who: "the second copy of the head".into() }),
         Ok(None) => walk.found.notes.push("the second copy of the head is missing".into()),
         Err(what) => walk.found.notes.push(format!("the second copy of the head {what}")),
     }
@@ -114,10 +130,15 @@ pub fn verify(log: &AuditLog, expected: Option<&Head>) -> Result<Verified> {
 struct Walk {
     found: Verified,
     prev: String,
-    awaited: Vec<(Head, &'static str)>,
+    /// What must still come, by the number of the line.
+    awaited: BTreeMap<u64, Vec<Witness>>,
 }
 
 impl Walk {
+    fn await_line(&mut self, witness: Witness) {
+        self.awaited.entry(witness.head.number).or_default().push(witness);
+    }
+
     /// Takes the next line; `false` if the chain ends here.
     fn step(&mut self, line: &Line) -> bool {
         let number = self.found.entries + 1;
@@ -136,15 +157,14 @@ impl Walk {
             }
         };
         let hash = hash_of(&line.bytes);
-        let unlike = |(head, _): &&(Head, _)| head.number == number && head.hash != hash;
-        let wrong = wrong.or_else(|| {
-            self.awaited.iter().find(unlike).map(|(_, which)| format!("is not the one that {which} names"))
-        });
+        let witnesses = self.awaited.remove(&number).unwrap_or_default();
+        let unlike = witnesses.iter().find(|witness| witness.head.hash != hash);
+        let wrong =
+            wrong.or_else(|| unlike.map(|witness| format!("is not the one that {} names", witness.who)));
         if let Some(what) = wrong {
             self.found.broken = Some((number, what));
             return false;
         }
-        self.awaited.retain(|(head, _)| head.number != number);
         self.found.entries = number;
         self.found.head = Some(Head { number, hash: hash.clone() });
         self.prev = hash;
@@ -161,8 +181,9 @@ impl Walk {
     }
 
     fn end(mut self) -> Verified {
-        if let Some((head, which)) = self.awaited.first() {
-            let what = format!("is missing: {which} names line {}", head.number);
+        let last = self.awaited.last_key_value().and_then(|(_, witnesses)| witnesses.first());
+        if let Some(Witness { head, who }) = last {
+            let what = format!("is missing: {who} names line {}", head.number);
             self.found.broken = Some((self.found.entries + 1, what));
         }
         self.found

@@ -21,17 +21,17 @@ fn log_of(count: usize) -> (tempfile::TempDir, AuditLog) {
 }
 
 fn broken(log: &AuditLog) -> Option<u64> {
-    verify(log, None).expect("read").broken.map(|(line, _)| line)
+    verify(log, &[]).expect("read").broken.map(|(line, _)| line)
 }
 
 #[test]
 fn a_log_that_nobody_touched_holds() {
     let (_folder, log) = log_of(5);
-    let found = verify(&log, None).expect("read");
+    let found = verify(&log, &[]).expect("read");
     assert_eq!((found.entries, found.broken, found.notes), (5, None, vec![]));
     assert_eq!(entries(&log).expect("read").iter().map(|e| e.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     let none = AuditLog::at(&log.folder.join("none"));
-    assert_eq!(verify(&none, None).expect_err("none").kind(), Kind::NotFound);
+    assert_eq!(verify(&none, &[]).expect_err("none").kind(), Kind::NotFound);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_torn_line_is_healed_and_told_at_every_length() {
         fs::write(log.head_file(), &head).expect("written");
         assert!(broken(&log).is_none(), "{length}");
         log.append(&act("next")).expect("written");
-        let found = verify(&log, None).expect("read");
+        let found = verify(&log, &[]).expect("read");
         assert_eq!((found.entries, found.broken), (4, None), "{length}");
         assert!(found.notes.iter().any(|note| note.contains("line 3: a torn line")), "{:?}", found.notes);
     }
@@ -115,18 +115,18 @@ fn a_torn_line_is_healed_and_told_at_every_length() {
 #[test]
 fn a_head_that_is_missing_is_told_for_ever_and_one_that_was_printed_must_fit() {
     let (_folder, log) = log_of(3);
-    let printed = verify(&log, None).expect("read").head.expect("a head");
+    let printed = verify(&log, &[]).expect("read").head.expect("a head");
     fs::remove_file(log.head_file()).expect("removed");
-    assert!(verify(&log, None).expect("read").notes[0].contains("missing"));
+    assert!(verify(&log, &[]).expect("read").notes[0].contains("missing"));
     log.append(&act("next")).expect("written");
-    let found = verify(&log, Some(&printed)).expect("read");
+    let found = verify(&log, &[Witness::given(&printed)]).expect("read");
     assert_eq!((found.entries, &found.broken), (5, &None));
     assert!(found.notes[0].contains("line 4: the second copy of the head was missing"), "{:?}", found.notes);
     // Somebody who makes all of it anew cannot make it fit what is on paper.
     let (_other, other) = log_of(2);
-    assert_eq!(verify(&other, Some(&printed)).expect("read").broken.map(|b| b.0), Some(3));
+    assert_eq!(verify(&other, &[Witness::given(&printed)]).expect("read").broken.map(|b| b.0), Some(3));
     other.append(&act("x")).expect("written");
-    assert_eq!(verify(&other, Some(&printed)).expect("read").broken.map(|b| b.0), Some(3));
+    assert_eq!(verify(&other, &[Witness::given(&printed)]).expect("read").broken.map(|b| b.0), Some(3));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_crash_between_line_and_head_leaves_a_chain_that_holds() {
     log.append(&act("third")).expect("written");
     fs::write(log.head_file(), head).expect("written");
     log.append(&act("fourth")).expect("written");
-    let found = verify(&log, None).expect("read");
+    let found = verify(&log, &[]).expect("read");
     assert_eq!((found.entries, found.broken, found.notes), (4, None, vec![]));
 }
 
@@ -155,6 +155,6 @@ fn many_writers_at_once_make_one_chain() {
             });
         }
     });
-    let found = verify(&log, None).expect("read");
+    let found = verify(&log, &[]).expect("read");
     assert_eq!((found.entries, found.broken), (80, None));
 }

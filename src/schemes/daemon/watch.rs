@@ -1,6 +1,7 @@
 //! The week in short, on Mondays. It promises that it is told once, also over restarts.
 
 use crate::clock::Timestamp;
+use crate::schemes::audit::AuditLog;
 use crate::schemes::config::Config;
 use crate::schemes::history::History;
 use crate::schemes::notice::Notice;
@@ -70,7 +71,16 @@ pub fn digest(config: &Config, state: &Path, answer: &str, now: Timestamp) -> No
     };
     let runs: Vec<(String, Vec<RunRecord>)> = config.scheme.keys().map(of).collect();
     let runs = runs.iter().map(|(name, runs)| (name.as_str(), runs.as_slice()));
-    notices::of_week(config.practice.name.as_deref(), &rfc3339(now), answer, runs)
+    let mut notice = notices::of_week(config.practice.name.as_deref(), &rfc3339(now), answer, runs);
+    // Kept elsewhere, it witnesses for the log.
+    if let Some(head) =
+        AuditLog::at(state).head().filter(|head| head.hash.bytes().all(|b| b.is_ascii_hexdigit()))
+    {
+        let line =
+            format!("Keep this for the audit log: coffer audit verify --head {}:{}", head.number, head.hash);
+        notice.lines.push(line);
+    }
+    notice
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ pub fn report(config: &Config, state: &Path, period: &Period, now: Timestamp) ->
     let mut acts = audit::entries(&log).unwrap_or_default();
     let all_acts = acts.clone();
     acts.retain(|act| is_within(&act.time));
-    let verified = audit::verify(&log, None);
+    let verified = audit::verify(&log, &history.witnesses());
     let head = verified.as_ref().ok().and_then(|verified| verified.head.clone());
     let chain = match verified.map(|verified| verified.broken) {
         Ok(None) => None,

@@ -12,6 +12,7 @@ pub mod words;
 pub use shrink::is_marked as is_shrunk;
 pub use wants::{is_full, is_proof, last, wants};
 
+use super::audit::AuditLog;
 use super::config::Config;
 use super::history::History;
 use super::run::{Cause, RunOutcome, RunRecord, StepKind, StepRecord, VERSION};
@@ -130,6 +131,7 @@ impl Job<'_> {
             finished: None,
             outcome: RunOutcome::Running,
             steps: Vec::new(),
+            audit: None,
             cut_off: None,
         }
     }
@@ -388,7 +390,9 @@ impl Running<'_> {
         self.save();
     }
 
-    fn save(&self) {
+    fn save(&mut self) {
+        let head = AuditLog::at(self.job.state).head();
+        self.record.audit = head.or(self.record.audit.take());
         if let Err(error) = self.history.save(&self.record) {
             (self.job.journal)(&format!("{}: {error}", self.job.scheme));
         }

@@ -17,6 +17,7 @@ pub use scheme::{LastRun, Proof, SchemeStanding};
 
 use super::audit::{self, AuditLog};
 use super::config::Config;
+use super::history::History;
 use super::notify::{self, Kept};
 use crate::clock::Timestamp;
 use crate::values::rfc3339;
@@ -111,7 +112,7 @@ pub fn standing(config: &Config, state: &Path, now: Timestamp) -> Standing {
 
 /// What is wrong with the audit log.
 fn chain(state: &Path) -> Option<String> {
-    let (line, what) = audit::verify(&AuditLog::at(state), None).ok()?.broken?;
+    let (line, what) = audit::verify(&AuditLog::at(state), &History::at(state).witnesses()).ok()?.broken?;
     Some(format!("the audit log is broken at line {line}, which {what}"))
 }
 
