@@ -9,8 +9,9 @@ use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{literal, quote};
 use std::fmt::Write;
 
-/// Settings that are set for each object, in this order: the character set of the client sets others.
-const SETTINGS: [&str; 4] = ["character_set_client", "collation_connection", "sql_mode", "time_zone"];
+/// Settings that are set for each object, in this order: the character set of the client sets others,
+/// and a server does not know its time zones when they are told in UCS-2.
+const SETTINGS: [&str; 4] = ["sql_mode", "time_zone", "character_set_client", "collation_connection"];
 
 /// Makes an object with `statement` in place of its first, replacing one of its name.
 ///
@@ -26,6 +27,10 @@ pub fn make(
         if let Some(setting) = object.environment.iter().find(|s| s.name == name) {
             conn.execute(&format!("SET SESSION {name}={}", literal(&setting.value)))?;
         }
+    }
+    if object.kind == SchemaObject::Event {
+        // An event whose time is over would be dropped as soon as it is made.
+        tolerate(conn.execute("SET SESSION timestamp=1"))?;
     }
     send(conn, statement)?;
     for follow in object.statements.iter().skip(1) {
@@ -44,12 +49,10 @@ pub fn database_collation(object: &ObjectRecord) -> Option<&str> {
 
 /// The session as it was before objects were made.
 pub fn reset(conn: &mut Connection) -> Result<()> {
-    conn.execute(&format!(
-        "SET SESSION sql_mode='{}', time_zone='+00:00', character_set_client=utf8mb4, \
-         character_set_connection=utf8mb4, character_set_results=utf8mb4",
-        crate::mysql::value::LOAD_SQL_MODE
-    ))
-    .map(drop)
+    // First, and alone: values of the same statement would still be told in the old one.
+    conn.execute("SET NAMES utf8mb4")?;
+    let mode = crate::mysql::value::LOAD_SQL_MODE;
+    conn.execute(&format!("SET SESSION sql_mode='{mode}', time_zone='+00:00', timestamp=DEFAULT")).map(drop)
 }
 
 /// Runs a statement of any bytes in the character set of the session's client.

@@ -25,10 +25,15 @@ pub fn make_object(conn: &mut Connection, database: &DatabaseRecord, object: &Ob
     if let Some(collation) = remembered {
         conn.execute(&alter(collation))?;
     }
+    if object.kind == SchemaObject::Event {
+        // An event whose time is over would be dropped as soon as it is made.
+        conn.execute("SET SESSION timestamp=1")?;
+    }
     let made = object.statements.iter().try_for_each(|statement| run(conn, object, statement));
-    let back = conn.execute(
-        "SET SESSION sql_mode='', time_zone='+00:00', character_set_client=utf8mb4, character_set_connection=utf8mb4",
-    );
+    // Apart: in a statement told in UCS-2, the server does not know its time zones.
+    let back = conn
+        .execute("SET NAMES utf8mb4")
+        .and_then(|_| conn.execute("SET SESSION sql_mode='', time_zone='+00:00', timestamp=DEFAULT"));
     if remembered.is_some() {
         conn.execute(&alter(&database.collation))?;
     }
@@ -37,7 +42,7 @@ pub fn make_object(conn: &mut Connection, database: &DatabaseRecord, object: &Ob
 }
 
 fn run(conn: &mut Connection, object: &ObjectRecord, statement: &[u8]) -> Result<()> {
-    const KNOWN: [&str; 4] = ["character_set_client", "collation_connection", "sql_mode", "time_zone"];
+    const KNOWN: [&str; 4] = ["sql_mode", "time_zone", "character_set_client", "collation_connection"];
     let known = object.environment.iter().filter(|s| KNOWN.contains(&s.name.as_str()));
     let mut pairs: Vec<String> = known.map(|s| format!("{}={}", s.name, literal(&s.value))).collect();
     if pairs.is_empty() {

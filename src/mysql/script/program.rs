@@ -3,7 +3,7 @@
 //! knows one character set: what the client would change goes as a string that the server runs.
 
 use super::put;
-use crate::entry::database::{DatabaseRecord, ObjectRecord, ServerRecord};
+use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject, ServerRecord};
 use crate::error::Result;
 use crate::mysql::identifier::quote;
 use crate::mysql::value::{LiteralFormat, session_settings, sql_literal};
@@ -54,6 +54,11 @@ pub fn write(
     if let Some(collation) = collation {
         put(out, format!("ALTER DATABASE {} COLLATE {collation};\n", quote(&database.name)).as_bytes())?;
     }
+    let is_event = object.kind == SchemaObject::Event;
+    if is_event {
+        // One whose time is over would be dropped as soon as it is made.
+        put(out, b"SET SESSION timestamp=1;\n")?;
+    }
     for statement in &object.statements {
         if dialect.runs_immediately && !passes_client(statement, setting("character_set_client")) {
             immediate(out, statement, object)?;
@@ -61,6 +66,9 @@ pub fn write(
             put(out, environment(object).as_bytes())?;
             delimited(out, statement)?;
         }
+    }
+    if is_event {
+        put(out, b"SET SESSION timestamp=DEFAULT;\n")?;
     }
     put(out, back(dialect).as_bytes())?;
     if collation.is_some() {
