@@ -24,6 +24,10 @@ pub struct StoredColumns {
     pub history: History,
     /// Names of the columns with a default, and its text.
     defaults: Vec<(String, String)>,
+    /// The column that counts, if it may be NULL.
+    null_counter: Option<String>,
+    /// Columns that may be NULL and have no default, not even that.
+    without_default: Vec<String>,
 }
 
 /// The columns that say from when to when a row was alive.
@@ -55,7 +59,8 @@ pub fn history_column(name: &str) -> ColumnRecord {
 pub fn all(conn: &mut Connection, database: &str) -> Result<HashMap<String, StoredColumns>> {
     let sql = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, \
-         GENERATION_EXPRESSION, COLUMN_DEFAULT, ORDINAL_POSITION FROM information_schema.COLUMNS \
+         GENERATION_EXPRESSION, COLUMN_DEFAULT, ORDINAL_POSITION, IS_NULLABLE, EXTRA \
+         FROM information_schema.COLUMNS \
          WHERE TABLE_SCHEMA={}",
         literal(database)
     );
@@ -70,8 +75,11 @@ pub fn all(conn: &mut Connection, database: &str) -> Result<HashMap<String, Stor
             table.generated(name, &data_type, &expression);
             continue;
         }
-        if let Some(default) = row.text(7) {
-            table.defaults.push((name.clone(), default));
+        match row.text(7) {
+            Some(default) => table.defaults.push((name.clone(), default)),
+            None if text(9) != "YES" => {}
+            None if text(10).contains("auto_increment") => table.null_counter = Some(name.clone()),
+            None => table.without_default.push(name.clone()),
         }
         let form = form_of(&data_type).unwrap_or_else(|| {
             table.unknown.push((name.clone(), data_type));

@@ -89,7 +89,7 @@ pub fn read(conn: &mut Connection, name: &str, listed: &[Listed], schema: &mut S
             }
         };
         let stored = stored.remove(&table.name).unwrap_or_default();
-        let create = columns::exact_create(conn, &table.name, create, &stored, &mut schema.notes)?;
+        let create = columns::exact_create(conn, &table.name, &what, create, &stored, &mut schema.notes)?;
         let mut record = TableRecord {
             name: table.name.clone(),
             create,

@@ -8,12 +8,16 @@ use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
 use crate::mysql::identifier::quote;
 
-/// The statement of `table` as text, from the bytes of `SHOW CREATE TABLE`.
+/// What follows it in a table of this engine says how far its rows have counted.
+const ARCHIVE: &[u8] = b" ENGINE=ARCHIVE AUTO_INCREMENT=";
+
+/// The statement of `table`, which notes call `what`, as text from the bytes of `SHOW CREATE TABLE`.
 ///
 /// Errors: [`Kind::Database`] for a statement that is no text even so.
 pub fn exact_create(
     conn: &mut Connection,
     table: &str,
+    what: &str,
     mut create: Vec<u8>,
     stored: &StoredColumns,
     notes: &mut Vec<String>,
@@ -23,7 +27,7 @@ pub fn exact_create(
         if is_member && !matches!(column.character_set.as_str(), "" | "latin1" | "ascii" | "utf8mb3" | "utf8")
         {
             notes.push(format!(
-                "table `{table}`: column `{}` has a member that the server shows with a question mark; if it is another \
+                "{what}: column `{}` has a member that the server shows with a question mark; if it is another \
                  character in truth, it is lost",
                 column.name
             ));
@@ -35,13 +39,26 @@ pub fn exact_create(
         match exact_default(conn, table, column, &create)? {
             Some(exact) => create = replace_default(&create, &column.name, &exact),
             None => notes.push(format!(
-                "table `{table}`: the server may show the default of column `{}` in part only",
+                "{what}: the server may show the default of column `{}` in part only",
                 column.name
             )),
         }
     }
+    if create.windows(ARCHIVE.len()).any(|w| w == ARCHIVE) {
+        create = without_counter(&create);
+    }
+    if let Some(counter) = &stored.null_counter {
+        create = with_null_counter(&create, counter);
+    }
+    // MySQL says so of every TEXT.
+    for column in stored.without_default.iter().filter(|_| conn.is_mariadb()) {
+        notes.push(format!(
+            "{what}: column `{column}` may be NULL and has no default, which no statement makes again: it \
+             will have the default NULL"
+        ));
+    }
     String::from_utf8(create).map_err(|_| {
-        Error::new(Kind::Database, format!("table `{table}`: its definition holds bytes that are no text"))
+        Error::new(Kind::Database, format!("{what}: its definition holds bytes that are no text"))
     })
 }
 
@@ -51,7 +68,7 @@ fn is_mangled(column: &ColumnRecord, text: &str) -> bool {
     match column.form {
         ColumnForm::Float => text.bytes().next().is_some_and(|b| b.is_ascii_digit() || b == b'-'),
         ColumnForm::Text => is_string && (text.contains('?') || !text.is_ascii()),
-        ColumnForm::Bytes => is_string,
+        ColumnForm::Bytes => is_string && text.bytes().any(|b| matches!(b, b'?' | b'\\' | ..=0x1f | 0x7f..)),
         _ => false,
     }
 }
@@ -115,6 +132,28 @@ fn replace_default(create: &[u8], column: &str, exact: &[u8]) -> Vec<u8> {
     }
 }
 
+/// `create` of an ARCHIVE table without the next number, which the rows give it again: told before, the
+/// engine takes every row below it for a second one.
+fn without_counter(create: &[u8]) -> Vec<u8> {
+    let Some(at) = create.windows(ARCHIVE.len()).rposition(|w| w == ARCHIVE) else { return create.to_vec() };
+    let (head, tail) = (at + b" ENGINE=ARCHIVE".len(), at + ARCHIVE.len());
+    let digits = create[tail..].iter().take_while(|b| b.is_ascii_digit()).count();
+    [&create[..head], &create[tail + digits..]].concat()
+}
+
+/// `create` with a counting column that takes NULL for a value: only said behind the word that makes it
+/// count is it heard, and the server tells it by saying nothing.
+fn with_null_counter(create: &[u8], column: &str) -> Vec<u8> {
+    const WORD: &[u8] = b" AUTO_INCREMENT";
+    let start = format!("\n  {} ", quote(column)).into_bytes();
+    let line = create.windows(start.len()).position(|w| w == start).map(|at| at + start.len());
+    let word = line.and_then(|line| Some(line + word_in(&create[line..], WORD)? + WORD.len()));
+    match word {
+        Some(at) => [&create[..at], b" NULL", &create[at..]].concat(),
+        None => create.to_vec(),
+    }
+}
+
 /// Where the default of `column` begins and ends in `create`.
 fn default_of(create: &[u8], column: &str) -> Option<(usize, usize)> {
     let start = format!("\n  {} ", quote(column)).into_bytes();
@@ -126,11 +165,16 @@ fn default_of(create: &[u8], column: &str) -> Option<(usize, usize)> {
 /// Where the value after DEFAULT begins and ends, in the rest of a column's line.
 fn default_in(line: &[u8]) -> Option<(usize, usize)> {
     const WORD: &[u8] = b" DEFAULT ";
+    let from = word_in(line, WORD)? + WORD.len();
+    Some((from, value_end(line, from)))
+}
+
+/// Where `word` begins outside of strings, in the rest of a column's line.
+fn word_in(line: &[u8], word: &[u8]) -> Option<usize> {
     let mut at = 0;
     while at < line.len() && line[at] != b'\n' {
-        if line[at..].starts_with(WORD) {
-            let from = at + WORD.len();
-            return Some((from, value_end(line, from)));
+        if line[at..].starts_with(word) {
+            return Some(at);
         }
         at = if line[at] == b'\'' { string_end(line, at) } else { at + 1 };
     }
@@ -164,6 +208,16 @@ fn string_end(line: &[u8], at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_counter_that_may_be_null_says_so() {
+        let create = b"CREATE TABLE `t` (\n  `a` int(11) COMMENT ' AUTO_INCREMENT',\n  `b` int(11) AUTO_INCREMENT COMMENT 'c',\n";
+        let expected = "CREATE TABLE `t` (\n  `a` int(11) COMMENT ' AUTO_INCREMENT',\n  `b` int(11) AUTO_INCREMENT NULL COMMENT 'c',\n";
+        assert_eq!(String::from_utf8_lossy(&with_null_counter(create, "b")), expected);
+        assert_eq!(with_null_counter(create, "c"), create);
+        let archive = b"CREATE TABLE `t` (\n) ENGINE=ARCHIVE AUTO_INCREMENT=25 DEFAULT CHARSET=latin1";
+        assert_eq!(without_counter(archive), b"CREATE TABLE `t` (\n) ENGINE=ARCHIVE DEFAULT CHARSET=latin1");
+    }
 
     #[test]
     fn the_default_of_the_right_column_is_replaced() {
