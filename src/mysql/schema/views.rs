@@ -7,7 +7,7 @@ use super::tables::{Listed, ListedKind};
 use super::{Schema, environment, loss, one_row};
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
-use crate::mysql::connection::Connection;
+use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::quote;
 
 /// Reads each listed view.
@@ -60,12 +60,17 @@ fn read_one(conn: &mut Connection, name: &str) -> Result<ObjectRecord> {
     })
 }
 
+/// What servers say where it is the user who may not: run a function, see a database, table or column.
+/// The view lives.
+const NOT_ALLOWED: [u16; 4] = [1370, 1044, 1142, 1143];
+
 /// What the server says against a view that it cannot open.
 fn why_dead(conn: &mut Connection, name: &str) -> Result<Option<String>> {
     // Opens the view and reads nothing.
     match conn.rows(&format!("SHOW FIELDS FROM {}", quote(name))) {
         Ok(_) => Ok(None),
-        Err(error) if crate::mysql::connection::code_of(&error).is_some() => {
+        Err(error) if code_of(&error).is_some_and(|code| NOT_ALLOWED.contains(&code)) => Ok(None),
+        Err(error) if code_of(&error).is_some() => {
             Ok(Some(std::error::Error::source(&error).map_or_else(String::new, ToString::to_string)))
         }
         Err(error) => Err(error),
