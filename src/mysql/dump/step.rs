@@ -30,8 +30,9 @@ impl From<Error> for Stop {
 /// `ER_NEED_REPREPARE`, `ER_KEY_DOES_NOT_EXISTS`, `ER_NOT_SEQUENCE`…, and `ER_VERS_NOT_VERSIONED`.
 const CHANGED: [u16; 8] = [1412, 1146, 1054, 1049, 1615, 1176, 4089, 4124];
 /// Errors of the server about a table that is broken and not about its rows' readers: crashed,
-/// unknown to its engine, without its files.
-const BROKEN: [u16; 11] = [126, 127, 144, 145, 1016, 1017, 1030, 1033, 1034, 1194, 1195];
+/// unknown to its engine, without its files, its tablespace discarded, missing or damaged.
+const BROKEN: [u16; 18] =
+    [13, 29, 126, 127, 144, 145, 1016, 1017, 1030, 1033, 1034, 1194, 1195, 1296, 1712, 1812, 1814, 1877];
 /// `ER_NO_SUCH_TABLE_IN_ENGINE`.
 const NOT_IN_ENGINE: u16 = 1932;
 
