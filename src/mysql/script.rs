@@ -200,6 +200,17 @@ impl<W: Write> ScriptWriter<W> {
         Ok(())
     }
 
+    /// A row of `table`, the one at hand, that lived for no time ([`is_momentary`]); before all others.
+    ///
+    /// [`is_momentary`]: super::value::is_momentary
+    pub fn momentary_row(&mut self, table: &TableRecord, cells: &[Option<&[u8]>]) -> Result<()> {
+        for statement in super::value::momentary_statements(table, &quote(&table.name), cells) {
+            self.put(&statement)?;
+            self.line(";")?;
+        }
+        Ok(())
+    }
+
     /// Ends the table at hand.
     pub fn end_table(&mut self) -> Result<()> {
         let Some(mut insert) = self.insert.take() else { return Ok(()) };

@@ -98,7 +98,8 @@ fn add(outcome: switch::Outcome, report: &mut LoadReport) {
 /// The staging database with its tables, or nothing.
 fn prepare(conn: &mut Connection, plan: &LoadPlan, part: &Part, staging: &str) -> Result<Staged> {
     let is_there = journal::exists(conn, &part.target)?;
-    if is_there && !plan.options.replace {
+    // What came since the plan was made is nothing that may lack a table afterwards.
+    if is_there && (!plan.options.replace || part.is_new) {
         return Err(super::preflight::target_exists(&part.target));
     }
     stage::make(conn, part, staging).map_err(|error| abandon(plan, staging, error))
@@ -118,7 +119,7 @@ impl Loading<'_> {
     /// Loads, proves, and writes the journal.
     fn run(&self, conn: &mut Connection, staged: &mut Staged) -> Result<(Switch, Vec<super::TableReport>)> {
         let Loading { plan, part, staging, .. } = *self;
-        let reports = stage::fill(conn, plan, part, staging, self.source, self.progress)?;
+        let reports = stage::fill(conn, plan, part, staged, staging, self.source, self.progress)?;
         staged.notes.extend(orphans::find(conn, staged, staging, &part.target)?);
         let mut begun = Switch::new(self.fingerprint);
         begun.source = part.database.name.clone();

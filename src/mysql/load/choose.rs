@@ -47,6 +47,9 @@ pub struct Part<'a> {
     pub objects: Vec<&'a ObjectRecord>,
     /// Whether it takes the place of a whole database; else of the tables alone.
     pub is_whole: bool,
+    /// Whether there was nothing of its name on the server when the plan was made: what cannot be made
+    /// is left out and named, where it otherwise would take something away.
+    pub is_new: bool,
     /// A restore that was interrupted.
     pub unfinished: super::Unfinished,
 }
@@ -114,6 +117,7 @@ fn part<'a>(source: &'a LoadSource, name: &str, options: &LoadOptions) -> Result
         tables,
         objects,
         is_whole,
+        is_new: false,
         unfinished: super::Unfinished::Nothing,
     })
 }

@@ -43,6 +43,7 @@ pub fn look(plan: &mut LoadPlan) -> Result<()> {
     let mut warnings = Vec::new();
     for part in &mut plan.parts {
         part.unfinished = place(&mut conn, part, plan.options.replace, &mut obstacles)?;
+        part.is_new = part.unfinished != Unfinished::Switching && !journal::exists(&mut conn, &part.target)?;
         lacks.look(part, &mut obstacles, &mut warnings);
         names_in_case(&mut conn, part, &mut obstacles)?;
     }
@@ -145,12 +146,11 @@ impl Lacks {
             collations.extend(lower(rows));
         }
         let sets = conn.rows("SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS")?;
-        Ok(Lacks {
-            server: conn.name().into(),
-            engines: lower(engines),
-            collations,
-            character_sets: lower(sets),
-        })
+        // Every server has it, and none lists it.
+        collations.insert("filename".into());
+        let mut character_sets = lower(sets);
+        character_sets.insert("filename".into());
+        Ok(Lacks { server: conn.name().into(), engines: lower(engines), collations, character_sets })
     }
 
     fn look(&self, part: &Part, obstacles: &mut Vec<Obstacle>, warnings: &mut Vec<String>) {

@@ -5,7 +5,7 @@
 use super::choose::Part;
 use super::definition::{Definition, take_apart};
 use super::session::{self, said, tolerate};
-use super::table::{self, Rows, Task};
+use super::table::{self, Rows, Task, Which};
 use super::watch::{self, Watch};
 use super::{LoadPlan, TableReport, journal, objects, proof, unexpected};
 use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
@@ -14,9 +14,10 @@ use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::quote;
 use crate::mysql::stream::RowSource;
 use crate::progress::Progress;
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// What was made and could not be made.
@@ -100,7 +101,7 @@ fn make_table(
     match made {
         Ok(()) => staged.made.push(table.name.clone()),
         Err(error) if code_of(&error).is_none() => return Err(error),
-        Err(error) if table.columns.is_empty() => staged.not_made.push(format!(
+        Err(error) if table.columns.is_empty() || part.is_new => staged.not_made.push(format!(
             "table `{}`.`{}` could not be made: {}",
             part.target,
             table.name,
@@ -152,18 +153,25 @@ fn heap_bytes(table: &TableRecord) -> Option<u64> {
     table.engine.eq_ignore_ascii_case("MEMORY").then(|| table.server_bytes.saturating_mul(2).max(64 << 20))
 }
 
-/// Loads and proves all tables of the part.
+/// Loads and proves all tables that stand in the staging database.
+///
+/// A table that the server refuses ends the load; where nothing is replaced, it is dropped and named
+/// instead, and costs no other.
 pub fn fill(
     conn: &mut Connection,
     plan: &LoadPlan,
     part: &Part,
+    staged: &mut Staged,
     staging: &str,
     source: &dyn RowSource,
     progress: &Progress,
 ) -> Result<Vec<TableReport>> {
-    let tables: Vec<&TableRecord> = part.tables.iter().filter(|t| !t.columns.is_empty()).copied().collect();
+    let made: HashSet<&str> = staged.made.iter().map(String::as_str).collect();
+    let filled = |table: &&&TableRecord| !table.columns.is_empty() && made.contains(table.name.as_str());
+    let tables: Vec<&TableRecord> = part.tables.iter().filter(filled).copied().collect();
     let next = AtomicUsize::new(0);
     let done = Mutex::new((Vec::new(), None::<Error>));
+    let refused = Mutex::new(Vec::new());
     let long = Mutex::new(());
     let watch = Watch::default();
     let work = || -> Result<()> {
@@ -172,9 +180,20 @@ pub fn fill(
         let (has_infile, max_packet_bytes) = limits(&mut conn)?;
         while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
             progress.check()?;
-            let task = Task { table, staging, has_infile, max_packet_bytes, long: &long };
-            let report = one(&mut conn, plan, part, &task, source, (&watch, progress))?;
-            done.lock().unwrap_or_else(PoisonError::into_inner).0.push(report);
+            let is_refused = AtomicBool::new(false);
+            let task =
+                Task { table, staging, has_infile, max_packet_bytes, long: &long, is_refused: &is_refused };
+            match one(&mut conn, plan, part, &task, source, (&watch, progress)) {
+                Ok(report) => done.lock().unwrap_or_else(PoisonError::into_inner).0.push(report),
+                Err(error) if part.is_new && is_refused.into_inner() => {
+                    // The old connection may be in the middle of something.
+                    conn = session::open(&plan.target)?;
+                    watch.add(&conn);
+                    let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+                    refused.push((table.name.clone(), error.message().to_owned()));
+                }
+                Err(error) => return Err(error),
+            }
             progress.advance(1, 0);
         }
         Ok(())
@@ -197,16 +216,35 @@ pub fn fill(
         watch.end();
     });
     let (mut reports, error) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
     match error {
         Some(error) => Err(error),
-        None if reports.len() != tables.len() => {
+        None if reports.len() + refused.len() != tables.len() => {
             Err(Error::new(Kind::Failed, "a thread that loads tables ended early"))
         }
         None => {
             reports.sort_by_key(|r: &TableReport| tables.iter().position(|t| t.name == r.table));
+            refused
+                .into_iter()
+                .try_for_each(|table| leave_out(conn, &part.target, staging, staged, table))?;
             Ok(reports)
         }
     }
+}
+
+/// Drops a table whose rows the server does not take as they are: in part, or changed, it would lie.
+fn leave_out(
+    conn: &mut Connection,
+    target: &str,
+    staging: &str,
+    staged: &mut Staged,
+    (table, why): (String, String),
+) -> Result<()> {
+    journal::drop_table(conn, staging, &table)?;
+    staged.made.retain(|made| *made != table);
+    staged.definitions.retain(|(made, _)| *made != table);
+    staged.not_made.push(format!("table `{target}`.`{table}` could not be restored: {why}"));
+    Ok(())
 }
 
 /// What ended the load, where that is not what the connection met.
@@ -228,17 +266,27 @@ fn one(
     (watch, progress): (&Watch, &Progress),
 ) -> Result<TableReport> {
     let table = task.table;
-    let change = match plan.options.filter {
-        Some(filter) => filter.table(&part.database.name, table)?,
-        None => None,
+    let rows = |which| -> Result<Rows> {
+        let change = match plan.options.filter {
+            Some(filter) => filter.table(&part.database.name, table)?,
+            None => None,
+        };
+        Ok(Rows::new(source.chunks(table)?, table, which, change))
     };
-    let rows = Rows::new(source.chunks(table)?, table.columns.len(), change);
     let began = Instant::now();
-    let sent = table::load(conn, task, rows, progress)?;
+    let momentary = match table.has_history {
+        true => Some(table::load_momentary(conn, task, rows(Which::Momentary)?, progress)?),
+        false => None,
+    };
+    let sent = table::load(conn, task, rows(Which::Lasting)?, progress)?;
+    let sent = momentary.map_or(sent, |momentary| momentary.and(sent));
     let (load, began) = (began.elapsed(), Instant::now());
     let _one = sent.has_long.then(|| task.long.lock().unwrap_or_else(PoisonError::into_inner));
     let read = proof::read_back(conn, task, sent.has_long, progress)?;
-    proof::compare(table, &sent, &read)?;
+    proof::compare(table, &sent, &read).inspect_err(|_| {
+        let is_whole = sent.checksum.is_some() || sent.rows == table.rows;
+        task.is_refused.store(is_whole, Ordering::Relaxed);
+    })?;
     if sent.has_long {
         // The old connection would keep buffers for long rows, beside those of the others.
         *conn = session::open(&plan.target)?;

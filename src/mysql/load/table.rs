@@ -8,9 +8,11 @@ use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{qualified, quote};
 use crate::mysql::stream::Chunks;
-use crate::mysql::value::load_column;
+use crate::mysql::value::{is_momentary, load_column, momentary_statements};
 use crate::progress::Progress;
 use crate::rows::RowReader;
+use mysql::prelude::Queryable;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// What was sent.
@@ -36,6 +38,8 @@ pub struct Task<'a> {
     pub max_packet_bytes: u64,
     /// Held while long rows are sent or read back: memory is for one of them.
     pub long: &'a Mutex<()>,
+    /// Set where the server lives and does not take the table's rows as they are.
+    pub is_refused: &'a AtomicBool,
 }
 
 impl Task<'_> {
@@ -86,8 +90,19 @@ pub type Cells<'i, 's> = dyn Iterator<Item = Option<&'s [u8]>> + 'i;
 /// Rows of more bytes than this are not loaded in bulk, and not into two tables at once.
 const LONG_ROW_BYTES: usize = 4 << 20;
 
+/// Which rows of a table go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those that lived for no time ([`is_momentary`]).
+    Momentary,
+    /// All others.
+    Lasting,
+}
+
 /// Rows on their way: those of a table, changed if somebody asked for it.
 pub struct Rows<'a> {
+    table: &'a TableRecord,
+    which: Which,
     reader: RowReader<Chunks<'a>>,
     change: Option<RowChange<'a>>,
     changed: Vec<Option<Vec<u8>>>,
@@ -98,10 +113,17 @@ pub struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// The rows of `chunks`.
-    pub fn new(chunks: Chunks<'a>, columns: usize, change: Option<RowChange<'a>>) -> Rows<'a> {
+    pub fn new(
+        chunks: Chunks<'a>,
+        table: &'a TableRecord,
+        which: Which,
+        change: Option<RowChange<'a>>,
+    ) -> Rows<'a> {
         let sent = Sent { rows: 0, checksum: change.as_ref().map(|_| 0), has_long: false };
         Rows {
-            reader: RowReader::new(chunks, columns),
+            table,
+            which,
+            reader: RowReader::new(chunks, table.columns.len()),
             change,
             changed: Vec::new(),
             scratch: Vec::new(),
@@ -136,6 +158,10 @@ impl<'a> Rows<'a> {
     fn read(&mut self) -> Result<bool> {
         loop {
             let Some(row) = self.reader.next_row()? else { return Ok(false) };
+            let is_momentary = self.table.has_history && is_momentary(self.table, row.cells());
+            if is_momentary != (self.which == Which::Momentary) {
+                continue;
+            }
             let Some(change) = &mut self.change else { return Ok(true) };
             self.changed.clear();
             self.changed.extend(row.cells().map(|cell| cell.map(<[u8]>::to_vec)));
@@ -161,6 +187,38 @@ impl<'a> Rows<'a> {
     /// What was given so far.
     pub fn sent(&self) -> Sent {
         self.sent
+    }
+}
+
+impl Sent {
+    /// Both together.
+    pub fn and(self, other: Sent) -> Sent {
+        let checksum = self.checksum.zip(other.checksum).map(|(a, b)| a.wrapping_add(b));
+        Sent { rows: self.rows + other.rows, checksum, has_long: self.has_long || other.has_long }
+    }
+}
+
+/// Loads rows that lived for no time, before all others. After an error drop the connection.
+pub fn load_momentary(
+    connection: &mut Connection,
+    task: &Task,
+    mut rows: Rows,
+    progress: &Progress,
+) -> Result<Sent> {
+    loop {
+        let mut statements = Vec::new();
+        let is_more = rows.next(&mut |cells| {
+            let cells: Vec<Option<&[u8]>> = cells.collect();
+            statements = momentary_statements(task.table, &task.place(), &cells);
+        })?;
+        if !is_more && !rows.is_paused() {
+            return Ok(rows.sent());
+        }
+        for statement in statements {
+            let text = String::from_utf8_lossy(&statement);
+            connection.raw().query_drop(text.as_ref()).map_err(|cause| failed(connection, task, cause))?;
+        }
+        progress.check()?;
     }
 }
 
@@ -215,6 +273,7 @@ pub fn failed(connection: &Connection, task: &Task, cause: mysql::Error) -> Erro
     let said = said(&error);
     let is_full = code_of(&error).is_some_and(|code| FULL.contains(&code)) || said.contains("No space left");
     let kind = if is_full { Kind::Full } else { Kind::Database };
+    task.is_refused.store(!is_full && code_of(&error).is_some(), Ordering::Relaxed);
     Error::new(kind, format!("{}: {} could not be loaded: {said}", connection.name(), task.name())).hint(
         match kind {
             Kind::Full => "the live database was not touched; make room on the server and restore again",

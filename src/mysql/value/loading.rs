@@ -7,8 +7,10 @@ use crate::mysql::identifier::quote;
 
 /// The `sql_mode` under which rows go back and definitions are made: 0 is a number like others in an
 /// AUTO_INCREMENT column, dates are as they were (zero, partial, 31 February), nothing is strict, and
-/// a missing engine is an error.
-pub const LOAD_SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION";
+/// a missing engine is an error; a generated column may subtract below zero, as only those do that were
+/// made under that mode.
+pub const LOAD_SQL_MODE: &str =
+    "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION,NO_UNSIGNED_SUBTRACTION";
 
 /// What LOAD DATA says of one column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +41,10 @@ pub fn load_column(column: &ColumnRecord, number: usize) -> LoadColumn {
 /// SQL, in the order in which to set them. `version` is 101119 for 10.11.19.
 pub fn session_settings(is_mariadb: bool, version: u32) -> Vec<(&'static str, &'static str)> {
     let mut settings = vec![
-        ("sql_mode", "'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION'"),
+        (
+            "sql_mode",
+            "'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION,NO_UNSIGNED_SUBTRACTION'",
+        ),
         ("time_zone", "'+00:00'"),
         ("foreign_key_checks", "0"),
         ("unique_checks", "0"),

@@ -8,6 +8,7 @@ use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::script::{ScriptOptions, ScriptWriter};
 use crate::mysql::stream::RowSource;
+use crate::mysql::value::is_momentary;
 use crate::operations::databases::{Database, RowSum};
 use crate::progress::Progress;
 use crate::rows::RowReader;
@@ -176,8 +177,22 @@ fn write_rows(
     progress: &Progress,
 ) -> Result<()> {
     let mut sum = RowSum::default();
+    if table.has_history {
+        let mut reader = RowReader::new(rows.chunks(table)?, table.columns.len());
+        while let Some(row) = reader.next_row()? {
+            if is_momentary(table, row.cells()) {
+                let cells: Vec<Option<&[u8]>> = row.cells().collect();
+                script.momentary_row(table, &cells)?;
+            }
+            progress.check()?;
+        }
+    }
     let mut reader = RowReader::new(rows.chunks(table)?, table.columns.len());
     while let Some(row) = reader.next_row()? {
+        if is_momentary(table, row.cells()) {
+            sum.add(reader.row_hash());
+            continue;
+        }
         let mut bytes = 0;
         script.row(row.cells().inspect(|cell| bytes += cell.map_or(0, <[u8]>::len) as u64))?;
         sum.add(reader.row_hash());
