@@ -23,6 +23,10 @@ pub fn run(plan: &LoadPlan, source: &dyn RowSource, progress: &Progress) -> Resu
     let tables: usize = plan.parts.iter().map(|part| part.tables.len()).sum();
     let bytes: u64 = plan.parts.iter().flat_map(|part| &part.tables).map(|t| t.content.size).sum();
     progress.expect(tables as u64, bytes);
+    let mut users = Vec::new();
+    if plan.options.users {
+        users = users::make(&mut session::open(&plan.target)?, &plan.source.users, &mut report)?;
+    }
     for part in &plan.parts {
         let began = Instant::now();
         let mut one = database(plan, part, source, progress, &mut report)?;
@@ -31,8 +35,7 @@ pub fn run(plan: &LoadPlan, source: &dyn RowSource, progress: &Progress) -> Resu
     }
     // Grants name tables and routines: these must stand.
     if plan.options.users {
-        let mut conn = session::open(&plan.target)?;
-        users::make(&mut conn, &plan.source.users, &mut report)?;
+        users::give(&mut session::open(&plan.target)?, users, &mut report)?;
     }
     Ok(report)
 }

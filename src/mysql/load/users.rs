@@ -5,13 +5,18 @@ use super::LoadReport;
 use super::session::said;
 use crate::entry::database::ObjectRecord;
 use crate::error::Result;
-use crate::mysql::connection::{Connection, code_of};
+use crate::mysql::connection::{Cells, Connection, code_of};
 
 /// `CREATE USER` of one that exists.
 const CANNOT_USER: u16 = 1396;
 
-/// Makes users: all of them in their order (roles first), then what they may do, which may name others.
-pub fn make(conn: &mut Connection, users: &[ObjectRecord], report: &mut LoadReport) -> Result<()> {
+/// Makes users, roles first, without what they may do; those that were made. Before the objects: what
+/// runs as a role would, where there is none of the name, run as a user of that name.
+pub fn make<'a>(
+    conn: &mut Connection,
+    users: &'a [ObjectRecord],
+    report: &mut LoadReport,
+) -> Result<Vec<&'a ObjectRecord>> {
     let mut ordered: Vec<&ObjectRecord> = users.iter().collect();
     ordered.sort_by_key(|user| user.order);
     let mut made = Vec::new();
@@ -19,6 +24,8 @@ pub fn make(conn: &mut Connection, users: &[ObjectRecord], report: &mut LoadRepo
         let Some(create) = user.statements.first() else { continue };
         match conn.execute(&String::from_utf8_lossy(create)) {
             Ok(_) => made.push(user),
+            // One that an earlier restore made before it was stopped.
+            Err(error) if code_of(&error) == Some(CANNOT_USER) && is_bare(conn, create)? => made.push(user),
             Err(error) if code_of(&error) == Some(CANNOT_USER) => {
                 report.notes.push(format!("user {} is already there and stays as it is", user.name));
             }
@@ -29,7 +36,42 @@ pub fn make(conn: &mut Connection, users: &[ObjectRecord], report: &mut LoadRepo
         }
     }
     report.users += made.len() as u64;
+    Ok(made)
+}
+
+/// Gives users that were made what they may do; all tables and routines that this names stand by now.
+pub fn give(conn: &mut Connection, made: Vec<&ObjectRecord>, report: &mut LoadReport) -> Result<()> {
     made.into_iter().try_for_each(|user| grant(conn, user, report))
+}
+
+/// Whether the account that `create` would make is there just so, and may do nothing.
+fn is_bare(conn: &mut Connection, create: &[u8]) -> Result<bool> {
+    let create = String::from_utf8_lossy(create);
+    let (account, shown) = match create.strip_prefix("CREATE ROLE ") {
+        Some(role) => (role.to_owned(), Ok(Vec::new())),
+        None => {
+            let Some(account) = account(&create) else { return Ok(false) };
+            let shown = conn.rows(&format!("SHOW CREATE USER {account}"));
+            (account, shown)
+        }
+    };
+    let (Ok(shown), Ok(grants)) = (shown, conn.rows(&format!("SHOW GRANTS FOR {account}"))) else {
+        return Ok(false);
+    };
+    let is_same = shown.iter().all(|row| row.text(0).as_deref() == Some(create.as_ref()));
+    let is_nothing = |row: &Cells| row.text(0).is_some_and(|grant| grant.starts_with("GRANT USAGE ON *.* "));
+    Ok(is_same && grants.len() <= 1 && grants.iter().all(is_nothing))
+}
+
+/// The quoted account in a server's own words that make it.
+fn account(create: &str) -> Option<String> {
+    let rest = create.strip_prefix("CREATE USER ")?;
+    let mut is_quoted = false;
+    let end = rest.bytes().position(|byte| {
+        is_quoted ^= byte == b'`';
+        byte == b' ' && !is_quoted
+    });
+    rest.get(..end.unwrap_or(rest.len())).map(str::to_owned)
 }
 
 fn grant(conn: &mut Connection, user: &ObjectRecord, report: &mut LoadReport) -> Result<()> {
@@ -45,4 +87,17 @@ fn grant(conn: &mut Connection, user: &ObjectRecord, report: &mut LoadReport) ->
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::account;
+
+    #[test]
+    fn accounts_are_found() {
+        let found = account("CREATE USER `a ``b`@`h 1` IDENTIFIED BY PASSWORD '*'");
+        assert_eq!(found.as_deref(), Some("`a ``b`@`h 1`"));
+        assert_eq!(account("CREATE USER `x`@`%`").as_deref(), Some("`x`@`%`"));
+        assert_eq!(account("CREATE ROLE `x`"), None);
+    }
 }

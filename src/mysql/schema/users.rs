@@ -8,7 +8,7 @@ use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::quote;
 
 /// Users that belong to the server itself.
-const SYSTEM_USERS: [&str; 5] = ["mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "PUBLIC"];
+const SYSTEM_USERS: [&str; 4] = ["mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema"];
 
 /// All users and roles of the server but its own; needs SELECT on `mysql.*`. A user whom the server
 /// lists and cannot show (a host's name under `skip_name_resolve`) has no statements and the reason in
@@ -53,6 +53,8 @@ pub fn read_users(conn: &mut Connection) -> Result<Vec<ObjectRecord>> {
 /// The statement that makes the account, then its grants.
 fn statements(conn: &mut Connection, account: &str, is_role: bool) -> Result<Vec<Vec<u8>>> {
     let create = match is_role {
+        // It is there as soon as it may do something.
+        true if account == "`PUBLIC`" => b"GRANT USAGE ON *.* TO PUBLIC".to_vec(),
         true => format!("CREATE ROLE {account}").into_bytes(),
         false => one_row(conn, &format!("SHOW CREATE USER {account}"))?.bytes(0).unwrap_or_default().to_vec(),
     };
