@@ -24,4 +24,5 @@ mod schemas;
 mod server;
 mod snapshot;
 mod trial;
+mod unsaid;
 mod zoo;

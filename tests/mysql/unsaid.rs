@@ -1,0 +1,146 @@
+//! What a server keeps and its own statements do not say, or cannot say again: found with the test
+//! suite of a server's vendor, made anew here. Carried by the program from server to server and by
+//! way of SQL files.
+
+use crate::compare::assert_same;
+use crate::server::Server;
+use crate::trial::exits;
+use std::path::Path;
+
+const UNSAID: &str = r#"
+CREATE ROLE keeper; GRANT SELECT ON unsaid.* TO keeper; GRANT EXECUTE ON unsaid.* TO PUBLIC;
+CREATE DATABASE `filename` CHARACTER SET filename; CREATE TABLE `filename`.t (a VARCHAR(9)); INSERT INTO `filename`.t VALUES ('a');
+CREATE DATABASE unsaid CHARACTER SET latin1; USE unsaid;
+CREATE TABLE counter (a INT AUTO_INCREMENT NULL, b INT, KEY (a)); INSERT INTO counter VALUES (NULL,1),(5,2),(0,3);
+CREATE TABLE words (a BLOB DEFAULT 'plain', b VARBINARY(9) DEFAULT 'q?', c BLOB NOT NULL DEFAULT ''); INSERT INTO words VALUES ();
+SET sql_mode='NO_UNSIGNED_SUBTRACTION';
+CREATE TABLE below (a INT UNSIGNED, b BIGINT AS (a-10) STORED, KEY (b)); INSERT INTO below (a) VALUES (1),(50);
+SET sql_mode='';
+CREATE TABLE twice (a INT PRIMARY KEY, b VARCHAR(9)) WITH SYSTEM VERSIONING;
+SET timestamp=1000000000.500001; INSERT INTO twice VALUES (1,'x'),(2,'it''s'); UPDATE twice SET b='y'; DELETE FROM twice WHERE a=2;
+SET timestamp=1000000000.500002; INSERT INTO twice VALUES (2,'z'); UPDATE twice SET b=CONCAT(b,'!');
+SET timestamp=1000000007; DELETE FROM twice WHERE a=1;
+CREATE TABLE named (a INT, s TIMESTAMP(6) GENERATED ALWAYS AS ROW START INVISIBLE, e TIMESTAMP(6) GENERATED ALWAYS AS ROW END,
+  PERIOD FOR SYSTEM_TIME (s,e)) WITH SYSTEM VERSIONING;
+INSERT INTO named (a) VALUES (1),(1),(NULL); DELETE FROM named WHERE a=1; SET timestamp=DEFAULT;
+SET collation_connection=ucs2_general_ci;
+CREATE EVENT wide ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01' DISABLE DO SELECT 'a';
+CREATE FUNCTION wide() RETURNS INT RETURN LENGTH('a'); CREATE VIEW wide_view AS SELECT 'a' AS a;
+CREATE TRIGGER wide BEFORE INSERT ON words FOR EACH ROW SET NEW.b='c';
+SET NAMES utf8mb4; CREATE DEFINER=keeper PROCEDURE kept() SELECT 1; CREATE PROCEDURE after_wide() SELECT 1;
+SET timestamp=900000000; CREATE EVENT bygone ON SCHEDULE AT '1999-01-01' DISABLE DO SELECT 1;
+CREATE EVENT ended ON SCHEDULE EVERY 1 DAY STARTS '1999-01-01' ENDS '1999-02-01' DISABLE DO SELECT 1; SET timestamp=DEFAULT;
+"#;
+
+const GRANTS: &str = "SHOW GRANTS FOR keeper; SHOW GRANTS FOR PUBLIC";
+
+const ARCHIVE: &str = "
+INSTALL SONAME 'ha_archive'; CREATE TABLE unsaid.old (a INT AUTO_INCREMENT PRIMARY KEY, b TEXT) ENGINE=ARCHIVE;
+INSERT INTO unsaid.old VALUES (3,'x'),(9,'y'),(20,'z');
+";
+
+fn backed_up(server: &Server) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    exits(folder.path(), server, "init c --no-encryption", 0);
+    folder
+}
+
+fn load_files(folder: &Path, server: &Server) {
+    for name in ["@server.users", "filename", "unsaid"] {
+        let file = folder.join(format!("database/{name}.sql"));
+        let sql = std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        server.try_client("", &sql).unwrap_or_else(|said| panic!("{name}: {said}"));
+    }
+}
+
+#[test]
+fn what_statements_do_not_say_comes_back_by_both_ways() {
+    let server = Server::start(&["--local-infile=1"]);
+    let folder = backed_up(&server);
+    let path = folder.path();
+    server.client("", UNSAID);
+    let has_archive = server.try_client("", ARCHIVE.as_bytes()).is_ok();
+    exits(path, &server, "backup c --all-databases --users", 0);
+
+    for options in [&["--local-infile=1"][..], &["--local-infile=0"]] {
+        let other = Server::start(options);
+        if has_archive {
+            other.client("", "INSTALL SONAME 'ha_archive'");
+        }
+        exits(path, &other, "restore c latest --to-server --users", 0);
+        assert_eq!(other.client("", GRANTS), server.client("", GRANTS));
+        for name in ["filename", "unsaid"] {
+            assert_same((&mut server.connect(), name), (&mut other.connect(), name));
+        }
+    }
+
+    let third = Server::start(&[]);
+    if has_archive {
+        third.client("", "INSTALL SONAME 'ha_archive'");
+    }
+    exits(path, &server, "restore c latest --to out", 0);
+    load_files(&path.join("out"), &third);
+    for name in ["filename", "unsaid"] {
+        assert_same((&mut server.connect(), name), (&mut third.connect(), name));
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_made_costs_no_other() {
+    let server = Server::start(&["--local-infile=1"]);
+    let folder = backed_up(&server);
+    let path = folder.path();
+    server.client(
+        "",
+        "CREATE DATABASE d; USE d; CREATE TABLE good (a INT PRIMARY KEY); INSERT INTO good VALUES (1),(2);
+         CREATE SEQUENCE s; CREATE TABLE lost (a INT DEFAULT NEXTVAL(s)); INSERT INTO lost VALUES (7); DROP SEQUENCE s;
+         CREATE TABLE child (a INT, FOREIGN KEY (a) REFERENCES good (a)); CREATE VIEW v AS SELECT * FROM good;
+         CREATE TRIGGER t BEFORE INSERT ON lost FOR EACH ROW SET NEW.a=1",
+    );
+    exits(path, &server, "backup c --database d", 0);
+    let other = Server::start(&["--local-infile=1"]);
+    let run = exits(path, &other, "restore c latest --to-server", 3);
+    assert!(run.said.contains("`d`.`lost` could not be made"), "{}", run.said);
+    assert_eq!(other.client("d", "SELECT a FROM v"), "1\n2\n");
+    assert_eq!(other.client("d", "SHOW TABLES"), "child\ngood\nv\n");
+    // Where it would take something away, nothing is touched.
+    other.client("d", "INSERT INTO good VALUES (3); CREATE TABLE lost (a INT)");
+    exits(path, &other, "restore c latest --to-server --replace --yes", 13);
+    assert_eq!(other.client("d", "SELECT COUNT(*) FROM v"), "3\n");
+    assert_eq!(other.client("", "SHOW DATABASES LIKE 'd%'"), "d\n");
+}
+
+#[test]
+fn a_table_without_its_tablespace_costs_no_other() {
+    let server = Server::start(&[]);
+    let folder = backed_up(&server);
+    server.client(
+        "",
+        "CREATE DATABASE d; USE d; CREATE TABLE good (a INT); INSERT INTO good VALUES (1);
+         CREATE TABLE discarded (a INT); INSERT INTO discarded VALUES (1); ALTER TABLE discarded DISCARD TABLESPACE",
+    );
+    let run = exits(folder.path(), &server, "backup c --database d", 3);
+    assert!(run.said.contains("`d`.`discarded`"), "{}", run.said);
+    let other = Server::start(&["--local-infile=1"]);
+    exits(folder.path(), &other, "restore c latest --to-server", 0);
+    assert_eq!(other.client("d", "SELECT a FROM good"), "1\n");
+}
+
+#[test]
+fn a_view_that_calls_what_its_reader_may_not_lives_in_the_file() {
+    let server = Server::start(&[]);
+    let folder = backed_up(&server);
+    let path = folder.path();
+    server.client(
+        "",
+        "CREATE DATABASE d; USE d; CREATE FUNCTION f() RETURNS INT RETURN 7; CREATE VIEW v AS SELECT f() AS seven;
+         CREATE USER reader@localhost;
+         GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, RELOAD, PROCESS ON *.* TO reader@localhost;
+         GRANT SELECT ON mysql.proc TO reader@localhost",
+    );
+    exits(path, &server, "backup c --database d --mysql-user reader", 0);
+    exits(path, &server, "restore c latest --to out", 0);
+    let other = Server::start(&[]);
+    other.client("", &std::fs::read_to_string(path.join("out/database/d.sql")).expect("file"));
+    assert_eq!(other.client("d", "SELECT seven FROM v"), "7\n");
+}
