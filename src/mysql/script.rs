@@ -141,6 +141,9 @@ impl<W: Write> ScriptWriter<W> {
             self.line(&format!("ALTER TABLE {} DISABLE KEYS;", quote(&table.name)))?;
         }
         let mut tail = keys.unwrap_or_default();
+        if let Some(next) = super::value::moved_counter(&table.create) {
+            tail.push_str(&format!("ALTER TABLE {} AUTO_INCREMENT={next};\n", quote(&table.name)));
+        }
         if table.has_history {
             self.line("/*M!101100 SET SESSION system_versioning_insert_history=1 */;")?;
             tail.push_str("/*M!101100 SET SESSION system_versioning_insert_history=0 */;\n");

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{qualified, quote};
 use crate::mysql::stream::Chunks;
-use crate::mysql::value::{is_momentary, load_column, momentary_statements};
+use crate::mysql::value::{is_momentary, load_column, momentary_statements, moved_counter};
 use crate::progress::Progress;
 use crate::rows::RowReader;
 use mysql::prelude::Queryable;
@@ -250,6 +250,9 @@ pub fn load(connection: &mut Connection, task: &Task, mut rows: Rows, progress: 
         connection.execute("COMMIT")?;
     }
     drop(one);
+    if let Some(next) = moved_counter(&task.table.create) {
+        connection.execute(&format!("ALTER TABLE {} AUTO_INCREMENT={next}", task.place()))?;
+    }
     if is_myisam {
         connection.execute(&format!("ALTER TABLE {} ENABLE KEYS", task.place()))?;
     }

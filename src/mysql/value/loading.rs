@@ -37,6 +37,16 @@ pub fn load_column(column: &ColumnRecord, number: usize) -> LoadColumn {
     }
 }
 
+/// The next number of a table whose counting column may be NULL: each NULL that is loaded moves it on
+/// by one, and it is to be set again.
+pub fn moved_counter(create: &str) -> Option<&str> {
+    let (columns, options) = create.rsplit_once("\n) ENGINE=")?;
+    let (_, rest) =
+        options.split_once(" AUTO_INCREMENT=").filter(|_| columns.contains(" AUTO_INCREMENT NULL"))?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest.get(..digits).filter(|digits| !digits.is_empty())
+}
+
 /// The session variables under which definitions and rows are what they were, with their values as
 /// SQL, in the order in which to set them. `version` is 101119 for 10.11.19.
 pub fn session_settings(is_mariadb: bool, version: u32) -> Vec<(&'static str, &'static str)> {
@@ -71,6 +81,14 @@ mod tests {
         let mode =
             settings.iter().find(|(name, _)| *name == "sql_mode").map(|(_, value)| value.trim_matches('\''));
         assert_eq!(mode, Some(LOAD_SQL_MODE));
+    }
+
+    #[test]
+    fn a_counter_that_nulls_move_is_found() {
+        let create =
+            "CREATE TABLE `t` (\n  `a` int AUTO_INCREMENT NULL\n) ENGINE=InnoDB AUTO_INCREMENT=7 COMMENT='x'";
+        assert_eq!(moved_counter(create), Some("7"));
+        assert_eq!(moved_counter(&create.replace(" NULL", "")), None);
     }
 
     #[test]
