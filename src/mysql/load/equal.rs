@@ -14,6 +14,7 @@ use crate::mysql::schema::{SchemaOptions, read_database};
 use crate::progress::Progress;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 /// Whether the database stands on the server of `target` as the snapshot has it.
 ///
@@ -45,7 +46,10 @@ fn has_same_rows(conn: &mut Connection, entries: &DatabaseEntries, progress: &Pr
     let long = Mutex::new(());
     for table in entries.tables.iter().filter(|table| !table.columns.is_empty()) {
         progress.check()?;
-        let task = Task { table, staging: &entries.record.name, has_infile, max_packet_bytes, long: &long };
+        let is_refused = AtomicBool::new(false);
+        let staging = &entries.record.name;
+        let task =
+            Task { table, staging, has_infile, max_packet_bytes, long: &long, is_refused: &is_refused };
         let read = proof::read_back(conn, &task, true, progress)?;
         if (read.rows, read.checksum) != (table.rows, Some(u128::from_le_bytes(table.checksum))) {
             return Ok(false);
