@@ -4,6 +4,7 @@
 //! server that cannot be reached or refuses.
 
 use super::fault::Fault;
+use super::identifier::quote;
 use super::identity::Identity;
 use super::options::{ServerOptions, Tls};
 use super::reach;
@@ -69,6 +70,11 @@ impl Connection {
     /// Whether the server is one of this machine, as far as its name tells.
     pub fn is_local(&self) -> bool {
         self.is_local
+    }
+
+    /// Makes `database` the current one.
+    pub fn enter(&mut self, database: &str) -> Result<()> {
+        self.execute(&format!("USE {}", quote(database))).map(drop)
     }
 
     /// Runs a statement; the rows it changed.

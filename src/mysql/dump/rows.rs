@@ -96,6 +96,8 @@ impl RowFeed {
         watch: &Watch,
     ) -> Result<Took> {
         let before = self.rows;
+        // What an expression says of the database is worked out once, for all sessions.
+        conn.enter(&self.table.database)?;
         let statement = match conn.raw().prep(sql) {
             Ok(statement) => statement,
             Err(cause) => return Err(conn.failed(sql, cause)),

@@ -140,7 +140,7 @@ impl Loading<'_> {
         steps.append(&mut begun.steps);
         begun.steps = steps;
         self.progress.check()?;
-        conn.execute(&format!("USE {}", quote(staging)))?;
+        conn.enter(staging)?;
         journal::begin(conn, staging, &begun)?;
         Ok((begun, reports))
     }

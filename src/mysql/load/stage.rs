@@ -47,7 +47,7 @@ pub fn make(conn: &mut Connection, part: &Part, staging: &str) -> Result<Staged>
         conn.execute(&format!("ALTER DATABASE {}{set}", quote(staging)))?;
     }
     journal::create(conn, staging)?;
-    conn.execute(&format!("USE {}", quote(staging)))?;
+    conn.enter(staging)?;
     let mut staged = Staged::default();
     let sequences = part.objects.iter().filter(|object| object.kind == SchemaObject::Sequence);
     for sequence in sequences {

@@ -89,7 +89,7 @@ fn rename(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<()> {
         let set = character_set(&switch.database.character_set, &switch.database.collation);
         conn.execute(&format!("CREATE DATABASE {}{set}", quote(target)))?;
     }
-    conn.execute(&format!("USE {}", quote(target)))?;
+    conn.enter(target)?;
     let pairs = pairs(conn, switch, staging)?;
     let sql = format!("RENAME TABLE {}", pairs.join(", "));
     patiently(conn, |conn| {
@@ -207,7 +207,7 @@ fn put_back(conn: &mut Connection, switch: &Switch, staging: &str, error: Error)
         }
         match switch.is_replaced {
             true => {
-                conn.execute(&format!("USE {}", quote(&target)))?;
+                conn.enter(&target)?;
                 make_triggers(conn, switch)?;
             }
             // Whatever is in it is not ours.
@@ -220,7 +220,7 @@ fn put_back(conn: &mut Connection, switch: &Switch, staging: &str, error: Error)
         if journal::exists(conn, &old)? && journal::tables(conn, &old)?.is_empty() {
             conn.execute(&format!("DROP DATABASE {}", quote(&old)))?;
         }
-        conn.execute(&format!("USE {}", quote(staging)))?;
+        conn.enter(staging)?;
         journal::undo(conn, staging)?;
         Ok(true)
     })();
@@ -239,7 +239,7 @@ fn make_one(conn: &mut Connection, object: &ObjectRecord) -> Result<()> {
 fn finish(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let done = journal::marks(conn, staging)?;
-    conn.execute(&format!("USE {}", quote(&switch.target)))?;
+    conn.enter(&switch.target)?;
     if !done.contains(OLD_GONE) {
         for object in &switch.old_objects {
             tolerate(objects::remove(conn, object))?;
@@ -261,7 +261,7 @@ fn finish(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<Outco
     make_objects(conn, switch, staging, &done, &mut outcome)?;
     drop_old(conn, switch, &mut outcome)?;
     outcome.notes.extend(orphans::outside(conn, &switch.target, &folded(&switch.new_tables))?);
-    conn.execute(&format!("USE {}", quote(&switch.target)))?;
+    conn.enter(&switch.target)?;
     journal::drop_staging(conn, staging)?;
     Ok(outcome)
 }

@@ -4,7 +4,7 @@
 
 use super::one_row;
 use crate::error::Result;
-use crate::mysql::connection::Connection;
+use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{literal, qualified};
 use std::collections::BTreeMap;
 
@@ -17,6 +17,7 @@ pub fn definitions_fingerprint(
     conn: &mut Connection,
     database: &str,
 ) -> Result<BTreeMap<String, Fingerprint>> {
+    enter(conn, database)?;
     let sql = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, CREATE_TIME FROM information_schema.TABLES \
          WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') AND TABLE_SCHEMA={}",
@@ -33,6 +34,7 @@ pub fn definitions_fingerprint(
 
 /// The fingerprint of one table; `None`: there is no such table.
 pub fn table_fingerprint(conn: &mut Connection, database: &str, table: &str) -> Result<Option<Fingerprint>> {
+    enter(conn, database)?;
     let sql = format!(
         "SELECT TABLE_SCHEMA, TABLE_NAME, CREATE_TIME FROM information_schema.TABLES \
          WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') AND TABLE_SCHEMA={} AND TABLE_NAME={}",
@@ -46,11 +48,20 @@ pub fn table_fingerprint(conn: &mut Connection, database: &str, table: &str) -> 
     }
 }
 
+/// Enters the database, if it is there: a server shows a definition that calls `DATABASE()` with what that
+/// was in the session that used the table first.
+fn enter(conn: &mut Connection, database: &str) -> Result<()> {
+    match conn.enter(database) {
+        Err(error) if code_of(&error).is_none() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn hash(conn: &mut Connection, database: &str, table: &str, created: Option<&[u8]>) -> Result<Fingerprint> {
     let mut hasher = blake3::Hasher::new();
     match one_row(conn, &format!("SHOW CREATE TABLE {}", qualified(database, table))) {
         Ok(row) => hasher.update(&without_counter(row.bytes(1).unwrap_or_default())),
-        Err(error) => match crate::mysql::connection::code_of(&error) {
+        Err(error) => match code_of(&error) {
             Some(code) => hasher.update(&code.to_le_bytes()),
             None => return Err(error),
         },

@@ -94,7 +94,7 @@ pub fn read_database(conn: &mut Connection, name: &str, options: &SchemaOptions)
             "names are compared letter by letter; a database without any right of the user is not shown",
         ));
     }
-    conn.execute(&format!("USE {}", quote(name)))?;
+    conn.enter(name)?;
     // Bytes as the server keeps them; names come in UTF-8 all the same.
     conn.execute("SET SESSION character_set_results=NULL")?;
     let read = read_all(conn, name, options);
