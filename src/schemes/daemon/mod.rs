@@ -33,6 +33,8 @@ use watch::Told;
 const TICK: Duration = Duration::from_secs(20);
 /// How often what is overdue is looked for, in seconds of the clock.
 const WATCH: i64 = 3600;
+/// A run that takes longer than this, in seconds, no longer keeps it quiet that its scheme is overdue.
+const LONG_RUN: i64 = 6 * 3600;
 /// How long runs may take to stop: a command, and the commands after it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -93,13 +95,21 @@ impl Setup {
 /// Where schemes stand, for the daemon and its runs.
 type Standing = Arc<Mutex<BTreeMap<String, Position>>>;
 
+/// A run that was begun and has not ended.
+struct Active {
+    /// What it does, for people.
+    what: String,
+    since: Timestamp,
+}
+
 struct Daemon {
     around: Surroundings,
     setup: Arc<Setup>,
     positions: Positions,
     standing: Standing,
-    active: BTreeMap<String, String>,
+    active: BTreeMap<String, Active>,
     told: Told,
+    memory: notices::watch::Memory,
     watched: Option<Timestamp>,
     stop: Arc<Stop>,
     sender: Sender<Wake>,
@@ -116,6 +126,7 @@ pub fn run(around: Surroundings, sender: Sender<Wake>, wakes: &Receiver<Wake>) -
     let mut daemon = Daemon {
         positions: Positions::at(&around.state),
         told: Told::load(&around.state),
+        memory: notices::watch::Memory::load(&around.state),
         around,
         setup,
         standing: Standing::default(),
@@ -130,6 +141,17 @@ pub fn run(around: Surroundings, sender: Sender<Wake>, wakes: &Receiver<Wake>) -
     while daemon.turn(wakes) {}
     daemon.finish(wakes);
     Ok(())
+}
+
+/// An error with its causes, in one line.
+fn causes(error: &crate::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 impl Daemon {
@@ -170,7 +192,9 @@ impl Daemon {
         match wakes.recv_timeout(self.pause(now)) {
             Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
             Ok(Wake::Reload) => self.reload(),
-            Ok(Wake::Begun(name)) => _ = self.active.insert(name, "running".into()),
+            Ok(Wake::Begun(name)) => {
+                self.active.entry(name).and_modify(|active| active.what = "running".into());
+            }
             Ok(Wake::Ended(name)) => _ = self.active.remove(&name),
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -211,10 +235,8 @@ impl Daemon {
                 if *position != before
                     && let Err(error) = self.positions.save(name, position)
                 {
-                    // What was not kept might be done twice after a restart: better late than that.
-                    *position = before;
-                    (self.around.journal)(&format!("{name}: {error}"));
-                    continue;
+                    // It is done twice should the daemon start again: better than not once.
+                    (self.around.journal)(&format!("{name}: {}", causes(&error)));
                 }
                 position.due(now)
             };
@@ -245,7 +267,7 @@ impl Daemon {
         });
         let holder = path.and_then(|path| turn::holder(&self.around.state, &path));
         let state = holder.map_or_else(|| "running".to_owned(), |holder| format!("queued behind {holder}"));
-        self.active.insert(name.to_owned(), state);
+        self.active.insert(name.to_owned(), Active { what: state, since: now });
         let ended = name.to_owned();
         let work = move || {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run()));
@@ -285,7 +307,7 @@ impl Daemon {
             true => format!("{} schemes, none runs", self.setup.timings.len()),
             false => {
                 let all: Vec<String> =
-                    self.active.iter().map(|(name, what)| format!("{name} {what}")).collect();
+                    self.active.iter().map(|(name, active)| format!("{name} {}", active.what)).collect();
                 all.join(", ")
             }
         }
@@ -294,14 +316,20 @@ impl Daemon {
     /// Looks for what only time brings about, and for Monday.
     fn watch(&mut self, now: Timestamp) {
         let since = self.watched.map_or(WATCH, |then| (now.seconds - then.seconds).abs());
-        if since < WATCH || !self.active.is_empty() {
+        if since < WATCH {
             return;
         }
         self.watched = Some(now);
         let (setup, state) = (Arc::clone(&self.setup), &self.around.state);
         let found = standing(&setup.config, state, now);
         running::publish(&setup.config, &found, &|line| self.say(line));
-        let (mut due, kept) = notices::watch::due(&found, state);
+        // A run that was begun of late tells at its end how it went.
+        let young = |name: &String| {
+            self.active
+                .get(name)
+                .is_some_and(|active| now.seconds.saturating_sub(active.since.seconds) < LONG_RUN)
+        };
+        let (mut due, kept) = self.memory.due(&found, &|reason| reason.scheme.as_ref().is_some_and(young));
         if let Err(cause) = kept {
             self.say(&format!("what was told is not kept: {cause}"));
         }
@@ -321,7 +349,7 @@ impl Daemon {
         let schemes = self.setup.timings.iter().filter_map(|(name, timing)| {
             let is_enabled = self.setup.config.scheme(name).is_ok_and(|scheme| scheme.enabled);
             let next = all.get(name)?.next(timing, now).filter(|_| is_enabled);
-            let state = self.active.get(name).cloned().unwrap_or_else(|| "waiting".into());
+            let state = self.active.get(name).map_or_else(|| "waiting".into(), |active| active.what.clone());
             Some((name.clone(), ShownScheme { state, next: next.map(crate::values::rfc3339) }))
         });
         let now = Shown::new(schemes.collect(), self.around.is_clock_told);

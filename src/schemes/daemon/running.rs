@@ -4,7 +4,7 @@
 use super::{Setup, Standing, Wake};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Kind};
-use crate::schemes::config::{Config, Occasion};
+use crate::schemes::config::Config;
 use crate::schemes::history::History;
 use crate::schemes::notice::Notice;
 use crate::schemes::run::{RunOutcome, RunRecord};
@@ -127,23 +127,17 @@ impl Under {
     }
 
     fn never_ran(&self, error: &Error) {
-        (self.journal)(&format!("{}: {error}", self.name));
+        (self.journal)(&format!("{}: {}", self.name, super::causes(error)));
         if error.kind() == Kind::Interrupted {
             // It waited for its turn; the slot stays open for the next start.
             return;
         }
         self.start_counts();
         let next = self.end(RunOutcome::Failed, true);
-        let notice = Notice {
-            occasion: Occasion::Failure,
-            code: "backup-failed".into(),
-            practice: self.setup.config.practice.name.clone(),
-            scheme: Some(self.name.clone()),
-            time: rfc3339(self.clock.now()),
-            title: format!("{}: the backup could not begin", self.name),
-            lines: again(next, self.setup.config.practice.zone()).into_iter().collect(),
-            facts: Default::default(),
-        };
+        let practice = &self.setup.config.practice;
+        let (time, code) = (rfc3339(self.clock.now()), error.kind().code());
+        let mut notice = notices::of_no_run(practice.name.as_deref(), &self.name, &time, code);
+        notice.lines.extend(again(next, practice.zone()));
         self.setup.teller.tell(&notice, None);
     }
 

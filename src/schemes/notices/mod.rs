@@ -67,6 +67,17 @@ pub fn of_start(practice: Option<&str>, run: &RunRecord) -> Notice {
     notice
 }
 
+/// The notice that a run of `scheme` could not begin, for a reason with the stable word `code`.
+pub fn of_no_run(practice: Option<&str>, scheme: &str, time: &str, code: &str) -> Notice {
+    let scheme = name(scheme).unwrap_or("scheme");
+    let what = words::words(code);
+    let title = format!("{scheme}: the backup could not begin: {}", what.happened);
+    let mut notice = notice(practice, time, Occasion::Failure, "backup-failed", title);
+    notice.scheme = Some(scheme.into());
+    notice.lines = vec!["Nothing was saved.".into(), named(what.remedy, Some(scheme))];
+    notice
+}
+
 /// The notices of `run`, which ended; `before` is the run of its scheme that ended before it. The first
 /// good run after one that was not comes with a second notice, of recovery. Times are told in `zone`.
 pub fn of_end(

@@ -118,7 +118,7 @@ fn a_command_that_is_to_be_typed_names_its_scheme() {
         let steps = vec![step(StepKind::Backup, RunOutcome::Failed, Some(code))];
         of_end(None, None, &run(RunOutcome::Failed, steps), None).remove(0)
     };
-    for code in ["not-mounted", "source", "busy", "timeout", "unheard-of"] {
+    for code in ["not-mounted", "source", "busy", "hook-timeout", "unheard-of"] {
         let text = text_of(&failed(code));
         assert!(text.contains("coffer scheme run nightly"), "{code}: {text}");
     }

@@ -50,7 +50,7 @@ const TABLE: &[(&str, Words)] = &[
         Words {
             happened: "the database server cannot be reached or refuses",
             means: "The database was not saved.",
-            remedy: "Look whether the server runs, then run: coffer doctor",
+            remedy: "Look whether the server runs and its password is still the same: coffer doctor",
         },
     ),
     (
@@ -142,7 +142,7 @@ const TABLE: &[(&str, Words)] = &[
         },
     ),
     (
-        "hook",
+        "hook-failed",
         Words {
             happened: "a command of the practice's own failed",
             means: "What was to be done before the backup was not done.",
@@ -150,11 +150,19 @@ const TABLE: &[(&str, Words)] = &[
         },
     ),
     (
-        "timeout",
+        "hook-killed",
         Words {
-            happened: "a step took longer than it may",
-            means: "It was ended.",
-            remedy: "Look what held it; then run: coffer scheme run",
+            happened: "a command of the practice's own was ended from outside",
+            means: "What was to be done before the backup was not done.",
+            remedy: "Look whether the machine was short of memory; then run: coffer scheme run",
+        },
+    ),
+    (
+        "hook-timeout",
+        Words {
+            happened: "a command of the practice's own took longer than it may",
+            means: "It was ended. What was to be done before the backup was not done.",
+            remedy: "Look what held it, or raise its `timeout`; then run: coffer scheme run",
         },
     ),
     (

@@ -13,10 +13,10 @@ use crate::schemes::notify::Channels;
 use crate::schemes::run::{Cause, RunOutcome, RunRecord, StepRecord};
 use crate::schemes::runner::plan::{Step, Work};
 use crate::schemes::runner::{self, Job, Order, words};
-use crate::schemes::standing::standing;
+use crate::schemes::standing::{Standing, standing};
 use crate::schemes::stop::Stop;
 use crate::schemes::{notices, prometheus};
-use crate::values::{format_duration, parse_time};
+use crate::values::{format_duration, parse_time, rfc3339};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -96,9 +96,16 @@ impl Run {
         retries: u32,
     ) -> Result<RunRecord> {
         let before = History::at(&configured.state).last_ended(&self.name);
-        let run = job.run(order)?;
         let channels = Channels::of(&configured.config, &configured.state);
         let practice = &configured.config.practice;
+        let run = job.run(order).inspect_err(|error| {
+            if self.unattended && error.kind() != Kind::Interrupted {
+                let time = rfc3339(context.time(None));
+                let code = error.kind().code();
+                let notice = notices::of_no_run(practice.name.as_deref(), &self.name, &time, code);
+                channels.tell(&notice, None).iter().for_each(|line| context.output.warning("notify", line));
+            }
+        })?;
         let mut notices = notices::of_end(practice.name.as_deref(), practice.zone(), &run, before.as_ref());
         if let (Some(first), true) = (notices.first_mut(), is_tried_again(&run, order, retries)) {
             let after = configured.config.scheme(&self.name)?.retry_after.0;
@@ -107,7 +114,11 @@ impl Run {
         for notice in notices.iter().filter(|_| run.outcome != RunOutcome::Interrupted) {
             channels.tell(notice, Some(&run)).iter().for_each(|line| context.output.warning("notify", line));
         }
-        publish(context, configured);
+        let found = standing(&configured.config, &configured.state, context.time(None));
+        publish(context, configured, &found);
+        if self.unattended {
+            watch(context, configured, &found);
+        }
         Ok(run)
     }
 }
@@ -118,12 +129,23 @@ fn is_tried_again(run: &RunRecord, order: &Order, retries: u32) -> bool {
 }
 
 /// Writes what other programs watch.
-fn publish(context: &Context, configured: &Configured) {
-    if let Some(path) = &configured.config.status.prometheus {
-        let found = standing(&configured.config, &configured.state, context.time(None));
-        if let Err(error) = prometheus::write(&found, path) {
-            context.output.warning("prometheus", &error);
-        }
+fn publish(context: &Context, configured: &Configured, found: &Standing) {
+    if let Some(path) = &configured.config.status.prometheus
+        && let Err(error) = prometheus::write(found, path)
+    {
+        context.output.warning("prometheus", &error);
+    }
+}
+
+/// Tells what only time brings about, where no daemon does.
+fn watch(context: &Context, configured: &Configured, found: &Standing) {
+    let (due, kept) = notices::watch::Memory::load(&configured.state).due(found, &|_| false);
+    if let Err(cause) = kept {
+        context.output.warning("notify", format!("what was told is not kept: {cause}"));
+    }
+    let channels = Channels::of(&configured.config, &configured.state);
+    for notice in &due {
+        channels.tell(notice, None).iter().for_each(|line| context.output.warning("notify", line));
     }
 }
 
