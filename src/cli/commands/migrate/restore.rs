@@ -106,7 +106,14 @@ impl Restore {
         }
         if let Some((kind, _)) = obstacles.first() {
             let all: Vec<&str> = obstacles.iter().map(|(_, sentence)| sentence.as_str()).collect();
-            return Err(Error::new(*kind, all.join("; ")).hint("nothing was touched"));
+            let hint = match *kind {
+                Kind::Usage => {
+                    "nothing was touched; --database NAME moves only those named, --replace puts what is moved \
+                     in the place of what is there, and a stock database such as `test` may be dropped first"
+                }
+                _ => "nothing was touched",
+            };
+            return Err(Error::new(*kind, all.join("; ")).hint(hint));
         }
         if self.replace {
             let hint = "--yes says that replacing is meant";

@@ -233,6 +233,7 @@ impl Questions<'_> {
         let check = |typed: &str| {
             let path = absolute(typed)?;
             let path = if path.is_dir() { path.join("night.coffer") } else { path };
+            survey::is_there(&path)?;
             match path.symlink_metadata().is_ok() {
                 true => Err(Error::new(Kind::Usage, format!("{}: exists already", path.display()))
                     .hint("choose another name; coffer never overwrites a container")),

@@ -1,7 +1,7 @@
 //! What setup finds by itself: databases, the application they belong to, sizes of folders, and where a
 //! container would be safest.
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
 use crate::mysql::identifier::{literal, qualified};
 use crate::storage::place;
@@ -86,10 +86,44 @@ pub fn best_place(data: &[PathBuf]) -> PathBuf {
     }
 }
 
+/// Where removable and network disks are mounted.
+const MEDIA: [&str; 4] = ["/mnt", "/media", "/run/media", "/Volumes"];
+
+/// Fails unless the disk that `file` is to lie on seems to be there: its folder, or the one above, exists,
+/// and what lies where media are mounted lies on one.
+pub fn is_there(file: &Path) -> Result<()> {
+    let folder = file.parent().unwrap_or(file);
+    if !folder.is_dir() && !folder.parent().is_some_and(Path::is_dir) {
+        let message = format!("{}: there is no such folder, nor the one above it", folder.display());
+        return Err(Error::new(Kind::Usage, message)
+            .hint("is the disk connected? if it is meant, make the folder first"));
+    }
+    if MEDIA.iter().any(|top| file.starts_with(top)) && mount_of(file).is_none() {
+        let message = format!("{}: no medium is mounted there", folder.display());
+        return Err(Error::new(Kind::NotMounted, message)
+            .hint("connect and mount the disk first; else the backup would go to this machine's own"));
+    }
+    Ok(())
+}
+
 /// The folder that must be mounted for `file` to be where it belongs; `None` on the system's own disk.
 pub fn mount_of(file: &Path) -> Option<PathBuf> {
     let folder = place::existing(file.parent()?)?;
     let found = folder.ancestors().find(|part| place::is_mounted(part))?;
-    let is_medium = ["/mnt", "/media", "/run/media", "/Volumes"].iter().any(|top| found.starts_with(top));
+    let is_medium = MEDIA.iter().any(|top| found.starts_with(top));
     (found != Path::new("/") && is_medium).then(|| found.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_folder_is_made_up_for_a_container() {
+        let folder = tempfile::tempdir().expect("folder");
+        let answer = |path: &str| is_there(&folder.path().join(path)).map_err(|error| error.kind());
+        assert_eq!(answer("n.coffer"), Ok(()));
+        assert_eq!(answer("new/n.coffer"), Ok(()));
+        assert_eq!(answer("not/there/n.coffer"), Err(Kind::Usage));
+    }
 }
