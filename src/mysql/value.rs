@@ -46,8 +46,15 @@ pub fn select_expression(column: &ColumnRecord) -> String {
         // The index tells the empty member from the value that was refused. `+0` would be a double,
         // and a signed number for SET: neither holds 64 members.
         ColumnForm::Member => format!("CAST({} AS UNSIGNED)", quote(&column.name)),
+        // Two digits stand for two years; the date behind them tells which. Its 1900 is the zero year.
+        _ if is_short_year(column) => format!("IF(YEAR({0})=1900,0,YEAR({0}))", quote(&column.name)),
         _ => quote(&column.name),
     }
+}
+
+/// Whether `column` is a YEAR(2): it says, and is compared by, the last two digits of what it holds.
+pub fn is_short_year(column: &ColumnRecord) -> bool {
+    column.column_type.to_ascii_lowercase().starts_with("year(2)")
 }
 
 /// How the values of a column become bytes: made once a column, used for each cell.

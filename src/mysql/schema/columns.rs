@@ -6,8 +6,8 @@ use crate::entry::database::{ColumnForm, ColumnRecord};
 use crate::error::Result;
 use crate::mysql::connection::Connection;
 use crate::mysql::identifier::literal;
-use crate::mysql::value::form_of;
-use std::collections::HashMap;
+use crate::mysql::value::{form_of, is_short_year};
+use std::collections::{HashMap, HashSet};
 
 mod defaults;
 
@@ -102,8 +102,11 @@ impl StoredColumns {
     }
 }
 
-/// Unique keys without NULL, by table and index.
-pub struct UniqueKeys(HashMap<String, Vec<UniqueKey>>);
+/// The unique keys of tables, by table, and the tables whose other keys are disabled.
+pub struct UniqueKeys {
+    by_table: HashMap<String, Vec<UniqueKey>>,
+    disabled: HashSet<String>,
+}
 
 struct UniqueKey {
     name: String,
@@ -114,16 +117,22 @@ struct UniqueKey {
 /// The unique keys of all tables of the database.
 pub fn unique_keys(conn: &mut Connection, database: &str) -> Result<UniqueKeys> {
     let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NULLABLE, SEQ_IN_INDEX \
-         FROM information_schema.STATISTICS WHERE NON_UNIQUE=0 AND TABLE_SCHEMA={}",
+        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NULLABLE, SEQ_IN_INDEX, \
+         NON_UNIQUE, COMMENT FROM information_schema.STATISTICS WHERE TABLE_SCHEMA={}",
         literal(database)
     );
     let mut rows = rows_of(conn, &sql, database)?;
     rows.sort_by_key(|row| (row.text(2), row.number(6)));
-    let mut keys: HashMap<String, Vec<UniqueKey>> = HashMap::new();
+    let mut keys = UniqueKeys { by_table: HashMap::new(), disabled: HashSet::new() };
     for row in rows {
         let text = |number| row.text(number).unwrap_or_default();
-        let of_table = keys.entry(text(1)).or_default();
+        if text(8) == "disabled" {
+            keys.disabled.insert(text(1));
+        }
+        if row.number(7) != Some(0) {
+            continue;
+        }
+        let of_table = keys.by_table.entry(text(1)).or_default();
         if of_table.last().is_none_or(|key| key.name != text(2)) {
             of_table.push(UniqueKey { name: text(2), columns: Vec::new(), is_whole: true });
         }
@@ -132,20 +141,26 @@ pub fn unique_keys(conn: &mut Connection, database: &str) -> Result<UniqueKeys> 
         key.is_whole &= row.bytes(4).is_none() && row.bytes(3).is_some() && text(5) != "YES";
         key.columns.push(text(3));
     }
-    Ok(UniqueKeys(keys))
+    Ok(keys)
 }
 
 impl UniqueKeys {
+    /// Whether keys of the table are disabled, which no statement of its own says.
+    pub fn are_disabled(&self, table: &str) -> bool {
+        self.disabled.contains(table)
+    }
+
     /// Numbers of the columns of the table's primary key, else of its unique key with the fewest
-    /// columns; empty if there is none that stands on stored columns.
+    /// columns; empty if there is none that stands on stored columns, each of which is compared by
+    /// all that it holds.
     pub fn shortest(&self, table: &str, columns: &[ColumnRecord]) -> Vec<u16> {
         let number = |name: &String| {
             columns
                 .iter()
-                .position(|c| c.name.eq_ignore_ascii_case(name))
+                .position(|c| c.name.eq_ignore_ascii_case(name) && !is_short_year(c))
                 .and_then(|at| u16::try_from(at).ok())
         };
-        let keys = self.0.get(table).map(Vec::as_slice).unwrap_or_default();
+        let keys = self.by_table.get(table).map(Vec::as_slice).unwrap_or_default();
         let whole = keys.iter().filter(|key| key.is_whole);
         let stored = whole.filter_map(|key| {
             let numbers: Option<Vec<u16>> = key.columns.iter().map(number).collect();

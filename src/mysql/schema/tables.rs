@@ -130,6 +130,11 @@ fn describe(
             "{what}: column `{column}` has the unknown type {data_type}; its bytes are kept as they come"
         ));
     }
+    if keys.are_disabled(&table.name) {
+        notes.push(format!(
+            "{what}: its keys are disabled (ALTER TABLE … DISABLE KEYS); a restored table has them enabled"
+        ));
+    }
     record.columns = stored.columns;
     if record.columns.is_empty() {
         notes.push(format!(

@@ -36,6 +36,8 @@ fn every_type_has_a_form() {
 fn members_are_selected_by_number() {
     assert_eq!(select_expression(&column("enum('a')", ColumnForm::Member)), "CAST(`c` AS UNSIGNED)");
     assert_eq!(select_expression(&column("text", ColumnForm::Text)), "`c`");
+    assert_eq!(select_expression(&column("year(4)", ColumnForm::Temporal)), "`c`");
+    assert_eq!(select_expression(&column("year(2)", ColumnForm::Temporal)), "IF(YEAR(`c`)=1900,0,YEAR(`c`))");
 }
 
 #[test]
