@@ -7,7 +7,7 @@ use super::views::definer;
 use super::{Schema, SchemaOptions, environment, loss, one_row, rows_of};
 use crate::entry::database::{ObjectRecord, SchemaObject, Setting};
 use crate::error::{Error, Kind, Result};
-use crate::mysql::connection::{Cells, Connection};
+use crate::mysql::connection::{Cells, Connection, code_of};
 use crate::mysql::identifier::{literal, quote};
 
 mod header;
@@ -60,7 +60,7 @@ pub fn routines(conn: &mut Connection, database: &str, schema: &mut Schema) -> R
         "SELECT ROUTINE_SCHEMA, ROUTINE_NAME, ROUTINE_TYPE FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA={}",
         literal(database)
     );
-    let rows = rows_of(conn, &sql, database)?;
+    let Some(rows) = listed(conn, &sql, "routines", schema)? else { return Ok(()) };
     const KINDS: [(&str, SchemaObject); 4] = [
         ("PROCEDURE", SchemaObject::Procedure),
         ("FUNCTION", SchemaObject::Function),
@@ -98,14 +98,31 @@ pub fn events(conn: &mut Connection, database: &str, schema: &mut Schema) -> Res
         "SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA={}",
         literal(database)
     );
-    let mut names: Vec<String> =
-        rows_of(conn, &sql, database)?.iter().filter_map(|row| row.text(1)).collect();
+    let Some(rows) = listed(conn, &sql, "events", schema)? else { return Ok(()) };
+    let mut names: Vec<String> = rows.iter().filter_map(|row| row.text(1)).collect();
     names.sort();
     for (order, name) in (0..).zip(names) {
         let record = ObjectRecord { kind: SchemaObject::Event, name, order, ..ObjectRecord::default() };
         read_one(conn, "EVENT", &EVENT, record, schema)?;
     }
     Ok(())
+}
+
+/// What servers say where the table in which they keep programs is missing, crashed, or as an older
+/// server left it.
+const NO_LIST: [u16; 13] = [1030, 1034, 1035, 1146, 1194, 1195, 1545, 1547, 1548, 1558, 1577, 1728, 1805];
+
+/// The rows of a list of programs; `None`: the server has no such list, which is a loss of all of them,
+/// and of nothing else.
+fn listed(conn: &mut Connection, sql: &str, what: &str, schema: &mut Schema) -> Result<Option<Vec<Cells>>> {
+    let name = schema.database.name.clone();
+    match rows_of(conn, sql, &name) {
+        Ok(rows) => Ok(Some(rows)),
+        Err(error) if code_of(&error).is_some_and(|code| NO_LIST.contains(&code)) => {
+            loss(format!("any of the {what} of `{name}`"), error, schema).map(|()| None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Adds what `SHOW CREATE` says of an object to `record` and the record to the schema.
