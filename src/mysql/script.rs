@@ -26,11 +26,13 @@ pub struct ScriptOptions {
     pub statement_bytes: usize,
     /// The `max_allowed_packet` that loading the file needs, if it is more than the usual.
     pub packet_bytes: Option<u64>,
+    /// Files that have to be loaded before this one.
+    pub loaded_after: Vec<String>,
 }
 
 impl Default for ScriptOptions {
     fn default() -> Self {
-        ScriptOptions { statement_bytes: STATEMENT_BYTES, packet_bytes: None }
+        ScriptOptions { statement_bytes: STATEMENT_BYTES, packet_bytes: None, loaded_after: Vec::new() }
     }
 }
 
@@ -96,6 +98,10 @@ impl<W: Write> ScriptWriter<W> {
                 "-- It has long rows: SET GLOBAL max_allowed_packet={bytes}, and load it with the option \
                  --max-allowed-packet={bytes}."
             ))?;
+        }
+        for name in std::mem::take(&mut writer.options.loaded_after) {
+            let name: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            writer.line(&format!("-- Load {name} before this file, which stands on what it makes."))?;
         }
         writer.line("SET NAMES utf8mb4;")?;
         for (name, value) in session_settings(dialect.is_mariadb, dialect.version) {

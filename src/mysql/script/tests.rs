@@ -24,9 +24,12 @@ fn table() -> TableRecord {
 }
 
 fn written(statement_bytes: usize, rows: &[(&[u8], Option<&[u8]>)]) -> String {
-    let mut writer =
-        ScriptWriter::new(Vec::new(), &server(), ScriptOptions { statement_bytes, packet_bytes: None })
-            .expect("head");
+    let mut writer = ScriptWriter::new(
+        Vec::new(),
+        &server(),
+        ScriptOptions { statement_bytes, ..ScriptOptions::default() },
+    )
+    .expect("head");
     writer.table(&table()).expect("table");
     for (a, b) in rows {
         writer.row([Some(*a), *b]).expect("row");

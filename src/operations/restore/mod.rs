@@ -2,6 +2,7 @@
 //! the folder, that every byte is proven before it is written, that what an earlier run finished is
 //! proven and kept, and that what cannot be restored is named while the rest is restored.
 
+mod before;
 mod content;
 mod script;
 mod space;
@@ -248,7 +249,8 @@ impl Run<'_> {
         let server = databases.server.clone().unwrap_or_default();
         for database in databases.databases.values() {
             let path = script::script_path(&database_path(&database.record.name));
-            match script::write(rows, self.target, &server, database, &path, self.progress) {
+            let needed = before::needed(databases, database);
+            match script::write(rows, self.target, &server, (database, &needed), &path, self.progress) {
                 Ok(Some(written)) => {
                     self.count(written.outcome, written.script.bytes);
                     let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,11 +1,13 @@
 //! A live database as an SQL file: `database/NAME.sql`, written as a stream. It promises that the
 //! file gets its name only when every row was proven, counted and summed up.
 
+use super::before::Needed;
 use crate::attachments::restore::{Outcome, Target};
 use crate::attachments::write::FileWriter;
-use crate::entry::database::{ObjectRecord, ServerRecord, TableRecord};
+use crate::entry::database::{ObjectRecord, ServerRecord, TableRecord, database_path};
 use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
 use crate::error::{Error, Kind, Result};
+use crate::mysql::identifier::quote;
 use crate::mysql::script::{ScriptOptions, ScriptWriter};
 use crate::mysql::stream::RowSource;
 use crate::mysql::value::is_momentary;
@@ -50,19 +52,21 @@ pub struct Written {
     pub notes: Vec<String>,
 }
 
-/// Writes `database` to `path`; `None`: the target names the reason.
+/// Writes `database` to `path`, saying which other ones are `needed` first; `None`: the target names the
+/// reason.
 ///
 /// Errors: [`crate::error::Kind::Damaged`] if a row is missing or wrong; no file is left then.
 pub fn write(
     rows: &dyn RowSource,
     target: &Target,
     server: &ServerRecord,
-    database: &Database,
+    (database, needed): (&Database, &[Needed]),
     path: &EntryPath,
     progress: &Progress,
 ) -> Result<Option<Written>> {
     let Some(file) = ScriptFile::begin(target, path.clone())? else { return Ok(None) };
     let mut notes = dead_objects(database);
+    notes.extend(needed.iter().map(|needed| load_before(path, needed)));
     let longest = longest_row(rows, &database.tables, progress)?;
     if let Some((table, bytes)) = &longest {
         notes.push(format!(
@@ -72,7 +76,8 @@ pub fn write(
         ));
     }
     let needs = longest.map(|(_, bytes)| packet_bytes(bytes));
-    let options = ScriptOptions { packet_bytes: needs, ..ScriptOptions::default() };
+    let loaded_after = needed.iter().map(|needed| script_of(&needed.database).to_string()).collect();
+    let options = ScriptOptions { packet_bytes: needs, loaded_after, ..ScriptOptions::default() };
     let mut script = ScriptWriter::new(file, server, options)?;
     script.database(&database.record)?;
     script.before_tables(&database.objects)?;
@@ -117,6 +122,24 @@ pub fn write_users(
     let written = file.write_all(&text).and_then(|()| file.flush());
     written.map_err(|cause| Error::io(Kind::Destination, "the SQL file cannot be written", cause))?;
     file.finish(path.clone()).map(Some)
+}
+
+/// What a person who loads the file at `path` has to know of `needed`.
+fn load_before(path: &EntryPath, needed: &Needed) -> String {
+    let Needed { database, what, is_mutual } = needed;
+    let ring = match is_mutual {
+        true => "; that one needs this one, too: load both with --force, then make the views that failed",
+        false => "",
+    };
+    format!(
+        "{path}: load {} before it, {what} stands on database {}{ring}",
+        script_of(database),
+        quote(database)
+    )
+}
+
+fn script_of(database: &str) -> EntryPath {
+    script_path(&database_path(database))
 }
 
 /// A sentence for each object that was dead already: it is in the file as a comment only.
