@@ -145,3 +145,71 @@ fn a_view_that_calls_what_its_reader_may_not_lives_in_the_file() {
     other.client("", &std::fs::read_to_string(path.join("out/database/d.sql")).expect("file"));
     assert_eq!(other.client("d", "SELECT seven FROM v"), "7\n");
 }
+
+#[test]
+fn a_server_that_lost_its_list_of_routines_keeps_its_tables() {
+    let server = Server::start(&[]);
+    let folder = backed_up(&server);
+    server.client(
+        "",
+        "CREATE DATABASE d; CREATE TABLE d.t (a INT); INSERT INTO d.t VALUES (1); DROP TABLE mysql.proc;
+         ALTER TABLE mysql.event DROP COLUMN comment",
+    );
+    let run = exits(folder.path(), &server, "backup c --database d", 3);
+    assert!(run.said.contains("any of the routines of `d` is not in the snapshot"), "{}", run.said);
+    assert!(run.said.contains("any of the events of `d` is not in the snapshot"), "{}", run.said);
+    let other = Server::start(&["--local-infile=1"]);
+    exits(folder.path(), &other, "restore c latest --to-server", 0);
+    assert_eq!(other.client("d", "SELECT a FROM t"), "1\n");
+}
+
+const UNSAID_SHORT: &str = "
+CREATE DATABASE unsaid; USE unsaid; CREATE TABLE short (a YEAR(2) PRIMARY KEY, b YEAR(2)); SET sql_mode='';
+INSERT INTO short VALUES ('0000',NULL),(1901,2001),(1970,'0000'),(2000,2070),(2001,1901),(2070,1970),(2155,2155);
+CREATE TABLE asleep (a INT, KEY (a)) ENGINE=MyISAM; ALTER TABLE asleep DISABLE KEYS; INSERT INTO asleep VALUES (1);
+CREATE DATABASE `LONG`; CREATE TABLE `LONG`.t (a INT); INSERT INTO `LONG`.t VALUES (1);
+";
+
+const YEARS: &str = "SELECT YEAR(a), YEAR(b) FROM short ORDER BY 1";
+
+#[test]
+fn what_a_short_year_holds_is_told_apart_and_sleeping_keys_are_named() {
+    let server = Server::start(&["--local-infile=1"]);
+    let folder = backed_up(&server);
+    let path = folder.path();
+    // Its folder has the longest name there is.
+    let long = "#".repeat(51);
+    let sql = UNSAID_SHORT.replace("LONG", &long);
+    server.client("", &sql);
+    let run = exits(path, &server, "backup c --all-databases", 0);
+    assert!(run.said.contains("`unsaid`.`asleep`: its keys are disabled"), "{}", run.said);
+    for options in [&["--local-infile=1"][..], &["--local-infile=0"]] {
+        let other = Server::start(options);
+        exits(path, &other, "restore c latest --to-server", 0);
+        assert_eq!(other.client("unsaid", YEARS), server.client("unsaid", YEARS));
+        assert_eq!(other.client(&long, "SELECT a FROM t"), "1\n");
+    }
+}
+
+#[test]
+fn a_file_says_which_other_is_loaded_before() {
+    let server = Server::start(&[]);
+    let folder = backed_up(&server);
+    let path = folder.path();
+    server.client(
+        "",
+        "CREATE DATABASE above; CREATE DATABASE below; CREATE TABLE below.t (a INT); INSERT INTO below.t VALUES (7);
+         CREATE VIEW above.v AS SELECT a FROM below.t",
+    );
+    exits(path, &server, "backup c --database above --database below", 0);
+    let run = exits(path, &server, "restore c latest --to out", 0);
+    let said = "database/above.sql: load database/below.sql before it, view `v` stands on database `below`";
+    assert!(run.said.contains(said), "{}", run.said);
+    let file =
+        |name: &str| std::fs::read_to_string(path.join(format!("out/database/{name}.sql"))).expect("file");
+    assert!(file("above").contains("\n-- Load database/below.sql before this file"), "{}", file("above"));
+    assert!(!file("below").contains("-- Load"), "{}", file("below"));
+    let other = Server::start(&[]);
+    ["below", "above"].iter().for_each(|name| drop(other.client("", &file(name))));
+    assert_eq!(other.client("above", "SELECT a FROM v"), "7\n");
+}
