@@ -163,6 +163,23 @@ fn a_server_that_lost_its_list_of_routines_keeps_its_tables() {
     assert_eq!(other.client("d", "SELECT a FROM t"), "1\n");
 }
 
+#[test]
+fn a_foreign_key_into_a_table_of_another_shape_costs_no_row() {
+    let server = Server::start(&[]);
+    let folder = backed_up(&server);
+    server.client(
+        "",
+        "CREATE DATABASE d; USE d; CREATE TABLE parent (a INT PRIMARY KEY); INSERT INTO parent VALUES (1);
+         CREATE TABLE child (a INT, FOREIGN KEY (a) REFERENCES parent (a)); INSERT INTO child VALUES (1);
+         SET foreign_key_checks=0; DROP TABLE parent; CREATE TABLE parent (b INT PRIMARY KEY); INSERT INTO parent VALUES (2)",
+    );
+    exits(folder.path(), &server, "backup c --database d", 0);
+    let other = Server::start(&["--local-infile=1"]);
+    let run = exits(folder.path(), &other, "restore c latest --to-server", 3);
+    assert!(run.said.contains("does not fit that table: Unknown column"), "{}", run.said);
+    assert_eq!(other.client("d", "SELECT a, b FROM child, parent"), "1\t2\n");
+}
+
 const UNSAID_SHORT: &str = "
 CREATE DATABASE unsaid; USE unsaid; CREATE TABLE short (a YEAR(2) PRIMARY KEY, b YEAR(2)); SET sql_mode='';
 INSERT INTO short VALUES ('0000',NULL),(1901,2001),(1970,'0000'),(2000,2070),(2001,1901),(2070,1970),(2155,2155);

@@ -4,7 +4,7 @@
 use super::definition::{ForeignKey, foreign_key};
 use super::stage::Staged;
 use crate::error::Result;
-use crate::mysql::connection::Connection;
+use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{literal, qualified, quote};
 use std::collections::{BTreeMap, HashSet};
 
@@ -21,8 +21,12 @@ pub fn find(conn: &mut Connection, staged: &Staged, staging: &str, target: &str)
             );
             if !staged.made.iter().any(|made| quote(made) == parent) {
                 found.push(format!("{name} points to a table that was not restored with it"));
-            } else if !conn.rows(&query(staging, table, parent, &key))?.is_empty() {
-                found.push(format!("{name} has rows without a partner, as in the source"));
+            } else {
+                match has_rows(conn, &query(staging, table, parent, &key))? {
+                    Ok(false) => {}
+                    Ok(true) => found.push(format!("{name} has rows without a partner, as in the source")),
+                    Err(cause) => found.push(format!("{name} does not fit that table: {cause}")),
+                }
             }
         }
     }
@@ -65,14 +69,31 @@ pub fn outside(conn: &mut Connection, target: &str, tables: &HashSet<String>) ->
             qualified(target, &parent),
             join.join(" AND ")
         );
-        if !conn.rows(&query)?.is_empty() {
-            found.push(format!(
-                "table `{database}`.`{table}`, which was not restored: rows of its foreign key `{key}` have no \
-                 partner in the restored `{target}`.`{parent}`"
-            ));
-        }
+        let what = match has_rows(conn, &query)? {
+            Ok(false) => continue,
+            Ok(true) => "have no partner in".to_owned(),
+            Err(cause) => format!("do not fit ({cause})"),
+        };
+        found.push(format!(
+            "table `{database}`.`{table}`, which was not restored: rows of its foreign key `{key}` {what} the \
+             restored `{target}`.`{parent}`"
+        ));
     }
     Ok(found)
+}
+
+/// Whether there is any row; inside: what the server says where columns or their types are not those of
+/// the key, which a table has that was made while keys were not checked.
+fn has_rows(conn: &mut Connection, query: &str) -> Result<std::result::Result<bool, String>> {
+    // An unknown column, an illegal mix of collations (of two, three or more), a column without a right.
+    const MISFITS: [u16; 5] = [1054, 1143, 1267, 1270, 1271];
+    match conn.rows(query) {
+        Ok(rows) => Ok(Ok(!rows.is_empty())),
+        Err(error) if code_of(&error).is_some_and(|code| MISFITS.contains(&code)) => {
+            Ok(Err(std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A row that has all columns of the key and no partner.
