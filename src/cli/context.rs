@@ -116,6 +116,16 @@ impl Context {
         for (name, value) in fields {
             outcome.fields.entry(name).or_insert(value);
         }
+        // What was copied to, where that is one container.
+        let others = seen.iter().filter(|other| other.container != first.container);
+        if let Some(other) = others.clone().next_back().filter(|_| self.command == "copy")
+            && others.clone().all(|one| one.container == other.container)
+        {
+            let committed = others.filter_map(|seen| seen.tip.committed()).next_back();
+            let (generation, _) = committed.unwrap_or(other.opened);
+            outcome.fields.insert("to_container".into(), other.container.to_string().into());
+            outcome.fields.insert("to_generation".into(), generation.into());
+        }
         outcome
     }
 

@@ -60,12 +60,20 @@ const FACTS: &[&str] = &[
     "restored_bytes",
     "retention",
     "root",
+    "round_complete",
     "rows",
+    "share",
     "slot",
     "snapshot",
     "tables",
+    "to_container",
+    "to_generation",
     "verdict",
 ];
+
+/// How many snapshots that were removed are named in a line, the newest, and by how much of their ids.
+const MOST_REMOVED: usize = 64;
+const SHORT: usize = 16;
 
 /// The last part of a container's path, which is its name for people.
 pub(super) fn short_name(path: &str) -> String {
@@ -97,6 +105,9 @@ impl Context {
         act.exit_code = Some(code.into());
         act.object = self.object(result);
         act.facts = result.as_ref().map_or_else(|_| Map::new(), |outcome| facts(&outcome.fields));
+        let removed = result.as_ref().ok().filter(|_| self.command == "prune");
+        let removed = removed.and_then(|outcome| outcome.fields.get("snapshots"));
+        act.facts.extend(removed.map(|ids| ("removed".to_owned(), beginnings(ids))));
         act.facts.insert("began".into(), self.began.clone().into());
         act.facts.extend(own_run().map(|run| ("run".to_owned(), run.into())));
         self.write_down(act)
@@ -144,6 +155,13 @@ fn facts(fields: &Map<String, Value>) -> Map<String, Value> {
         Some((String::from(*name), value))
     };
     FACTS.iter().filter_map(one).collect()
+}
+
+/// The beginnings of the newest of `ids`, which stand oldest first: by these a run is known whose snapshot
+/// is no more.
+fn beginnings(ids: &Value) -> Value {
+    let ids = ids.as_array().into_iter().flatten().filter_map(Value::as_str).rev().take(MOST_REMOVED);
+    ids.map(|id| id.chars().take(SHORT).collect::<String>()).collect()
 }
 
 #[cfg(test)]

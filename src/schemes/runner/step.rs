@@ -21,8 +21,18 @@ use std::time::Instant;
 /// How long a command waits for another writer, such as one that outlived its daemon.
 const LOCK_WAIT: &str = "--lock-wait=600";
 /// The words of a result that are kept beside its numbers.
-const KEPT: [&str; 9] =
-    ["snapshot", "short", "level", "verdict", "container", "root", "rotation", "report", "server_version"];
+const KEPT: [&str; 10] = [
+    "snapshot",
+    "short",
+    "level",
+    "verdict",
+    "container",
+    "to_container",
+    "root",
+    "rotation",
+    "report",
+    "server_version",
+];
 /// The exit code of what the database server refuses.
 const SERVER_SIDE: i32 = 13;
 /// How much of what a command says beside its events is kept for the case that it dies.
