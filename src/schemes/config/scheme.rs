@@ -5,7 +5,7 @@ use super::words::{Clock, Days, Percent, Span};
 use super::wrong::meant;
 use crate::error::{Error, Kind, Result};
 use crate::schedule::Slots;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use std::time::Duration;
 use toml::Spanned;
 
@@ -76,7 +76,7 @@ pub struct Scheme {
     /// The days of its runs.
     pub days: Option<Days>,
     /// The times of day of its runs, in the practice's zone.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some_times")]
     pub times: Vec<Clock>,
     /// In place of days and times: a cron expression, in the practice's zone.
     pub calendar: Option<Spanned<String>>,
@@ -113,6 +113,15 @@ pub struct Scheme {
     pub retry_after: Span,
     /// How long after its slot a scheme without a good run is overdue; not given: a day.
     pub overdue_after: Option<Span>,
+}
+
+/// An empty list would be a scheme that never runs by itself, though it looks as if it did.
+fn some_times<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<Clock>, D::Error> {
+    let times = Vec::deserialize(from)?;
+    match times.is_empty() {
+        true => Err(de::Error::custom("there is no time in it; write times = [\"22:00\"], or leave it out")),
+        false => Ok(times),
+    }
 }
 
 /// What of the practice a scheme saves.
