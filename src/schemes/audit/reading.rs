@@ -45,6 +45,8 @@ pub struct Verified {
     pub head: Option<Head>,
     /// The first line that does not hold, counted from 1, and what is wrong; `None`: all hold.
     pub broken: Option<(u64, String)>,
+    /// What is wrong with the second copy of the head; `None`: it is there and can be read.
+    pub head_fault: Option<String>,
     /// What else should be known: torn lines, a head that was missing.
     pub notes: Vec<String>,
 }
@@ -116,9 +118,11 @@ pub fn verify(log: &AuditLog, witnesses: &[Witness]) -> Result<Verified> {
     witnesses.iter().for_each(|witness| walk.await_line(witness.clone()));
     match head {
         Ok(Some(head)) => walk.await_line(Witness { head, who: "the second copy of the head".into() }),
-        Ok(None) => walk.found.notes.push("the second copy of the head is missing".into()),
-        Err(what) => walk.found.notes.push(format!("the second copy of the head {what}")),
+        Ok(None) => walk.found.head_fault = Some("is missing".into()),
+        Err(what) => walk.found.head_fault = Some(what.into()),
     }
+    let fault = walk.found.head_fault.iter().map(|what| format!("the second copy of the head {what}"));
+    walk.found.notes = fault.collect();
     for line in lines(log)? {
         if !walk.step(&line?) {
             return Ok(walk.found);
