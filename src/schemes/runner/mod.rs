@@ -10,7 +10,7 @@ mod wants;
 pub mod words;
 
 pub use shrink::is_marked as is_shrunk;
-pub use wants::{is_full, is_proof, last, wants};
+pub use wants::{is_full, is_proof, is_whole, last, wants};
 
 use super::audit::AuditLog;
 use super::config::Config;

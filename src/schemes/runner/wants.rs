@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::schemes::config::Scheme;
 use crate::schemes::run::{RunOutcome, RunRecord, StepKind, StepRecord};
 use crate::values::parse_time;
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// A run at the same time of day must not miss what is due by seconds.
@@ -34,9 +35,19 @@ pub fn last(runs: &[RunRecord], kind: StepKind, counts: fn(&StepRecord) -> bool)
 
 /// Whether everything was verified and found whole. Where damage is, it is looked for again.
 pub fn is_full(step: &StepRecord) -> bool {
-    let is_whole = !step.result.contains_key("share")
-        || step.result.get("round_complete").and_then(serde_json::Value::as_bool) == Some(true);
-    step.outcome == RunOutcome::Done && is_whole
+    step.outcome == RunOutcome::Done && is_whole(&step.result)
+}
+
+/// Whether a verification with these numbers was one of everything: all at once and in full, or the share
+/// that ends a round.
+pub fn is_whole(numbers: &Map<String, Value>) -> bool {
+    match numbers.get("share").and_then(Value::as_f64) {
+        Some(share) => {
+            let is_round = numbers.get("round_complete").and_then(Value::as_bool) == Some(true);
+            is_round || share >= 100.0
+        }
+        None => numbers.get("level").is_none_or(|level| level == "full"),
+    }
 }
 
 /// Whether a drill proved something.

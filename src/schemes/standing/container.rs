@@ -150,27 +150,24 @@ fn stands(place: &ContainerPlace, is_target: bool) -> ContainerStanding {
 
 /// Holds a container against what the runs say they made of it, and looks ahead.
 fn held_against(found: &mut ContainerStanding, config: &Config, past: &Past, name: &str, now: Timestamp) {
-    let made = past.backups_to(config, name);
+    let made = past.made_in(config, name);
     if let (Some(last), FileState::There) = (made.last(), found.state) {
-        let known = made.iter().filter_map(|made| made.result.get("generation")?.as_u64()).max();
-        let other = last.result.get("container").and_then(|id| id.as_str()) != found.id.as_deref();
-        let is_other = last.result.contains_key("container") && other;
+        // A container that was lawfully replaced counts its commits anew.
+        let same = made.iter().filter(|made| made.container == last.container);
+        let known = same.filter_map(|made| made.generation).max();
+        let is_other = last.container.is_some() && last.container != found.id.as_deref();
         if is_other || known > found.generation {
             found.state = FileState::Older;
         }
     }
-    let file = found.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if let (Some(last), FileState::There) = (made.last(), found.state)
-        && past.is_emptied(&file, last.time)
+    if let (Some(last), Some(id), FileState::There) = (made.last(), &found.id, found.state)
+        && past.is_emptied(id, last.time)
     {
         found.state = FileState::Emptied;
     }
-    let sizes: Vec<(i64, u64)> = made
-        .iter()
-        .filter_map(|made| {
-            let bytes = made.result.get("file_bytes_after")?.as_u64()?;
-            Some((parse_time(made.time).ok()?.seconds, bytes))
-        })
+    let backups = made.iter().filter(|made| !made.is_copy);
+    let sizes: Vec<(i64, u64)> = backups
+        .filter_map(|made| Some((parse_time(made.time).ok()?.seconds, made.file_bytes?)))
         .filter(|(time, _)| *time <= now.seconds)
         .collect();
     let cap = found.max_bytes.zip(found.file_bytes).map(|(max, bytes)| max.saturating_sub(bytes));

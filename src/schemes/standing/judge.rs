@@ -34,6 +34,12 @@ pub(super) fn reasons(
         });
     }
     let zone = config.practice.zone();
+    for (name, _) in schemes.iter().filter(|(_, s)| !s.enabled && schemes.values().any(|s| s.enabled)) {
+        let text = format!("{name} is switched off: it backs up nothing until coffer scheme enable {name}");
+        let scheme = Some(name.clone());
+        let answer = Answer::Attention;
+        found.push(Reason { answer, code: "switched-off", scheme, container: None, text });
+    }
     schemes.iter().filter(|(_, s)| s.enabled).for_each(|(name, s)| of_scheme(name, s, zone, &mut found));
     containers.iter().for_each(|(name, container)| of_container(name, container, &mut found));
     for (name, kept) in notify {
@@ -60,6 +66,18 @@ fn of_scheme(name: &str, scheme: &SchemeStanding, zone: Option<&str>, found: &mu
             add(Answer::NotProtected, "overdue", format!("{name}: no good backup for {slot} or later"));
         }
         (Some(_), None) => {}
+    }
+    if scheme.by_hand_only {
+        let text = format!(
+            "{name}: the last good backup is older than a week, and it has no times: it runs only when \
+             somebody starts it (coffer scheme edit {name}, with times or overdue-after)"
+        );
+        add(Answer::Attention, "by-hand-only", text);
+    }
+    if let Some(removed) = &scheme.removed {
+        let (made, time) = (format_stored(&removed.made, zone), format_stored(&removed.removed, zone));
+        let text = format!("{name}: the backup of {made} was removed at {time}");
+        add(Answer::Attention, "removed", text);
     }
     if let Some(partial) = &scheme.last_partial {
         add(Answer::Attention, PARTIAL, format!("{name}: {}", in_part(name, scheme, partial, zone)));

@@ -13,17 +13,19 @@ mod scheme;
 pub use container::{ContainerStanding, FileState};
 pub use forecast::{Forecast, forecast};
 pub use looked::Looked;
-pub use scheme::{LastRun, Proof, SchemeStanding};
+pub use scheme::{LastRun, Proof, Removed, SchemeStanding};
 
 use super::audit::{self, AuditLog};
 use super::config::Config;
 use super::history::History;
 use super::notify::{self, Kept};
 use crate::clock::Timestamp;
-use crate::values::rfc3339;
+use crate::error::Kind;
+use crate::values::{format_count, rfc3339};
 use past::Past;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The answer.
@@ -82,7 +84,10 @@ pub fn standing(config: &Config, state: &Path, now: Timestamp) -> Standing {
     let schemes: BTreeMap<String, SchemeStanding> = config
         .scheme
         .iter()
-        .map(|(name, scheme)| (name.clone(), scheme::stands(config, name, scheme, &past, now)))
+        .map(|(name, scheme)| {
+            let id = containers.get(scheme.to.get_ref()).and_then(|found| found.id.as_deref());
+            (name.clone(), scheme::stands(config, name, scheme, &past, id, now))
+        })
         .collect();
     let mut notify = notify::kept(state);
     notify.retain(|name, _| config.notify.contains_key(name));
@@ -95,13 +100,15 @@ pub fn standing(config: &Config, state: &Path, now: Timestamp) -> Standing {
         text: text.clone(),
     }));
     if later > 0 {
-        let text = format!("{later} runs are dated later than now: the clock was wrong; they do not count");
+        let (count, are) = (format_count(later as u64, "run"), if later == 1 { "is" } else { "are" });
+        let text = format!("{count} {are} dated later than now: the clock was wrong; that does not count");
         let answer = Answer::Attention;
         reasons.push(Reason { answer, code: "clock", scheme: None, container: None, text });
     }
-    if let Some(text) = chain(state) {
-        let answer = Answer::Attention;
-        reasons.push(Reason { answer, code: "audit", scheme: None, container: None, text });
+    let is_run = past.runs.values().any(|runs| !runs.is_empty());
+    let own = [("audit", chain(state, is_run)), ("state", refusal(state))];
+    for (code, text) in own.into_iter().filter_map(|(code, text)| Some((code, text?))) {
+        reasons.push(Reason { answer: Answer::Attention, code, scheme: None, container: None, text });
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.answer));
     let answer = reasons.iter().map(|reason| reason.answer).max().unwrap_or(Answer::Protected);
@@ -110,13 +117,48 @@ pub fn standing(config: &Config, state: &Path, now: Timestamp) -> Standing {
     Standing { time: rfc3339(now), practice, zone, answer, reasons, schemes, containers, notify }
 }
 
-/// What is wrong with the audit log.
-fn chain(state: &Path) -> Option<String> {
-    let (line, what) = audit::verify(&AuditLog::at(state), &History::at(state).witnesses()).ok()?.broken?;
-    Some(format!("the audit log is broken at line {line}, which {what}"))
+/// What is wrong with the audit log; there must be one where runs were made.
+fn chain(state: &Path, is_run: bool) -> Option<String> {
+    let found = match audit::verify(&AuditLog::at(state), &History::at(state).witnesses()) {
+        Ok(found) => found,
+        Err(error) if error.kind() != Kind::NotFound => return Some(format!("the audit log: {error}")),
+        Err(_) => {
+            return is_run.then(|| "there is no audit log, though there are runs: was it removed?".into());
+        }
+    };
+    match (found.broken, found.head_fault) {
+        (Some((line, what)), _) => Some(format!("the audit log is broken at line {line}, which {what}")),
+        (None, Some(what)) => Some(format!("the second copy of the audit log's head {what}")),
+        (None, None) => None,
+    }
+}
+
+/// Why nothing can be kept in the folder of state, as far as whoever asks may know.
+fn refusal(state: &Path) -> Option<String> {
+    let is_own = std::fs::metadata(state).ok()?.uid() == rustix::process::geteuid().as_raw();
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    let refused = rustix::fs::access(state, access).err()?;
+    cannot_begin(state, refused, is_own)
+}
+
+fn cannot_begin(state: &Path, refused: rustix::io::Errno, is_own: bool) -> Option<String> {
+    let is_meant = match refused {
+        rustix::io::Errno::ROFS => true,
+        // Others than its owner run nothing here.
+        rustix::io::Errno::ACCESS => is_own,
+        _ => false,
+    };
+    is_meant.then(|| format!("no run can begin: {} cannot be written", state.display()))
 }
 
 impl Standing {
+    /// Adds what was found elsewhere; the answer becomes no better by it.
+    pub fn add(&mut self, reason: Reason) {
+        self.answer = self.answer.max(reason.answer);
+        self.reasons.push(reason);
+        self.reasons.sort_by_key(|reason| std::cmp::Reverse(reason.answer));
+    }
+
     /// Whether there are backups to go back to, with nothing missing in the newest of each scheme.
     pub fn is_protected(&self) -> bool {
         self.answer != Answer::NotProtected && !self.is_in_part()
@@ -136,5 +178,21 @@ impl Answer {
             Answer::Attention => "attention",
             Answer::NotProtected => "not-protected",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_said_by_whom_it_concerns() {
+        let said = |refused, is_own| cannot_begin(Path::new("/state"), refused, is_own).is_some();
+        assert!(said(Errno::ROFS, false) && said(Errno::ACCESS, true));
+        assert!(!said(Errno::ACCESS, false) && !said(Errno::NOSYS, true));
+        let state = tempfile::tempdir().expect("folder");
+        assert_eq!(refusal(state.path()), None);
+        assert_eq!(refusal(&state.path().join("none")), None);
     }
 }

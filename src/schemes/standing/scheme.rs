@@ -1,9 +1,9 @@
 //! How one scheme stands: its last runs, its proofs, and when it is due.
 
-use super::past::Past;
+use super::past::{Past, is_about};
 use crate::clock::Timestamp;
 use crate::schedule::Slots;
-use crate::schemes::config::{Config, Scheme};
+use crate::schemes::config::{Config, Scheme, Span};
 use crate::schemes::run::{RunOutcome, RunRecord, StepKind, StepRecord};
 use crate::schemes::runner;
 use crate::schemes::turn::Queued;
@@ -13,6 +13,10 @@ use serde_json::{Map, Value};
 
 /// How long after its slot a scheme is overdue unless it says otherwise, in seconds.
 const USUAL_OVERDUE: i64 = 86_400;
+
+/// After how long without a run a scheme that has no times needs a look, in seconds: a week, so that what
+/// is meant for each working day is noticed, and what cron starts is not.
+const BY_HAND_SECONDS: i64 = 7 * 86_400;
 
 /// How a scheme stands.
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +31,8 @@ pub struct SchemeStanding {
     pub last_partial: Option<LastRun>,
     /// How many such runs there were in a row.
     pub partial_runs: u64,
+    /// The newest backup, if somebody has removed it since.
+    pub removed: Option<Removed>,
     /// The newest run that ended or was cut off.
     pub last_run: Option<LastRun>,
     /// Since when a run goes on.
@@ -41,6 +47,8 @@ pub struct SchemeStanding {
     pub next: Option<String>,
     /// The slot that has had no good run for too long.
     pub overdue: Option<String>,
+    /// Whether it has no times, nor says when it is overdue, and its last good run is long ago.
+    pub by_hand_only: bool,
     /// Since when everything should have been verified.
     pub verify_overdue: bool,
     /// Since when a drill should have been held.
@@ -74,6 +82,15 @@ pub struct LastRun {
     pub is_shrunk: bool,
     /// Whether its snapshot holds nothing.
     pub is_void: bool,
+}
+
+/// A backup that is no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// When its run began.
+    pub made: String,
+    /// When its snapshot was removed.
+    pub removed: String,
 }
 
 /// A verification or drill.
@@ -114,12 +131,13 @@ impl From<&RunRecord> for LastRun {
     }
 }
 
-/// How `scheme` stands at `now`.
+/// How `scheme` stands at `now`; `id` is the one that its container's file has now.
 pub(super) fn stands(
     config: &Config,
     name: &str,
     scheme: &Scheme,
     past: &Past,
+    id: Option<&str>,
     now: Timestamp,
 ) -> SchemeStanding {
     let runs = past.of(name);
@@ -130,20 +148,27 @@ pub(super) fn stands(
         let to = scheme.to.get_ref();
         run.steps_of(StepKind::Backup).all(|step| step.target.as_ref().is_none_or(|target| target == to))
     };
-    let good = runs.iter().rev().find(|run| run.has_backup() && here(run));
-    let complete = runs.iter().rposition(|run| run.has_complete_backup() && here(run));
+    let is_left = |run: &RunRecord| here(run) && past.removed(run).is_none();
+    let good = runs.iter().rev().find(|run| run.has_backup() && is_left(run));
+    let complete = runs.iter().rposition(|run| run.has_complete_backup() && is_left(run));
+    // What was removed for a newer one is not missed.
+    let newest = runs.iter().rev().find(|run| run.has_backup() && here(run));
+    let removed = newest.and_then(|run| Some((run, past.removed(run)?)));
     let since = complete.map_or(0, |at| at + 1);
     let is_kept = |run: &&RunRecord| run.steps_of(StepKind::Backup).any(|step| step.outcome.is_good());
-    let partial: Vec<&RunRecord> = runs.iter().skip(since).filter(is_kept).filter(|run| here(run)).collect();
+    let partial: Vec<&RunRecord> =
+        runs.iter().skip(since).filter(is_kept).filter(|run| is_left(run)).collect();
     let slots = scheme.slots(config.practice.zone()).ok().flatten().filter(|_| scheme.enabled);
-    let verify = proof(config, scheme, past, name, StepKind::Verify);
-    let drill = proof(config, scheme, past, name, StepKind::Drill);
+    let known = past.id_of(config, scheme.to.get_ref());
+    let id = known.as_deref().or(id);
+    let verify = proof(past, name, StepKind::Verify, id);
+    let drill = proof(past, name, StepKind::Drill, id);
     let first = runs.iter().find(|run| run.has_backup()).map(|run| run.started.as_str());
     // What was never proven counts from the first backup.
-    let is_old = |proof: &Option<Proof>, every: Option<crate::schemes::config::Span>| {
+    let is_old = |proof: &Option<Proof>, every: Option<Span>| {
         let time = proof.as_ref().filter(|proof| proof.outcome.is_good()).map(|proof| proof.time.as_str());
         let since = time.or(first).and_then(|time| parse_time(time).ok());
-        let every = every.map(|every| i64::try_from(every.0.as_secs()).unwrap_or(i64::MAX));
+        let every = every.map(seconds_of);
         every.zip(since).is_some_and(|(every, since)| since.seconds.saturating_add(every) < now.seconds)
     };
     SchemeStanding {
@@ -153,15 +178,32 @@ pub(super) fn stands(
         last_partial: partial.last().copied().map(LastRun::from),
         partial_runs: partial.len() as u64,
         last_run: ended.map(LastRun::from),
+        removed: removed.map(|(run, time)| Removed { made: run.started.clone(), removed: time.into() }),
         running: running.map(|run| run.started.clone()),
         queued: past.queued.get(name).cloned(),
         next: slots.as_ref().and_then(|slots| slots.next_after(now)).map(rfc3339),
-        overdue: slots.as_ref().and_then(|slots| overdue(slots, scheme, runs, good, now)),
+        overdue: match &slots {
+            Some(slots) => overdue(slots, scheme, runs, good, now),
+            None => since_good(good, scheme.overdue_after.map(seconds_of), now).map(rfc3339),
+        },
+        by_hand_only: slots.is_none()
+            && scheme.overdue_after.is_none()
+            && since_good(good, Some(BY_HAND_SECONDS), now).is_some(),
         verify_overdue: is_old(&verify, scheme.verify_every),
         drill_overdue: is_old(&drill, scheme.drill_every),
         last_verify: verify,
         last_drill: drill,
     }
+}
+
+fn seconds_of(span: Span) -> i64 {
+    i64::try_from(span.0.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// When `patience` after the last good run was over, if it is.
+fn since_good(good: Option<&RunRecord>, patience: Option<i64>, now: Timestamp) -> Option<Timestamp> {
+    let until = parse_time(&good?.started).ok()?.seconds.checked_add(patience?)?;
+    (until < now.seconds).then_some(Timestamp { seconds: until, nanoseconds: 0 })
 }
 
 /// The newest slot that should have had a good run by now and has none.
@@ -172,9 +214,7 @@ fn overdue(
     good: Option<&RunRecord>,
     now: Timestamp,
 ) -> Option<String> {
-    let patience = scheme
-        .overdue_after
-        .map_or(USUAL_OVERDUE, |span| i64::try_from(span.0.as_secs()).unwrap_or(i64::MAX));
+    let patience = scheme.overdue_after.map_or(USUAL_OVERDUE, seconds_of);
     let slot = slots.last_due(now.plus_seconds(patience.saturating_neg()))?;
     let seconds = |run: &RunRecord| parse_time(&run.started).ok().map(|time| time.seconds);
     let is_made = good.and_then(seconds).is_some_and(|started| started >= slot.seconds);
@@ -183,28 +223,29 @@ fn overdue(
     (!is_made && !is_new).then(|| rfc3339(slot))
 }
 
-/// The newest verification of everything, or drill: by a run of the scheme, or by hand on its container.
-fn proof(config: &Config, scheme: &Scheme, past: &Past, name: &str, kind: StepKind) -> Option<Proof> {
-    let is_whole = |numbers: &Map<String, Value>| {
-        kind != StepKind::Verify
-            || numbers.get("level").is_none_or(|level| level == "full")
-                && numbers.get("share").is_none_or(|share| share.as_f64() == Some(100.0))
-    };
+/// The newest verification of everything, or drill, of the container `id`: by a run of the scheme, or by
+/// hand.
+fn proof(past: &Past, name: &str, kind: StepKind, id: Option<&str>) -> Option<Proof> {
+    let is_whole = |numbers: &Map<String, Value>| kind != StepKind::Verify || runner::is_whole(numbers);
     let recovery = |numbers: &Map<String, Value>| numbers.get("recovery_ms").and_then(Value::as_u64);
     let done = |outcome: RunOutcome| outcome.is_good() || outcome == RunOutcome::Damage;
-    let steps = past.of(name).iter().flat_map(|run| run.steps_of(kind));
-    let steps = steps.filter(|step| done(step.outcome) && is_whole(&step.result)).map(|step| Proof {
+    let here = |step: &StepRecord| {
+        let of = step.result.get("container").and_then(Value::as_str);
+        of.is_none() || id.is_none() || of == id
+    };
+    let steps = past.of(name).iter().flat_map(|run| run.steps_of(kind)).filter(|step| here(step));
+    let counts = |outcome: RunOutcome, numbers| done(outcome) && is_whole(numbers);
+    let steps = steps.filter(|step| counts(step.outcome, &step.result)).map(|step| Proof {
         time: step.started.clone(),
         outcome: step.outcome,
         recovery_ms: recovery(&step.result),
     });
-    let path = config.container.get(scheme.to.get_ref()).map(|place| place.path.as_path());
-    let file = path.and_then(|path| path.file_name()).map(|file| file.to_string_lossy().into_owned());
-    let acts = past.acts.iter().filter(|act| act.what == kind.word() && act.object == file);
+    let acts = past.acts.iter().filter(|act| act.what == kind.word());
+    let acts = acts.filter(|act| id.is_some_and(|id| is_about(act, id)));
     let acts = acts.filter_map(|act| {
         let outcome = RunOutcome::of_exit_code(act.exit_code?);
         let proof = || Proof { time: act.time.clone(), outcome, recovery_ms: recovery(&act.facts) };
-        (done(outcome) && is_whole(&act.facts)).then(proof)
+        counts(outcome, &act.facts).then(proof)
     });
     steps
         .chain(acts)

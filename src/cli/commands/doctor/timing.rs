@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::schemes::config::{Config, Scheme, Span};
 use crate::schemes::history::History;
 use crate::schemes::run::{RunRecord, StepKind};
+use crate::schemes::runner;
 use crate::values::{format_time, parse_time};
 
 /// How long after its slot a scheme may be without a good run, in seconds, unless it says so.
@@ -91,7 +92,8 @@ fn interval(
     now: Timestamp,
 ) {
     let Some(every) = every else { return };
-    let good = |run: &&RunRecord| run.steps_of(kind).any(|step| step.outcome.is_good());
+    let counts = if kind == StepKind::Verify { runner::is_full } else { runner::is_proof };
+    let good = |run: &&RunRecord| run.steps_of(kind).any(counts);
     let since = |run: &RunRecord| began(run).map(|began| now.seconds.saturating_sub(began.seconds));
     // Before the first is due there is nothing to miss.
     let age = runs.iter().rev().find(good).and_then(since).or_else(|| runs.first().and_then(since));
