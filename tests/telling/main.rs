@@ -10,4 +10,5 @@ mod doctor;
 mod mail;
 mod servers;
 mod status;
+mod truth;
 mod web;

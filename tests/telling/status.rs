@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-fn coffer(folder: &Path, arguments: &str) -> Output {
+pub fn coffer(folder: &Path, arguments: &str) -> Output {
     command(COFFER, folder)
         .env("COFFER_STATE_DIR", folder.join("state"))
         .env("COFFER_CONFIG", folder.join("coffer.toml"))
@@ -16,7 +16,7 @@ fn coffer(folder: &Path, arguments: &str) -> Output {
 }
 
 /// A practice with a container, its configuration with `more` in the scheme, and no run yet.
-fn practice(more: &str) -> Place {
+pub fn practice(more: &str) -> Place {
     let place = Place::new();
     bash(place.path(), "echo dump > d.sql; touch password");
     for line in ["init c --no-encryption", "backup c --dump d.sql"] {
@@ -32,13 +32,13 @@ fn practice(more: &str) -> Place {
     place
 }
 
-fn hours_ago(hours: i64) -> String {
+pub fn hours_ago(hours: i64) -> String {
     let now = jiff::Timestamp::now().as_second() - hours * 3600;
     jiff::Timestamp::from_second(now).expect("a time").to_string()
 }
 
 /// A run that ended `hours` ago as `outcome`, with these fields in the result of its backup.
-fn ran(place: &Place, hours: i64, outcome: &str, result: Value) {
+pub fn ran(place: &Place, hours: i64, outcome: &str, result: Value) {
     let time = hours_ago(hours);
     let id: String = time.chars().filter(char::is_ascii_alphanumeric).collect();
     let step = json!({
@@ -47,7 +47,7 @@ fn ran(place: &Place, hours: i64, outcome: &str, result: Value) {
         "message": "patients/Miller.png cannot be read", "warnings": {}, "result": result,
     });
     let run = json!({
-        "version": 1, "id": id, "scheme": "nightly", "cause": "schedule", "slot": null, "attempt": 1,
+        "version": 1, "id": id, "scheme": "nightly", "cause": "timer", "slot": null, "attempt": 1,
         "who": "root@office", "started": time, "finished": time, "outcome": outcome, "steps": [step],
     });
     let folder = place.join("state/runs/nightly");
@@ -60,7 +60,7 @@ fn generation(place: &Place) -> u64 {
     result(&output.stdout)["generation"].as_u64().expect("a generation")
 }
 
-fn answer(place: &Place) -> (Option<i32>, Vec<String>) {
+pub fn answer(place: &Place) -> (Option<i32>, Vec<String>) {
     let output = coffer(place.path(), "status --json");
     let found = result(&output.stdout);
     let reasons = found["reasons"].as_array().expect("reasons");
@@ -68,7 +68,7 @@ fn answer(place: &Place) -> (Option<i32>, Vec<String>) {
     (output.status.code(), codes.collect())
 }
 
-fn codes(expected: &[&str]) -> Vec<String> {
+pub fn codes(expected: &[&str]) -> Vec<String> {
     expected.iter().map(|code| (*code).to_owned()).collect()
 }
 
@@ -247,7 +247,10 @@ fn what_is_overdue_is_said() {
     let place = practice("times = [\"00:00\"]\nverify-every = \"30d\"\ndrill-every = \"90d\"");
     ran(&place, 100 * 24, "done", json!({}));
     let (code, reasons) = answer(&place);
-    assert_eq!((code, reasons), (Some(1), codes(&["overdue", "verify-overdue", "drill-overdue"])));
+    assert_eq!(
+        (code, reasons),
+        (Some(1), codes(&["overdue", "verify-overdue", "drill-overdue", "no-daemon"]))
+    );
     ran(&place, 1, "done", json!({}));
     assert_eq!(answer(&place), (Some(3), codes(&["verify-overdue", "drill-overdue"])));
     // A verification by hand counts; a quick one does not.

@@ -26,7 +26,9 @@ impl Status {
     /// Answers.
     pub fn run(self, context: &Context) -> Result<Outcome> {
         let configured = Configured::load(context)?;
-        let found = standing(&configured.config, &configured.state, context.time(None));
+        let now = context.time(None);
+        let mut found = standing(&configured.config, &configured.state, now);
+        daemon::driver(&configured.config, &configured.state, now).correct(&mut found, &configured.config);
         let zone = configured.config.practice.zone();
         for (name, scheme) in &found.schemes {
             let line = scheme_line(name, scheme, &|time| format_stored(time, zone));

@@ -3,11 +3,13 @@
 //! run, so that no end of the daemon, clean or not, loses a slot or does one twice; and that a
 //! configuration that is wrong changes nothing.
 
+mod driving;
 mod running;
 mod service;
 mod shown;
 mod watch;
 
+pub use driving::{Driver, ask_to_reload, driver};
 pub use service::Service;
 pub use shown::{CLOCK_IS_TOLD, Shown, ShownScheme, shown};
 
@@ -347,10 +349,17 @@ impl Daemon {
     fn show(&mut self, now: Timestamp) {
         let all = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         let schemes = self.setup.timings.iter().filter_map(|(name, timing)| {
-            let is_enabled = self.setup.config.scheme(name).is_ok_and(|scheme| scheme.enabled);
-            let next = all.get(name)?.next(timing, now).filter(|_| is_enabled);
+            let scheme = self.setup.config.scheme(name).ok()?;
+            let next = all.get(name)?.next(timing, now).filter(|_| scheme.enabled);
             let state = self.active.get(name).map_or_else(|| "waiting".into(), |active| active.what.clone());
-            Some((name.clone(), ShownScheme { state, next: next.map(crate::values::rfc3339) }))
+            Some((
+                name.clone(),
+                ShownScheme {
+                    state,
+                    next: next.map(crate::values::rfc3339),
+                    words: Some(driving::words(scheme)),
+                },
+            ))
         });
         let now = Shown::new(schemes.collect(), self.around.is_clock_told);
         drop(all);

@@ -34,6 +34,9 @@ pub struct ShownScheme {
     pub state: String,
     /// When it is due next (RFC 3339).
     pub next: Option<String>,
+    /// Its times and its container, in words, to hold against the configuration.
+    #[serde(default)]
+    pub words: Option<String>,
 }
 
 fn file(state: &Path) -> PathBuf {

@@ -8,6 +8,7 @@ use crate::cli::events::Outcome;
 use crate::error::{Error, Kind, Result};
 use crate::schemes::config::Config;
 use crate::schemes::config::edit::{Draft, Setting};
+use crate::schemes::daemon;
 use crate::storage::state_file::Owner;
 use clap::Args;
 
@@ -67,6 +68,7 @@ pub fn save(context: &Context, draft: &Draft, name: &str, done: &str) -> Result<
     }
     if !context.globals.dry_run {
         draft.save(Owner::PRIVATE)?;
+        reload(context, &config);
     }
     let outcome = Outcome::done().with("scheme", name).with("config", draft.path().display().to_string());
     let scheme = config.scheme.get(name);
@@ -74,6 +76,24 @@ pub fn save(context: &Context, draft: &Draft, name: &str, done: &str) -> Result<
         .with("enabled", scheme.map(|scheme| scheme.enabled))
         .with("when", scheme.map(|scheme| scheme.when()))
         .summary(format!("scheme {name} {done}")))
+}
+
+/// Has the daemon, if one lives, go by what was saved.
+fn reload(context: &Context, config: &Config) {
+    let Ok(state) = configured::state(config) else { return };
+    match daemon::ask_to_reload(&state) {
+        Some((process, true)) => {
+            context.output.note(format_args!("the daemon, process {process}, rereads the configuration"));
+        }
+        Some((process, false)) => context.output.warning(
+            "reload",
+            format_args!(
+                "the daemon, process {process}, still goes by the old configuration: have it reread \
+                 (systemctl reload coffer, or kill -HUP {process})"
+            ),
+        ),
+        None => {}
+    }
 }
 
 /// What the new state of a scheme gets in the way of.

@@ -6,10 +6,11 @@ use crate::cli::context::Context;
 use crate::cli::events::Outcome;
 use crate::error::Result;
 use crate::schemes::config::Scheme;
+use crate::schemes::daemon::{self, Driver};
 use crate::schemes::history::History;
 use crate::schemes::run::{RunOutcome, RunRecord, StepKind};
 use crate::schemes::turn;
-use crate::values::{format_count, format_minute, format_stored, rfc3339};
+use crate::values::{format_count, format_minute, format_stored, parse_time, rfc3339};
 use clap::Args;
 use serde_json::json;
 use std::path::Path;
@@ -24,10 +25,11 @@ impl List {
         let configured = Configured::load(context)?;
         let history = History::at(&configured.state);
         let zone = configured.config.practice.zone();
+        let driver = daemon::driver(&configured.config, &configured.state, context.time(None));
         for (name, scheme) in &configured.config.scheme {
             let (runs, errors) = history.runs(name);
             errors.iter().for_each(|error| context.output.warning("history", error));
-            tell(context, (name, scheme), &configured.state, &runs, zone)?;
+            tell(context, (name, scheme), (&configured.state, &driver), &runs, zone)?;
         }
         let count = configured.config.scheme.len() as u64;
         Ok(Outcome::done().with("schemes", count).summary(format_count(count, "scheme")))
@@ -37,18 +39,26 @@ impl List {
 fn tell(
     context: &Context,
     (name, scheme): (&str, &Scheme),
-    state: &Path,
+    (state, driver): (&Path, &Driver),
     runs: &[RunRecord],
     zone: Option<&str>,
 ) -> Result<()> {
     let slots = scheme.slots(zone)?.filter(|_| scheme.enabled);
-    let next = slots.and_then(|slots| slots.next_after(context.time(None)));
+    let by_times = slots.and_then(|slots| slots.next_after(context.time(None))).map(rfc3339);
+    let is_timed = by_times.is_some();
+    let next = driver.next(name, by_times);
+    let never = match (is_timed, driver) {
+        (true, Driver::Nothing) => "never: nothing runs the schemes, see coffer status",
+        (true, _) => "not known to the daemon, see coffer status",
+        (false, _) => "never by itself",
+    };
     let last = runs.iter().rev().find(|run| run.outcome != RunOutcome::Running);
     let running = runs.iter().rev().find(|run| run.outcome == RunOutcome::Running);
     let verified = newest(runs, StepKind::Verify);
     let drilled = newest(runs, StepKind::Drill);
     let outcome = last.and_then(|run| serde_json::to_value(run.outcome).ok());
     let people = |time: &str| format_stored(time, zone);
+    let minute = |time: &str| parse_time(time).map_or_else(|_| time.to_owned(), |t| format_minute(t, zone));
     let shown = |time: Option<&str>| time.map_or_else(|| "never".to_owned(), people);
     let cut_off = last.and_then(|run| run.cut_off.as_deref());
     let how = cut_off.map(|time| format!("cut off at {}", people(time)));
@@ -67,14 +77,14 @@ fn tell(
         format_args!(
             "{name}{off}: {source} to {to}, {}{now}\n  last {last_shown}, next {}, verified {}, drilled {}",
             scheme.when(),
-            next.map_or_else(|| "never by itself".to_owned(), |next| format_minute(next, zone)),
+            next.as_deref().map_or_else(|| never.to_owned(), minute),
             shown(verified),
             shown(drilled),
         ),
         json!({ "scheme": name, "enabled": scheme.enabled, "source": source, "to": to,
             "when": scheme.when(), "last": last.map(|run| &run.started), "last_outcome": outcome,
             "cut_off": cut_off, "running": running.map(|run| &run.started), "queued": queued,
-            "next": next.map(rfc3339), "verified": verified, "drilled": drilled }),
+            "next": next, "verified": verified, "drilled": drilled }),
     );
     Ok(())
 }
