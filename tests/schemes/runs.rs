@@ -259,3 +259,21 @@ fn the_records_of_runs_witness_for_the_audit_log() {
     std::fs::remove_file(&log).expect("removed");
     assert_eq!(world.result("audit verify").0, Some(10), "without a witness nothing is known");
 }
+
+#[test]
+fn a_scheme_that_is_changed_reaches_the_daemon() {
+    let world = World::new(PICTURES);
+    let has = |code: &str| world.result("status").1["reasons"].to_string().contains(&format!("\"{code}\""));
+    let said = |line: &str| String::from_utf8_lossy(&world.run(line).stdout).into_owned();
+    assert!(has("no-daemon") && said("scheme list").contains("nothing runs the schemes"));
+    let daemon = world.daemon();
+    assert!(!has("no-daemon") && !has("old-configuration"));
+    world.configure(&PICTURES.replace("22:00", "23:00"));
+    assert!(has("old-configuration"));
+    world.done("scheme edit pictures --at-times 23:30");
+    world.wait("the new one", || world.log().contains("was reread").then_some(()));
+    world.wait("what it shows", || (!has("old-configuration")).then_some(()));
+    world.done("scheme disable pictures");
+    world.wait("the scheme switched off", || (world.log().matches("was reread").count() == 2).then_some(()));
+    daemon.stop();
+}
