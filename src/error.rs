@@ -99,7 +99,13 @@ impl Error {
             E::StorageFull | E::QuotaExceeded | E::FileTooLarge => Kind::Full,
             _ => kind,
         };
-        Error { kind, message: what.into(), hint: None, source: Some(Box::new(cause)) }
+        // A limit of the container's own is never met this way.
+        let hint = (cause.kind() == E::FileTooLarge).then(|| {
+            "the file system (FAT32: 4 GiB) or a limit of the process (ulimit -f) allows no longer file: use \
+             another file system, or keep the container below it with --max-size"
+                .into()
+        });
+        Error { kind, message: what.into(), hint, source: Some(Box::new(cause)) }
     }
 
     /// Short for a [`Kind::Damaged`] failure.

@@ -137,6 +137,12 @@ impl Room<'_> {
     }
 
     fn explain(&self, error: Error, free: u64) -> Error {
+        if is_of_system(&error) {
+            return match error.remedy() {
+                Some(_) => error,
+                None => error.hint("make room on the disk; earlier snapshots are intact"),
+            };
+        }
         let named = Catalog::read(self.store)
             .and_then(|catalog| Ok((self.droppable)(&catalog, &Ledger::read(self.store)?).len()));
         let could = match named {
@@ -151,5 +157,25 @@ impl Room<'_> {
         )
         .hint(format!("raise the limit (coffer set --max-size SIZE) or keep fewer snapshots{could}"))
         .because(error)
+    }
+}
+
+/// Whether the system refused to write, and not the container's own limit.
+fn is_of_system(error: &Error) -> bool {
+    std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+        .any(|cause| cause.is::<std::io::Error>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_may_not_grow_is_not_taken_for_the_limit_of_the_container() {
+        let refused = Error::io(Kind::Failed, "c: no room to grow", std::io::ErrorKind::FileTooLarge.into());
+        assert_eq!((refused.kind(), is_of_system(&refused)), (Kind::Full, true));
+        assert!(refused.remedy().is_some_and(|hint| hint.contains("FAT32") && hint.contains("--max-size")));
+        let own = Error::new(Kind::Full, "c: its limit of 5 bytes is reached");
+        assert!(!is_of_system(&own));
     }
 }
