@@ -9,6 +9,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::schemes::config::ContainerPlace;
+use crate::schemes::family::Mark;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -16,6 +17,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// The longest secret in bytes.
@@ -267,25 +270,51 @@ fn recovery_code_file(path: &Path) -> Result<Gathered> {
     Ok(Gathered { secret: Secret::Recovery(text), origin, warnings })
 }
 
+/// How long a command that gives a password may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+/// How long the death of one that took longer is waited for.
+const COMMAND_DEATH: Duration = Duration::from_secs(5);
+
 fn password_command(command: &str) -> Result<Gathered> {
+    password_command_within(command, COMMAND_LIMIT)
+}
+
+fn password_command_within(command: &str, limit: Duration) -> Result<Gathered> {
     // The command's text is not repeated in messages: it may itself hold a secret.
     let failed = |cause| Error::io(Kind::Failed, "the password command could not be run", cause);
     // Nor does a command line show it, which every user may read: the shell finds it in its environment.
-    let mut child = Command::new("/bin/sh")
+    let mut shell = Command::new("/bin/sh");
+    let shell = shell
         .args(["-c", "command=$COFFER_COMMAND; unset COFFER_COMMAND; eval \"$command\""])
         .env("COFFER_COMMAND", command)
         .env_remove("COFFER_PASSWORD")
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+        .stdout(Stdio::piped());
+    let mark = Mark::put(shell).map_err(failed)?;
+    let mut child = shell.spawn().map_err(failed)?;
+    let mut family = mark.of(&child);
     let output = child.stdout.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
-    let read = read_bounded(output, "the password command's output");
-    let status = child.wait().map_err(failed)?;
+    let (sender, answer) = sync_channel(1);
+    std::thread::spawn(move || sender.send(read_bounded(output, "the password command's output")));
+    let end = Instant::now() + limit;
+    let read = answer.recv_timeout(limit);
+    let status = loop {
+        match child.try_wait().map_err(failed)? {
+            Some(status) if read.is_ok() => break status,
+            _ if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+            _ => {
+                family.end(COMMAND_DEATH);
+                let _ = child.try_wait();
+                let message = format!("the password command gave no password within {} s", limit.as_secs());
+                return Err(Error::new(Kind::Failed, message)
+                    .hint("it was ended; run it by hand to see what it waits for"));
+            }
+        }
+    };
     if !status.success() {
         return Err(Error::new(Kind::Failed, format!("the password command failed: {status}")));
     }
-    let mut password = read?;
+    let mut password = read.map_err(|_| failed(io::ErrorKind::BrokenPipe.into()))??;
     take_line_end(&mut password);
     let origin = "--password-command".to_owned();
     Ok(Gathered { secret: Secret::Password(not_empty(password, &origin)?), origin, warnings: Vec::new() })

@@ -7,7 +7,7 @@ mod child;
 pub mod config;
 pub mod daemon;
 pub mod destination;
-mod family;
+pub mod family;
 pub mod history;
 mod hooks;
 pub mod notice;
