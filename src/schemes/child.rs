@@ -12,13 +12,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// This very program, also after its file was replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
-/// How long a process that was asked to stop may take.
+/// How long a command of the practice that was asked to stop may take.
 const GRACE: Duration = Duration::from_secs(30);
+/// How long this program may: it loses nothing, whenever it is killed.
+const OWN_GRACE: Duration = Duration::from_secs(10);
 /// How long one may take whose time is over.
 const LATE_GRACE: Duration = Duration::from_secs(2);
 /// How long the death of one that was killed is waited for: one that hangs in the system never dies.
@@ -27,8 +29,14 @@ const DEATH: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long output is read on after the process ended, should somebody else hold its pipe.
 const REST: Duration = Duration::from_secs(1);
-/// The longest line that is kept, in bytes.
-const MAX_LINE: u64 = 16 << 20;
+/// How long a process that ended by itself may have filled its pipe for.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+/// The longest line of this program that is kept whole, in bytes.
+const OWN_LINE: u64 = 16 << 20;
+/// The same of a command of the practice: what is longer comes in parts.
+const MAX_LINE: u64 = 16 << 10;
+/// How many lines wait to be read. Whoever says more waits.
+const LINES: usize = 64;
 
 /// A line that a process said.
 #[derive(Debug)]
@@ -101,7 +109,7 @@ fn plain(command: &mut Command) {
 
 /// Runs `command` with `input` on its standard input until its end, which `limit` and `stop` bring about;
 /// every line that it says goes to `said`. At its limit, or when it is to stop, it is asked by SIGTERM; 2 s
-/// after the limit, or 30 s after the wish, it is killed with all that it started.
+/// after the limit, or after the wish (this program 10 s, others 30 s), it is killed with all that it started.
 pub fn run(
     mut command: Command,
     input: Option<Vec<u8>>,
@@ -111,29 +119,39 @@ pub fn run(
 ) -> std::io::Result<Ended> {
     let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let grace = grace(&command);
+    let longest = if is_own(&command) { OWN_LINE } else { MAX_LINE };
     let mark = Mark::put(&mut command)?;
     let mut child = command.spawn()?;
     let family = mark.of(&child);
-    let (sender, lines) = channel();
+    let (sender, lines) = sync_channel(LINES);
     if let Some(out) = child.stdout.take() {
-        forward(out, sender.clone(), Line::Out);
+        forward(out, longest, sender.clone(), Line::Out);
     }
     if let Some(error) = child.stderr.take() {
-        forward(error, sender, Line::Error);
+        forward(error, longest, sender, Line::Error);
     }
     if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
         // Whoever does not read it does not want it.
         std::thread::spawn(move || _ = stdin.write_all(&input));
     }
-    Watch { child, family, lines, asked: None }.watch(limit, stop, said)
+    Watch { child, family, lines, asked: None, grace }.watch(limit, stop, said)
 }
 
-fn forward(from: impl Read + Send + 'static, to: Sender<Line>, line: fn(Vec<u8>) -> Line) {
+fn is_own(command: &Command) -> bool {
+    command.get_program() == OWN_PROGRAM
+}
+
+fn grace(command: &Command) -> Duration {
+    if is_own(command) { OWN_GRACE } else { GRACE }
+}
+
+fn forward(from: impl Read + Send + 'static, longest: u64, to: SyncSender<Line>, line: fn(Vec<u8>) -> Line) {
     std::thread::spawn(move || {
         let mut from = BufReader::new(from);
         loop {
             let mut bytes = Vec::new();
-            match from.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes) {
+            match from.by_ref().take(longest).read_until(b'\n', &mut bytes) {
                 Ok(0) | Err(_) => return,
                 Ok(_) if to.send(line(bytes)).is_err() => return,
                 Ok(_) => {}
@@ -149,6 +167,8 @@ struct Watch {
     lines: Receiver<Line>,
     /// Why it was asked to stop, and when.
     asked: Option<(Ended, Instant)>,
+    /// How long it may take once it is to stop.
+    grace: Duration,
 }
 
 impl Watch {
@@ -174,7 +194,7 @@ impl Watch {
             match self.asked {
                 None if is_late => self.ask(Ended::TimedOut),
                 None if stop.is_some_and(Stop::is_asked) => self.ask(Ended::Stopped),
-                Some((why, since)) if since.elapsed() >= grace(why) => {
+                Some((why, since)) if since.elapsed() >= self.grace_of(why) => {
                     self.family.end(DEATH);
                     self.leave(said);
                     // Whoever cannot be killed is left behind: nothing may keep the run for ever.
@@ -197,6 +217,13 @@ impl Watch {
         }
     }
 
+    fn grace_of(&self, why: Ended) -> Duration {
+        match why {
+            Ended::TimedOut => LATE_GRACE,
+            _ => self.grace,
+        }
+    }
+
     /// Ends what is left of one that was asked, then reads what was said before, without waiting for
     /// those whom the process left behind.
     fn leave(&mut self, said: &mut dyn FnMut(Line)) {
@@ -211,8 +238,11 @@ impl Watch {
                 said(Line::Error(format!("still running, and cannot be ended: {}", left.join(", ")).into()));
             }
         }
-        let end = Instant::now() + REST;
-        loop {
+        let began = Instant::now();
+        let end = began + REST;
+        // Whoever is left may talk for ever.
+        let longest = if self.asked.is_some() { REST } else { LONGEST_REST };
+        while began.elapsed() < longest {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => said(line),
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -221,13 +251,6 @@ impl Watch {
         }
         let left = "something that the command started still runs and holds its output";
         said(Line::Error(left.into()));
-    }
-}
-
-fn grace(why: Ended) -> Duration {
-    match why {
-        Ended::TimedOut => LATE_GRACE,
-        _ => GRACE,
     }
 }
 
@@ -294,6 +317,27 @@ mod tests {
         stop.ask();
         assert_eq!(hear("sleep 25; sleep 25", None, Some(&stop), None).0, Ended::Stopped);
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn whoever_talks_without_end_is_stopped_at_the_limit_and_read_no_further() {
+        let began = Instant::now();
+        let mut heard = 0;
+        let limit = Some(Duration::from_millis(300));
+        let line = "setsid yes & trap '' TERM; head -c 100000 /dev/zero; yes";
+        let ended = run(shell(line), None, limit, None, &mut |line| {
+            let (Line::Out(bytes) | Line::Error(bytes)) = line;
+            assert!(bytes.len() <= MAX_LINE as usize);
+            heard += 1;
+        });
+        assert_eq!(ended.expect("it ran"), Ended::TimedOut);
+        assert!(heard > 0 && began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn this_program_gets_ten_seconds_and_a_command_of_the_practice_more() {
+        assert_eq!(grace(&own(&[], Path::new("/state"))), Duration::from_secs(10));
+        assert_eq!(grace(&shell("true")), Duration::from_secs(30));
     }
 
     /// Whether a process still has `word` among its arguments.
