@@ -208,6 +208,8 @@ fn outcome(report: &BackupReport, fallen_back: bool) -> Outcome {
         .with("folders", counts.folders)
         .with("bytes", record.restored_bytes())
         .with("problems", counts.problems)
+        .with("databases", &report.figures.databases)
+        .with("roots", &report.figures.roots)
         .with("dropped", report.dropped.iter().map(ToString::to_string).collect::<Vec<_>>())
         .with("file_bytes_before", report.file_bytes.0)
         .with("file_bytes_after", report.file_bytes.1)

@@ -6,6 +6,7 @@ mod batch;
 mod database;
 mod dump;
 mod earlier;
+pub mod figures;
 mod previous;
 mod reading;
 mod room;
@@ -29,6 +30,7 @@ use crate::snapshot::{
 use batch::{BUFFER_BYTES, Batch, Piece};
 use crossbeam_channel::{Sender, bounded};
 pub use database::Dumper;
+use figures::Figures;
 use rayon::ThreadPool;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -143,6 +145,8 @@ pub struct BackupReport {
     pub file_bytes: (u64, u64),
     /// Snapshots that were dropped to make room.
     pub dropped: Vec<SnapshotId>,
+    /// What each source holds.
+    pub figures: Figures,
 }
 
 impl BackupPlan {
@@ -218,7 +222,8 @@ fn attempt(
     store.install(committed);
     let (losses, stall) = (std::mem::take(&mut storing.losses), storing.stall);
     let file_bytes = (before, store.container().file_bytes());
-    Ok(BackupReport { record, problems, losses, notes, stall, file_bytes, dropped: Vec::new() })
+    let figures = std::mem::take(&mut storing.figures);
+    Ok(BackupReport { record, problems, losses, notes, stall, file_bytes, dropped: Vec::new(), figures })
 }
 
 /// Reads on one thread and stores on this one.
@@ -261,6 +266,7 @@ struct Storing {
     notes: Vec<String>,
     losses: Vec<String>,
     stall: Option<Duration>,
+    figures: Figures,
 }
 
 impl Storing {
@@ -274,6 +280,7 @@ impl Storing {
             notes: Vec::new(),
             losses: Vec::new(),
             stall: None,
+            figures: Figures::default(),
         }
     }
 
@@ -332,6 +339,7 @@ impl Storing {
     }
 
     fn entry(&mut self, entry: Entry, writing: &mut Writing) -> Result<()> {
+        self.figures.count(&entry);
         match &entry.kind {
             EntryKind::Dump(_)
             | EntryKind::Server(_)
@@ -371,6 +379,11 @@ impl Storing {
         store: &ChunkStore,
         writing: &mut Writing,
     ) -> Result<SnapshotRecord> {
+        let folders = plan.sources.iter().filter_map(|source| match source {
+            Source::Attachments { label, .. } => Some(label),
+            _ => None,
+        });
+        folders.for_each(|label| self.figures.is_read(label));
         let mut manifest =
             self.manifest.take().ok_or_else(|| Error::new(Kind::Failed, "manifest: already ended"))?;
         for entry in std::mem::take(&mut self.database).values() {
