@@ -3,6 +3,7 @@
 //! evidence.
 
 use super::audit::Head;
+use crate::operations::backup::figures::Figures;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -122,6 +123,21 @@ pub struct StepRecord {
     pub warnings: Map<String, Value>,
     /// The numbers of its result, by the names that `--json` gives them.
     pub result: Map<String, Value>,
+    /// What each source of a backup held; of tables those that are not small.
+    #[serde(default, skip_serializing_if = "Figures::is_empty")]
+    pub sources: Figures,
+    /// The sources that hold far less than before, by name, with what is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shrunk: Vec<Shrunk>,
+}
+
+/// A source that holds far less than before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shrunk {
+    /// The source: `database NAME`, `table DATABASE.NAME`, `folder LABEL`; or all of the backup.
+    pub source: String,
+    /// What became of it.
+    pub what: String,
 }
 
 /// What a step does.
@@ -212,6 +228,8 @@ pub mod examples {
             message: None,
             warnings: Map::new(),
             result: Map::new(),
+            sources: Figures::default(),
+            shrunk: Vec::new(),
         }
     }
 

@@ -277,3 +277,50 @@ fn a_scheme_that_is_changed_reaches_the_daemon() {
     world.wait("the scheme switched off", || (world.log().matches("was reread").count() == 2).then_some(()));
     daemon.stop();
 }
+
+#[test]
+fn a_folder_whose_medium_is_gone_is_told_beside_one_that_holds_much_more() {
+    let world = World::new(
+        "[scheme.pictures]\nsource = \"attachments\"\n\
+         attachments = [\"{}/images\", \"{}/letters\"]\nto = \"night\"\n",
+    );
+    bash(
+        world.path(),
+        "head -c 400000 /dev/urandom > images/big.jpg; mkdir letters; echo a > letters/patient.txt",
+    );
+    assert_eq!(world.result("scheme run pictures --unattended").0, Some(0));
+    bash(world.path(), "rm letters/patient.txt");
+    assert_eq!(world.result("scheme run pictures --unattended").0, Some(3));
+    let run = world.records("pictures").pop().expect("a run");
+    let message = run["steps"][0]["message"].as_str().expect("a message");
+    assert!(
+        message.starts_with("folder letters: no files any more") && !message.contains("patient"),
+        "{run}"
+    );
+    assert_eq!(steps(&run), ["backup warnings", "prune skipped"]);
+    let text = String::from_utf8_lossy(&world.run("status").stdout).into_owned();
+    assert!(text.contains("folder letters: no files any more"), "{text}");
+    assert_eq!(world.result("scheme run pictures").0, Some(0), "a person says that it is meant");
+    assert_eq!(world.result("scheme run pictures --unattended").0, Some(0));
+}
+
+#[test]
+fn a_container_of_copies_gets_its_limit_and_keeps_what_the_configuration_says() {
+    let world = World::new(&format!(
+        "[container.offsite]\npath = \"{{}}/offsite.coffer\"\nencryption = false\nmax-size = \"200M\"\n\
+         keep = {{ last = 1 }}\n{PICTURES}copy = [{{ to = \"offsite\" }}]\n"
+    ));
+    world.done("init offsite.coffer --no-encryption");
+    world.done("scheme run pictures --at 2026-11-20T18:30:00Z");
+    bash(world.path(), "echo more > images/more.jpg");
+    world.done("scheme run pictures --at 2026-11-21T18:30:00Z");
+    let run = world.records("pictures").pop().expect("a run");
+    assert_eq!(steps(&run), ["backup done", "prune skipped", "copy done", "prune done"], "{run}");
+    assert_eq!(
+        (&run["steps"][3]["target"], &run["steps"][3]["result"]["dropped"]),
+        (&"offsite".into(), &1.into())
+    );
+    let set = world.done("set offsite.coffer --max-size 200M --dry-run");
+    assert_eq!(set["max_bytes_before"], 200 << 20, "{set}");
+    assert_eq!(world.snapshots(), 2);
+}

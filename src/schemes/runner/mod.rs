@@ -3,13 +3,15 @@
 //! that nothing is pruned from a container with damage or after a backup that shrank, and that the commands after a run are told how
 //! it ended, whatever became of it.
 
+mod ending;
 pub mod plan;
 mod shrink;
 mod step;
 mod wants;
 pub mod words;
 
-pub use shrink::is_marked as is_shrunk;
+pub use ending::{exit_code, is_retryable};
+pub use shrink::{is_marked as is_shrunk, sentence as what_shrank};
 pub use wants::{is_full, is_proof, is_whole, last, wants};
 
 use super::audit::AuditLog;
@@ -23,6 +25,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::values::{parse_time, rfc3339};
 use plan::{Place, RunPlan, Step, Work};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use step::Events;
@@ -65,16 +69,6 @@ pub struct Order {
     pub longest_wait: Option<Duration>,
 }
 
-/// Whether a run that failed may go better later: nothing was saved, and what stood in the way may go
-/// away by itself.
-pub fn is_retryable(run: &RunRecord) -> bool {
-    let failed = run.steps.iter().find(|step| step.outcome == RunOutcome::Failed);
-    let may_pass = failed.is_none_or(|step| {
-        step.step == StepKind::Before || matches!(step.exit_code, None | Some(1 | 11 | 13 | 14))
-    });
-    !run.has_backup() && may_pass
-}
-
 impl Job<'_> {
     /// Runs it, to the end or to where it had to stop; the record tells.
     ///
@@ -93,8 +87,11 @@ impl Job<'_> {
         let events = Events::create(&history.events(self.scheme, &record.id))?;
         history.save(&record)?;
         (self.begun)(&record);
-        let plan = self.plan(&runs, order, now);
-        let mut running = Running { job: self, history: &history, record, events, halted: None };
+        let mut plan = self.plan(&runs, order, now);
+        let copies = plan.as_mut().map(|plan| std::mem::take(&mut plan.copy_settings));
+        let copy_settings = copies.unwrap_or_default();
+        let mut running =
+            Running { job: self, history: &history, record, events, copy_settings, halted: None };
         running.all(plan);
         drop(turn);
         Ok(running.record)
@@ -143,6 +140,8 @@ struct Running<'a> {
     history: &'a History,
     record: RunRecord,
     events: Events,
+    /// What the containers that copies go to are to be like, by name.
+    copy_settings: BTreeMap<String, Vec<OsString>>,
     /// Why the steps that are left are not done.
     halted: Option<&'static str>,
 }
@@ -177,16 +176,18 @@ impl Running<'_> {
     }
 
     /// What must hold before the backup: the medium is there, and its container is as configured.
-    fn ready(&mut self, settings: Option<&[std::ffi::OsString]>) {
+    fn ready(&mut self, settings: Option<&[OsString]>) {
         if self.halted.is_some() || self.job.stop.is_asked() {
             return;
         }
+        let scheme_to =
+            self.job.config.scheme(self.job.scheme).ok().map(|scheme| scheme.to.get_ref().clone());
         let checked = self.job.config.scheme(self.job.scheme).and_then(|scheme| {
             let name = scheme.to.get_ref();
             destination::check(name, self.job.config.container(name)?)
         });
         let result = match (checked, settings) {
-            (Ok(()), Some(settings)) => self.configure(settings),
+            (Ok(()), Some(settings)) => self.configure(StepKind::Backup, scheme_to, settings),
             (checked, _) => checked.map_err(|error| self.failure(StepKind::Backup, &error)),
         };
         if let Err(step) = result {
@@ -196,9 +197,13 @@ impl Running<'_> {
     }
 
     /// Has `coffer set` done if it would change something.
-    fn configure(&mut self, settings: &[std::ffi::OsString]) -> std::result::Result<(), Box<StepRecord>> {
-        let target = self.job.config.scheme(self.job.scheme).ok().map(|scheme| scheme.to.get_ref().clone());
-        let step = Step { kind: StepKind::Backup, target, work: Work::Command(settings.to_vec()) };
+    fn configure(
+        &mut self,
+        kind: StepKind,
+        target: Option<String>,
+        settings: &[OsString],
+    ) -> std::result::Result<(), Box<StepRecord>> {
+        let step = Step { kind, target, work: Work::Command(settings.to_vec()) };
         let mut dry = settings.to_vec();
         dry.push("--dry-run".into());
         let (found, whole) = step::command(self.job, &step, &dry, &mut self.events);
@@ -226,7 +231,9 @@ impl Running<'_> {
         let is_prune = step.kind == StepKind::Prune;
         let damage = (is_prune && self.has_damage()).then_some("damage was found, so nothing is dropped");
         let shrunk = (is_prune && self.has_shrunk()).then_some("the backup shrank, so nothing is dropped");
-        let why = self.halted.or(damage).or(shrunk);
+        let uncopied =
+            (is_prune && !self.is_copied(step)).then_some("there is no copy, so nothing is dropped");
+        let why = self.halted.or(damage).or(shrunk).or(uncopied);
         if let Some(why) = why {
             // What kept the backup from its beginning stands in its place.
             if step.kind != StepKind::Backup || self.record.steps_of(StepKind::Backup).next().is_none() {
@@ -235,7 +242,7 @@ impl Running<'_> {
             }
             return;
         }
-        let mut record = match self.reachable(step) {
+        let mut record = match self.prepared(step) {
             Ok(()) => match &step.work {
                 Work::Command(words) => step::command(self.job, step, words, &mut self.events).0,
                 Work::Hook(hook) => {
@@ -243,11 +250,13 @@ impl Running<'_> {
                     self.hook(step, hook, &told, None, Some(self.job.stop))
                 }
             },
-            Err(error) => StepRecord { target: step.target.clone(), ..*self.failure(step.kind, &error) },
+            Err(failed) => *failed,
         };
         let is_backup = step.kind == StepKind::Backup;
-        if is_backup && shrink::has_shrunk(&record, &self.record, &self.history.runs(self.job.scheme).0) {
-            shrink::mark(&mut record);
+        if is_backup {
+            let (scheme, runs) =
+                (self.job.config.scheme(self.job.scheme).ok(), self.history.runs(self.job.scheme).0);
+            shrink::judge(&mut record, &self.record, &runs, scheme);
         }
         let is_good = record.outcome.is_good();
         self.halted = match step.kind {
@@ -256,6 +265,25 @@ impl Running<'_> {
             _ => self.halted,
         };
         self.keep(record);
+    }
+
+    /// Whether a copy went well to the container that `step` is about, if one goes there.
+    fn is_copied(&self, step: &Step) -> bool {
+        let copies = self.record.steps_of(StepKind::Copy).filter(|copy| copy.target == step.target);
+        copies.last().is_none_or(|copy| copy.outcome.is_good())
+    }
+
+    /// What must hold before `step`: of a copy, its container is there and as configured.
+    fn prepared(&mut self, step: &Step) -> std::result::Result<(), Box<StepRecord>> {
+        self.reachable(step).map_err(|error| {
+            let failure = self.failure(step.kind, &error);
+            Box::new(StepRecord { target: step.target.clone(), ..*failure })
+        })?;
+        let target = step.target.as_ref().filter(|_| step.kind == StepKind::Copy);
+        match target.and_then(|name| self.copy_settings.get(name).cloned()) {
+            Some(settings) => self.configure(step.kind, step.target.clone(), &settings),
+            None => Ok(()),
+        }
     }
 
     /// Whether the container that a copy goes to is there.
@@ -326,7 +354,9 @@ impl Running<'_> {
             ("COFFER_ATTEMPT", self.record.attempt.to_string().into()),
         ];
         let Some(outcome) = outcome else { return hooks::Told { variables, input: None } };
-        let run = RunRecord { outcome, ..self.record.clone() };
+        let mut run = RunRecord { outcome, ..self.record.clone() };
+        // They may be many, and what a variable holds is limited.
+        run.steps.iter_mut().for_each(|step| step.sources = Default::default());
         let text = serde_json::to_vec(&run).unwrap_or_default();
         variables.push(("COFFER_OUTCOME", word(outcome).into()));
         variables.push(("COFFER_EXIT_CODE", exit_code(&run).to_string().into()));
@@ -403,24 +433,6 @@ fn is_to(step: &Step, path: &Path) -> bool {
     let mut word = std::ffi::OsString::from("--to=");
     word.push(path);
     matches!(&step.work, Work::Command(words) if words.contains(&word))
-}
-
-/// The exit code of a run, as of a command.
-pub fn exit_code(run: &RunRecord) -> i32 {
-    let of = |outcome| run.steps.iter().find(|step| step.outcome == outcome).and_then(|step| step.exit_code);
-    match run.outcome {
-        RunOutcome::Done | RunOutcome::Skipped => 0,
-        RunOutcome::Warnings => 3,
-        RunOutcome::Damage => 4,
-        RunOutcome::Interrupted | RunOutcome::CutOff | RunOutcome::Running => 130,
-        // The snapshot is kept.
-        RunOutcome::Failed if run.has_backup() => 3,
-        RunOutcome::Failed => {
-            let failed = run.steps.iter().find(|step| step.outcome == RunOutcome::Failed);
-            let is_hook = failed.is_some_and(|step| step.step == StepKind::Before);
-            of(RunOutcome::Failed).filter(|code| !is_hook && (1..=15).contains(code)).unwrap_or(1)
-        }
-    }
 }
 
 /// When a run began.

@@ -8,6 +8,7 @@ use crate::retention::Policy;
 use crate::schemes::config::{Config, ContainerPlace, Copying, Hook, Scheme, Server, Source};
 use crate::schemes::run::StepKind;
 use crate::values::rfc3339;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +59,8 @@ pub struct RunPlan {
     pub before: Vec<Step>,
     /// `coffer set` with what the container is to be like, if the configuration says so.
     pub settings: Option<Vec<OsString>>,
+    /// The same of the containers that copies go to, by name.
+    pub copy_settings: BTreeMap<String, Vec<OsString>>,
     /// The steps, the backup first.
     pub steps: Vec<Step>,
     /// Commands after, whatever became of it.
@@ -82,6 +85,7 @@ pub fn plan(config: &Config, name: &str, wants: Wants, place: Place<'_>) -> Resu
     steps.push(step(StepKind::Prune, Work::Command(planner.prune()?)));
     for copying in &scheme.copy {
         steps.push(planner.copy(copying)?);
+        steps.extend(planner.prune_copy(copying)?);
     }
     if wants.drill {
         steps.push(step(StepKind::Drill, Work::Command(planner.drill()?)));
@@ -98,7 +102,8 @@ pub fn plan(config: &Config, name: &str, wants: Wants, place: Place<'_>) -> Resu
     };
     Ok(RunPlan {
         before: hooks(StepKind::Before, &scheme.before),
-        settings: planner.settings()?,
+        settings: planner.settings(planner.container()?)?,
+        copy_settings: planner.copy_settings()?,
         steps,
         after: hooks(StepKind::After, &scheme.after),
     })
@@ -149,7 +154,10 @@ impl Planner<'_> {
 
     /// `command` on the scheme's container.
     fn on_container(&self, command: &str) -> Result<Arguments> {
-        let place = self.container()?;
+        self.on(self.container()?, command)
+    }
+
+    fn on(&self, place: &ContainerPlace, command: &str) -> Result<Arguments> {
         self.secret(Arguments::of(command).add(&place.path), place, "--")
     }
 
@@ -251,17 +259,34 @@ impl Planner<'_> {
         Ok(with_policy(arguments.option("--tag", format!("scheme={}", self.name)), &policy).0)
     }
 
-    fn settings(&self) -> Result<Option<Vec<OsString>>> {
-        let place = self.container()?;
+    fn settings(&self, place: &ContainerPlace) -> Result<Option<Vec<OsString>>> {
         if place.max_size.is_none() && place.keep.is_none() {
             return Ok(None);
         }
-        let arguments = self.on_container("set")?;
+        let arguments = self.on(place, "set")?;
         let arguments = arguments.options("--max-size", place.max_size.map(|size| size.0.to_string()));
         Ok(Some(match &place.keep {
             Some(keep) => with_policy(arguments, &keep.policy(self.zone())?).0,
             None => arguments.0,
         }))
+    }
+
+    fn copy_settings(&self) -> Result<BTreeMap<String, Vec<OsString>>> {
+        let mut all = BTreeMap::new();
+        for to in self.scheme.copy.iter().filter_map(|copying| copying.to.as_ref()) {
+            let settings = self.settings(self.config.container(to.get_ref())?)?;
+            all.extend(settings.map(|settings| (to.get_ref().clone(), settings)));
+        }
+        Ok(all)
+    }
+
+    /// Retention of the container that was copied to, if the configuration says what it keeps.
+    fn prune_copy(&self, copying: &Copying) -> Result<Option<Step>> {
+        let Some(to) = copying.to.as_ref().map(|to| to.get_ref()) else { return Ok(None) };
+        let place = self.config.container(to)?;
+        let Some(_) = &place.keep else { return Ok(None) };
+        let work = Work::Command(self.on(place, "prune")?.0);
+        Ok(Some(Step { kind: StepKind::Prune, target: Some(to.clone()), work }))
     }
 
     fn copy(&self, copying: &Copying) -> Result<Step> {
@@ -324,6 +349,8 @@ keep = { policy = "practice", daily = 14 }
 [container.offsite]
 path = "/mnt/night.coffer"
 key-file = "/etc/offsite.key"
+max-size = "1M"
+keep.daily = 3
 [container.open]
 path = "/mnt/open.coffer"
 encryption = false
@@ -352,6 +379,10 @@ keep = { last = 3, within = "30d" }
         let place = Place { state: Path::new("/state"), credentials: Some(Path::new("/cred")), at };
         let plan = plan(&config, name, wants, place).expect("a plan");
         let settings = plan.settings.map(|words| words::line(&words)).into_iter();
+        let expected = "set /mnt/night.coffer --key-file=/etc/offsite.key --max-size=1048576 --keep-";
+        let of_copies = plan.copy_settings.values().map(|words| words::line(words));
+        let count = of_copies.inspect(|line| assert!(line.starts_with(expected), "{line}")).count();
+        assert_eq!(count, usize::from(name == "nightly"));
         let step = |step: &Step| match &step.work {
             Work::Command(words) => words::line(words),
             Work::Hook(hook) => hook.command.clone(),
@@ -387,14 +418,14 @@ keep = { last = 3, within = "30d" }
                 format!(
                     "copy {night} --at=2026-11-22T22:00:00Z --to=/mnt/night.coffer --to-key-file=/etc/offsite.key"
                 ),
+                "prune /mnt/night.coffer --key-file=/etc/offsite.key".into(),
                 format!("copy {night} --at=2026-11-22T22:00:00Z --rotation=week"),
                 format!("copy {night} --at=2026-11-22T22:00:00Z --to=/mnt/open.coffer --to-no-encryption"),
             ]
         );
-        let wants = Wants { full_verification: true, drill: true };
-        let found = lines("nightly", wants);
+        let found = lines("nightly", Wants { full_verification: true, drill: true });
         assert_eq!(
-            (&found[4], &found[9]),
+            (&found[4], &found[10]),
             (&format!("verify {night}"), &format!("drill {night} --report=/state/reports"))
         );
     }

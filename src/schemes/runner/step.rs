@@ -5,6 +5,7 @@ use super::Job;
 use super::plan::Step;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
+use crate::operations::backup::figures::Figures;
 use crate::schemes::child::{self, Ended, Line};
 use crate::schemes::run::{RunOutcome, StepKind, StepRecord};
 use crate::schemes::turn;
@@ -87,6 +88,8 @@ pub fn blank(kind: StepKind, target: Option<String>, outcome: RunOutcome, now: T
         message: None,
         warnings: Map::new(),
         result: Map::new(),
+        sources: Figures::default(),
+        shrunk: Vec::new(),
     }
 }
 
@@ -153,6 +156,9 @@ fn conclude(
         (Ok(Ended::Code(code)), Some(result)) => {
             record.exit_code = Some(code);
             record.outcome = RunOutcome::of_exit_code(code);
+            if record.step == StepKind::Backup {
+                record.sources = figures(result);
+            }
             record.result = result.iter().filter(|(name, value)| is_kept(name, value)).map(pair).collect();
             if let Some(error) = result.get("error") {
                 explain(record, error);
@@ -179,6 +185,13 @@ fn conclude(
             record.message = Some(format!("the command could not be started: {cause}"));
         }
     }
+}
+
+/// What each source held, of a backup's result.
+fn figures(result: &Map<String, Value>) -> Figures {
+    let named = ["databases", "roots"].into_iter();
+    let both = named.filter_map(|name| Some((name.to_owned(), result.get(name)?.clone())));
+    serde_json::from_value(Value::Object(both.collect())).unwrap_or_default()
 }
 
 fn pair((name, value): (&String, &Value)) -> (String, Value) {

@@ -122,7 +122,12 @@ fn in_part(name: &str, scheme: &SchemeStanding, partial: &LastRun, zone: Option<
     let what = match (partial.is_void, partial.is_shrunk, partial.unreadable) {
         (true, ..) => "holds nothing".to_owned(),
         (false, true, _) => {
-            format!("holds far less than the one before (if that is meant: coffer scheme run {name})")
+            let named =
+                Some(crate::schemes::runner::what_shrank(&partial.shrunk)).filter(|named| !named.is_empty());
+            let sources = named.map(|named| format!(": {named}")).unwrap_or_default();
+            format!(
+                "holds far less than the one before{sources} (if that is meant: coffer scheme run {name})"
+            )
         }
         (false, _, Some(count)) => {
             let events = format!("runs/{name}/{}.jsonl in the folder of state", partial.id);

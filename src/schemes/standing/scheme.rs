@@ -80,6 +80,8 @@ pub struct LastRun {
     pub unreadable: Option<u64>,
     /// Whether its snapshot holds far less than the one before.
     pub is_shrunk: bool,
+    /// The sources that do, by name.
+    pub shrunk: Vec<crate::schemes::run::Shrunk>,
     /// Whether its snapshot holds nothing.
     pub is_void: bool,
 }
@@ -126,6 +128,7 @@ impl From<&RunRecord> for LastRun {
             added_bytes: number("added_bytes"),
             unreadable: unreadable.or(number("problems")).filter(|count| *count > 0),
             is_shrunk: backup.is_some_and(runner::is_shrunk),
+            shrunk: backup.map(|backup| backup.shrunk.clone()).unwrap_or_default(),
             is_void: backup.is_some_and(StepRecord::is_void),
         }
     }

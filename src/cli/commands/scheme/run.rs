@@ -179,7 +179,7 @@ fn would(context: &Context, job: &Job<'_>, order: &Order, now: Timestamp) -> Res
         context.output.item(format_args!("{}: {line}", step.kind.word()), item);
     };
     plan.before.iter().for_each(show);
-    if let Some(settings) = &plan.settings {
+    for settings in plan.settings.iter().chain(plan.copy_settings.values()) {
         let line = format!("coffer {}", words::line(settings));
         context.output.item(format_args!("settings, if they differ: {line}"), json!({ "command": line }));
     }
