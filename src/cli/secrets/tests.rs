@@ -237,7 +237,7 @@ fn debug_output_shows_no_secret() {
 fn a_password_command_that_gives_none_is_ended() {
     let began = Instant::now();
     for command in ["sleep 97.5", "echo late; exec >&-; sleep 97.5", "sleep 97.5 & echo early"] {
-        let error = password_command_within(command, Duration::from_millis(300)).err().expect(command);
+        let error = password_command_within(command, Duration::from_millis(300)).expect_err(command);
         assert!(error.to_string().starts_with("the password command gave no password"), "{error}");
     }
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
