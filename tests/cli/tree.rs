@@ -119,7 +119,7 @@ fn prepared() -> Place {
 fn configured(place: &Place) {
     let config = format!(
         "version = 1\n[practice]\nstate = \"{0}/p/state\"\n[server.main]\n[container.night]\npath = \"{0}/c\"\n\
-         key-file = \"{0}/k\"\n[scheme.nightly]\nsource = \"database\"\ndatabases = [\"d\"]\nto = \"night\"\n\
+         key-file = \"{0}/k\"\n[scheme.nightly]\nsource = \"database\"\ndatabases = [\"d\"]\nto = \"night\"\noverdue-after = \"36500d\"\n\
          [notify.own]\nkind = \"command\"\ncommand = \"cat > {0}/p/told\"\n",
         place.path().display()
     );

@@ -298,8 +298,8 @@ fn a_folder_whose_medium_is_gone_is_told_beside_one_that_holds_much_more() {
         "{run}"
     );
     assert_eq!(steps(&run), ["backup warnings", "prune skipped"]);
-    let text = String::from_utf8_lossy(&world.run("status").stdout).into_owned();
-    assert!(text.contains("folder letters: no files any more"), "{text}");
+    let reasons = world.result("status").1["reasons"].to_string();
+    assert!(reasons.contains("folder letters: no files any more"), "{reasons}");
     assert_eq!(world.result("scheme run pictures").0, Some(0), "a person says that it is meant");
     assert_eq!(world.result("scheme run pictures --unattended").0, Some(0));
 }

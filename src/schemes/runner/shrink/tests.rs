@@ -1,3 +1,5 @@
+//! What counts as a loss in one of several sources, and what a person accepted.
+
 use super::*;
 use crate::schemes::run::examples;
 
