@@ -4,6 +4,7 @@
 
 use super::config::{Config, Scheme};
 use crate::error::{Error, Kind, Result};
+use crate::storage::place;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -194,6 +195,20 @@ const FIXED: [&str; 24] = [
     "Nice=5",
 ];
 
+/// What the service must write, is there, and belongs to somebody else than `user`, the number and group of
+/// who runs it: it has no rights over the files of others, not as root either.
+pub fn of_others(wish: &Wish<'_>, user: (u32, u32)) -> Vec<PathBuf> {
+    let schemes: Vec<&Scheme> = wish.config.scheme.values().filter(|scheme| scheme.enabled).collect();
+    let targets = schemes.iter().flat_map(|scheme| {
+        scheme.copy.iter().filter_map(|copy| copy.to.as_ref()).chain([&scheme.to]).map(|to| to.get_ref())
+    });
+    let files = targets.filter_map(|name| Some(wish.config.container.get(name)?.path.clone()));
+    let mut paths: BTreeSet<PathBuf> = files.collect();
+    paths.extend(writable(wish, &schemes));
+    paths.retain(|path| place::may_write(path, user) == Some(false));
+    paths.into_iter().collect()
+}
+
 fn writable(wish: &Wish<'_>, schemes: &[&Scheme]) -> BTreeSet<PathBuf> {
     let mut paths = BTreeSet::from([wish.state.to_owned()]);
     let copies = schemes.iter().flat_map(|scheme| scheme.copy.iter().filter_map(|copy| copy.to.as_ref()));
@@ -313,6 +328,16 @@ prometheus = "/var/lib/node/coffer.prom"
             assert!(values.len() == 1 || several.iter().any(|name| key.ends_with(name)), "{key}: {values:?}");
         }
         found
+    }
+
+    #[test]
+    fn what_belongs_to_others_is_found_before_the_first_night() {
+        let folder = tempfile::tempdir().expect("folder");
+        let there = std::os::unix::fs::MetadataExt::uid(&folder.path().metadata().expect("there"));
+        let text = TEXT.replace("/srv/backup", &folder.path().display().to_string());
+        let config = Config::parse(&text, "t").expect("good");
+        assert!(of_others(&wish(&config), (there, there)).is_empty());
+        assert_eq!(of_others(&wish(&config), (there + 1, u32::MAX)), [folder.path()]);
     }
 
     #[test]

@@ -94,6 +94,28 @@ pub fn group_number(group: &str) -> Option<u32> {
     groups.lines().find_map(of).or_else(|| group.parse().ok())
 }
 
+/// Number of a user of this machine and of its own group.
+pub fn user_number(user: &str) -> Option<(u32, u32)> {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, number, group) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        (name == user).then(|| Some((number.parse().ok()?, group.parse().ok()?)))?
+    })
+}
+
+/// Whether a user of that number and group may write `path` by what its mode says, without the rights
+/// that root has over the files of others; `None`: it is not there.
+pub fn may_write(path: &Path, (user, group): (u32, u32)) -> Option<bool> {
+    let metadata = path.metadata().ok()?;
+    let bit = match (metadata.uid() == user, metadata.gid() == group) {
+        (true, _) => 0o200,
+        (_, true) => 0o020,
+        _ => 0o002,
+    };
+    Some(metadata.mode() & bit != 0)
+}
+
 /// Lets the group of that number read `path`, and nobody else but its owner.
 pub fn share(path: &Path, group: u32) -> Result<()> {
     std::os::unix::fs::chown(path, None, Some(group))?;
@@ -134,6 +156,10 @@ mod tests {
         let is_root = rustix::process::geteuid().is_root();
         let group = if is_root { 4711 } else { rustix::process::getegid().as_raw() };
         share(&file, group).expect("shared");
+        let owner = file.metadata().expect("there").uid();
+        let may = |user| may_write(&file, user);
+        assert_eq!((may((owner, group)), may((owner + 1, group))), (Some(true), Some(false)));
+        assert_eq!(user_number("root"), Some((0, 0)));
         let meta = file.metadata().expect("there");
         assert_eq!((meta.mode() & 0o777, meta.gid()), (0o640, group));
         assert_eq!((is_open_to_all(&file), is_open_to_all(&folder.path().join("none"))), (Some(false), None));

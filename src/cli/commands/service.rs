@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::operations::client_state::ClientState;
 use crate::operations::rotation::RotationSets;
 use crate::schemes::units::{self, MARK, Unit, Wish};
-use crate::storage::state_file;
+use crate::storage::{place, state_file};
 use crate::values::format_count;
 use clap::{Args, Subcommand};
 use std::os::unix::fs::PermissionsExt;
@@ -101,6 +101,7 @@ impl Install {
             let item = serde_json::json!({ "unit": unit.name, "text": unit.text });
             context.output.item(unit.text.trim_end(), item);
         }
+        self.warn_of_others(context, &wish);
         let count = format_count(units.len() as u64, "unit");
         let outcome = Outcome::done().with("units", units.iter().map(|unit| &unit.name).collect::<Vec<_>>());
         if self.print {
@@ -140,6 +141,28 @@ impl Install {
             .with("removed", &others)
             .with("next", &next)
             .summary(format!("{count} written to {}; now: {next}", folder.display())))
+    }
+}
+
+impl Install {
+    /// Says what the service will not be able to write.
+    fn warn_of_others(&self, context: &Context, wish: &Wish<'_>) {
+        let user = match self.user.as_deref() {
+            Some(user) => place::user_number(user),
+            None => Some((0, 0)),
+        };
+        let found = user.map(|user| units::of_others(wish, user)).unwrap_or_default();
+        let who = self.user.as_deref().unwrap_or("root");
+        for path in found {
+            context.output.warning(
+                "not-writable",
+                format_args!(
+                    "{}: the service, which runs as {who} without rights over the files of others, cannot write it; \
+                     chown {who} it, or install with --user and the name of its owner",
+                    path.display()
+                ),
+            );
+        }
     }
 }
 
