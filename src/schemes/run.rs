@@ -179,6 +179,24 @@ impl StepKind {
 }
 
 impl StepRecord {
+    /// A step that began at `started` (RFC 3339), without any finding.
+    pub fn blank(step: StepKind, target: Option<String>, started: String, outcome: RunOutcome) -> StepRecord {
+        StepRecord {
+            step,
+            target,
+            started,
+            elapsed_ms: 0,
+            outcome,
+            exit_code: None,
+            code: None,
+            message: None,
+            warnings: Map::new(),
+            result: Map::new(),
+            sources: Figures::default(),
+            shrunk: Vec::new(),
+        }
+    }
+
     /// A number of its result.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.result.get(name).and_then(Value::as_u64)
@@ -217,20 +235,8 @@ pub mod examples {
 
     /// A step at `time` that ended as `outcome`, without numbers.
     pub fn step(kind: StepKind, time: &str, outcome: RunOutcome) -> StepRecord {
-        StepRecord {
-            step: kind,
-            target: Some("night".into()),
-            started: time.into(),
-            elapsed_ms: 1,
-            outcome,
-            exit_code: Some(0),
-            code: None,
-            message: None,
-            warnings: Map::new(),
-            result: Map::new(),
-            sources: Figures::default(),
-            shrunk: Vec::new(),
-        }
+        let blank = StepRecord::blank(kind, Some("night".into()), time.into(), outcome);
+        StepRecord { elapsed_ms: 1, exit_code: Some(0), ..blank }
     }
 
     /// A run at `time`, which is its id, too, that did not end.

@@ -77,20 +77,7 @@ impl Events {
 
 /// A record without any finding.
 pub fn blank(kind: StepKind, target: Option<String>, outcome: RunOutcome, now: Timestamp) -> StepRecord {
-    StepRecord {
-        step: kind,
-        target,
-        started: rfc3339(now),
-        elapsed_ms: 0,
-        outcome,
-        exit_code: None,
-        code: None,
-        message: None,
-        warnings: Map::new(),
-        result: Map::new(),
-        sources: Figures::default(),
-        shrunk: Vec::new(),
-    }
+    StepRecord::blank(kind, target, rfc3339(now), outcome)
 }
 
 /// What a command said.
