@@ -7,7 +7,6 @@ mod live;
 
 use super::new_secret::NewSecret;
 use super::stats::factor;
-use crate::attachments::exclude::Excludes;
 use crate::attachments::restore::RestoreOptions;
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
@@ -174,19 +173,13 @@ impl<'a> Show<'a> {
     }
 
     fn backup(&mut self) -> Result<BackupReport> {
+        let sources = vec![
+            Source::DumpFile { name: b"practice.sql".to_vec(), path: self.practice.dump() },
+            Source::Attachments { label: b"images".to_vec(), root: self.practice.attachments() },
+        ];
         let plan = BackupPlan {
-            sources: vec![
-                Source::DumpFile { name: b"practice.sql".to_vec(), path: self.practice.dump() },
-                Source::Attachments { label: b"images".to_vec(), root: self.practice.attachments() },
-            ],
-            excludes: Excludes::none(),
-            tags: vec!["demo".into()],
-            host: session::host_name(),
-            time: self.context.time(None),
-            level: 3,
-            read_all: false,
             read_back: false,
-            verifications: Vec::new(),
+            ..BackupPlan::usual(sources, "demo", session::host_name(), self.context.time(None))
         };
         let progress = &self.context.progress;
         let report = backup::backup(&mut self.session.store, plan, Arc::clone(&self.pool), progress)?;

@@ -149,15 +149,8 @@ impl Plan {
             return Ok(Outcome::done().with("databases", names).summary(summary));
         }
         let plan = BackupPlan {
-            sources,
             excludes: Excludes::new(&patterns)?,
-            tags: vec!["migrate".into()],
-            host: host_name(),
-            time: context.time(None),
-            level: 3,
-            read_all: false,
-            read_back: true,
-            verifications: Vec::new(),
+            ..BackupPlan::usual(sources, "migrate", host_name(), context.time(None))
         };
         let record = self.back_up(context, &mut session, plan, &mut report)?;
         let is_sound = self.verify(context, &session, &mut report)?;

@@ -128,6 +128,24 @@ pub struct BackupPlan {
     pub verifications: Vec<LedgerEntry>,
 }
 
+impl BackupPlan {
+    /// A backup of all of `sources` with one tag, as this program makes one by itself: packed at the usual
+    /// level, what is unchanged not read, what was written read back.
+    pub fn usual(sources: Vec<Source>, tag: &str, host: String, time: Timestamp) -> BackupPlan {
+        BackupPlan {
+            sources,
+            excludes: Excludes::none(),
+            tags: vec![tag.into()],
+            host,
+            time,
+            level: 3,
+            read_all: false,
+            read_back: true,
+            verifications: Vec::new(),
+        }
+    }
+}
+
 /// What a backup did.
 #[derive(Debug)]
 pub struct BackupReport {

@@ -4,7 +4,6 @@
 
 use super::folder::Folder;
 use super::{say, wrong};
-use crate::attachments::exclude::Excludes;
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
 use crate::crypto::{NewSlot, SystemEntropy};
@@ -201,16 +200,10 @@ fn back_up(
 ) -> Result<(BackupReport, Duration)> {
     let dump =
         DumpPlan { server: server.clone(), databases: Some(vec![PRACTICE.into()]), ..DumpPlan::default() };
+    let sources = vec![Source::Databases(Arc::new(dump))];
     let plan = BackupPlan {
-        sources: vec![Source::Databases(Arc::new(dump))],
-        excludes: Excludes::none(),
-        tags: vec!["demo".into()],
-        host: session::host_name(),
-        time: context.time(None),
-        level: 3,
-        read_all: false,
         read_back: false,
-        verifications: Vec::new(),
+        ..BackupPlan::usual(sources, "demo", session::host_name(), context.time(None))
     };
     let began = Instant::now();
     let report = backup::backup(&mut session.store, plan, context.pool()?, &context.progress)?;

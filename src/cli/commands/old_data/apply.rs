@@ -3,7 +3,6 @@
 //! backups run meanwhile, and that a removal that was broken off goes on from its journal.
 
 use super::{Apply, Looked, newest_with};
-use crate::attachments::exclude::Excludes;
 use crate::cli::args::places;
 use crate::cli::commands::snapshots::short;
 use crate::cli::confirm;
@@ -154,17 +153,8 @@ impl Target<'_> {
             databases: Some(vec![looked.fitted.database.clone()]),
             ..DumpPlan::default()
         };
-        let plan = BackupPlan {
-            sources: vec![Source::Databases(Arc::new(dump))],
-            excludes: Excludes::new(&[])?,
-            tags: vec!["before-remove-old-data".into()],
-            host: host_name(),
-            time: context.time(None),
-            level: 3,
-            read_all: false,
-            read_back: true,
-            verifications: Vec::new(),
-        };
+        let sources = vec![Source::Databases(Arc::new(dump))];
+        let plan = BackupPlan::usual(sources, "before-remove-old-data", host_name(), context.time(None));
         let _meter = context.output.progress("backing up", "file", Arc::clone(&context.progress));
         let report = backup::backup(&mut session.store, plan, context.pool()?, &context.progress)?;
         context.output.note(format_args!(
