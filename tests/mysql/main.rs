@@ -11,6 +11,7 @@ mod dump_faults;
 mod dump_live;
 mod dump_waits;
 mod harness;
+mod in_place;
 mod kept;
 mod load_crash;
 mod load_odd;

@@ -3,17 +3,19 @@
 //! that nothing changed, or that there are only new rows behind the last one.
 
 use super::attempt::Work;
+use super::place::may_stand_in_order;
 use super::rows::Watch;
 use super::status::Status;
 use super::step::{Step, Stop, at_table};
 use super::table::Table;
 use super::taking::Draft;
-use crate::entry::database::ColumnForm;
 use crate::mysql::connection::Connection;
 use std::time::{Duration, Instant};
 
 /// Bytes of a chunk of rows, about.
 const CHUNK_BYTES: u64 = 8 << 20;
+/// Bytes of a chunk of rows of a table that is read as it stands.
+const PLACE_CHUNK_BYTES: u64 = 16 << 20;
 /// Fewest rows of a chunk.
 const FEWEST_ROWS: u64 = 16;
 /// Times that a table is begun again because a long row changed while it was read.
@@ -46,11 +48,13 @@ impl<'s> First<'s> {
     /// Reads a table in chunks.
     pub fn read(work: &Work<'_, 's>, conn: &mut Connection, table: Table, before: Status) -> Step<First<'s>> {
         let began = Instant::now();
+        let mut in_place = may_stand_in_order(&table, &before);
         let mut tries = 0;
         loop {
-            match First::read_once(work, conn, table.clone(), before.clone(), began) {
-                // A row with long cells was changed between two of their pieces.
-                Err(Stop::Changed(_)) if tries < TRIES => tries += 1,
+            match First::read_once(work, conn, table.clone(), before.clone(), (began, in_place)) {
+                // A row with long cells was changed between two of their pieces, or the table does not
+                // stand in the order of its key.
+                Err(Stop::Changed(_)) if tries < TRIES => (tries, in_place) = (tries + 1, false),
                 other => return other,
             }
         }
@@ -61,14 +65,20 @@ impl<'s> First<'s> {
         conn: &mut Connection,
         table: Table,
         before: Status,
-        began: Instant,
+        (began, in_place): (Instant, bool),
     ) -> Step<First<'s>> {
         let mut draft = Draft::begin(table, work)?;
-        let rows = chunk_rows(&draft.table, &before, work.plan.limits.chunk_rows);
+        let rows = match in_place {
+            true => rows_of(&draft.table, &before, PLACE_CHUNK_BYTES).max(1),
+            false => chunk_rows(&draft.table, &before, work.plan.limits.chunk_rows),
+        };
+        if in_place {
+            draft.feed.expect_rising();
+        }
         loop {
             let table = &draft.table;
             let last = Some(draft.feed.last.as_slice()).filter(|last| !last.is_empty());
-            let sql = match table.record.key.is_empty() {
+            let sql = match in_place || table.record.key.is_empty() {
                 true => table.select_from(draft.feed.rows, rows),
                 false => table.select_after(last, Some(rows)),
             };
@@ -93,7 +103,7 @@ impl<'s> First<'s> {
             return Left::Nothing;
         }
         let is_proven = self.is_fenced && self.before.is_same_table(now) || self.before.only_grew(now);
-        match is_proven && can_grow(&self.draft.table) && now.rows.is_some() {
+        match is_proven && self.draft.table.can_grow() && now.rows.is_some() {
             true => Left::End,
             false => Left::All,
         }
@@ -114,18 +124,13 @@ impl<'s> First<'s> {
     }
 }
 
-/// Whether new rows of a table come behind all others in the order of its key: one whole number.
-pub fn can_grow(table: &Table) -> bool {
-    let is_number = |number: u16| {
-        let column = table.record.columns.get(usize::from(number));
-        column.is_some_and(|c| c.form == ColumnForm::Number && c.column_type.contains("int"))
-    };
-    !table.record.has_history && matches!(table.record.key[..], [key] if is_number(key))
-}
-
 fn chunk_rows(table: &Table, status: &Status, most: u64) -> u64 {
-    let bytes = table.record.server_bytes / status.rows.unwrap_or(0).max(1);
     // Behind a row with long cells the rest of a chunk is read twice.
     let fewest = if table.long.is_empty() { FEWEST_ROWS } else { 1 };
-    (CHUNK_BYTES / bytes.max(1)).clamp(fewest, most.max(fewest))
+    rows_of(table, status, CHUNK_BYTES).clamp(fewest, most.max(fewest))
+}
+
+/// How many rows of a table take `bytes` bytes, about.
+fn rows_of(table: &Table, status: &Status, bytes: u64) -> u64 {
+    bytes / (table.record.server_bytes / status.rows.unwrap_or(0).max(1)).max(1)
 }

@@ -11,6 +11,7 @@ mod first;
 mod lock;
 mod long;
 mod moment;
+mod place;
 mod plain;
 mod plan;
 mod queue;

@@ -6,7 +6,7 @@
 use super::attempt::{Work, split};
 use super::catalog::Catalog;
 use super::fence::{Fate, Fence};
-use super::first::{First, Left, can_grow};
+use super::first::{First, Left};
 use super::lock::Keeper;
 use super::moment::{self, Moment};
 use super::queue::{held, on_all};
@@ -168,7 +168,7 @@ impl<'s> Plain<'_, '_, 's> {
         let least = self.work.plan.limits.aim / FENCE_SHARE;
         let is_worth = |table: &&Table| {
             let name = table.key();
-            can_grow(table)
+            table.can_grow()
                 && self
                     .firsts
                     .get(&name)

@@ -3,6 +3,7 @@
 //! rows, and an error, never an end, where the stream breaks off.
 
 use super::long;
+use super::place::{Rising, Unordered};
 use super::table::Table;
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
@@ -62,6 +63,8 @@ pub struct RowFeed {
     key: Vec<u16>,
     writer: RowWriter,
     buffer: Vec<u8>,
+    /// Where rows are read as they stand: what shows that their order is that of the key.
+    rising: Option<Rising>,
     /// Key cells of the last row.
     pub last: Vec<Vec<u8>>,
     /// Rows so far.
@@ -78,9 +81,16 @@ impl RowFeed {
             table: table.clone(),
             formats,
             buffer: Vec::new(),
+            rising: None,
             last: Vec::new(),
             rows: 0,
         }
+    }
+
+    /// From here on a row that does not stand behind the one before ends the reading, with an error that
+    /// [`Unordered`] caused. Keys are one whole number.
+    pub fn expect_rising(&mut self) {
+        self.rising = self.key.first().map(|&column| Rising::new(usize::from(column)));
     }
 
     /// Runs `sql`, a statement of the table's, and takes its rows: all of the answer, or those up to
@@ -114,6 +124,10 @@ impl RowFeed {
             }
             Err(Broken::Server(cause)) => Err(conn.failed(sql, cause)),
             Err(Broken::Own(error)) => Err(error),
+            Err(Broken::Order) => {
+                conn.raw().close(statement).map_err(|cause| conn.failed(sql, cause))?;
+                Err(Error::new(Kind::Database, self.table.name()).because(Unordered))
+            }
         }
     }
 
@@ -132,6 +146,9 @@ impl RowFeed {
             let mut answer = match self.check(&row) {
                 // The rows behind it are few, and come again.
                 Ok(true) => return Ok(Some(row)),
+                Ok(false) if self.rising.as_mut().is_some_and(|rising| !rising.takes(&row)) => {
+                    return Err(Broken::Order);
+                }
                 Ok(false) => self.row(&row, out),
                 Err(error) => Err(error),
             };
@@ -244,6 +261,8 @@ pub struct Took {
 enum Broken {
     Server(mysql::Error),
     Own(Error),
+    /// At a row that should stand elsewhere; the answer is read to its end.
+    Order,
 }
 
 impl From<mysql::Error> for Broken {

@@ -32,12 +32,11 @@ impl Status {
     /// Whether no row changed between this, read before the rows, and `later`; `rows` were read
     /// between the two.
     pub fn proves(&self, later: &Status, rows: u64) -> bool {
-        let is_known = matches!(self.engine.as_str(), "MyISAM" | "Aria");
         let same = |a: &Status, b: &Status| {
             (&a.engine, &a.updated, &a.created, a.rows, a.data_bytes, a.free_bytes, &a.checksum)
                 == (&b.engine, &b.updated, &b.created, b.rows, b.data_bytes, b.free_bytes, &b.checksum)
         };
-        is_known
+        self.is_kept_in_place()
             && self.updated.is_some()
             && self.age.is_some_and(|age| age >= MARGIN_SECONDS)
             && same(self, later)
@@ -60,6 +59,11 @@ impl Status {
     /// Whether `later` is of the same table, not of one made anew.
     pub fn is_same_table(&self, later: &Status) -> bool {
         self.created.is_some() && self.created == later.created && self.engine == later.engine
+    }
+
+    /// Whether the engine reads rows one behind the other as they stand in a file of their own.
+    pub fn is_kept_in_place(&self) -> bool {
+        matches!(self.engine.as_str(), "MyISAM" | "Aria")
     }
 
     /// Whether new rows go behind the others, so that a lock for readers lets them in.

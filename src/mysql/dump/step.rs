@@ -2,6 +2,7 @@
 //! begun again, or an error that ends the dump.
 
 use super::long::Torn;
+use super::place::Unordered;
 use crate::error::{Error, Kind};
 use crate::mysql::connection::code_of;
 
@@ -48,9 +49,10 @@ pub fn is_passing(error: &Error) -> bool {
 
 /// The step that an error at the table `name` ends.
 pub fn at_table(error: Error, name: &str) -> Stop {
-    let is_torn = std::error::Error::source(&error).is_some_and(|cause| cause.is::<Torn>());
+    let cause = std::error::Error::source(&error);
+    let is_in_vain = cause.is_some_and(|cause| cause.is::<Torn>() || cause.is::<Unordered>());
     match code_of(&error) {
-        _ if is_torn => Stop::Changed(name.to_owned()),
+        _ if is_in_vain => Stop::Changed(name.to_owned()),
         Some(code) if CHANGED.contains(&code) => Stop::Changed(name.to_owned()),
         _ => Stop::Failed(error.at(name)),
     }

@@ -2,7 +2,7 @@
 //! the order of the record, and rows in the order of the key.
 
 use super::long;
-use crate::entry::database::TableRecord;
+use crate::entry::database::{ColumnForm, TableRecord};
 use crate::mysql::identifier::{qualified, quote};
 use crate::mysql::key;
 use crate::mysql::schema::Fingerprint;
@@ -64,6 +64,15 @@ impl Table {
             && self.record.columns.iter().any(|column| is_large(&column.column_type))
     }
 
+    /// Whether new rows come behind all others in the order of its key: one whole number.
+    pub fn can_grow(&self) -> bool {
+        let is_number = |number: u16| {
+            let column = self.record.columns.get(usize::from(number));
+            column.is_some_and(|c| c.form == ColumnForm::Number && c.column_type.contains("int"))
+        };
+        !self.record.has_history && matches!(self.record.key[..], [key] if is_number(key))
+    }
+
     /// How the cells of its columns become bytes.
     pub fn formats(&self) -> Vec<CellFormat> {
         self.record.columns.iter().map(CellFormat::of).collect()
@@ -78,10 +87,11 @@ impl Table {
         self.statement(&condition, &limit)
     }
 
-    /// The statement that reads at most `limit` rows from row number `offset` on, for tables without
-    /// a key.
+    /// The statement that reads at most `limit` rows from row number `offset` on as they stand in the
+    /// table.
     pub fn select_from(&self, offset: u64, limit: u64) -> String {
-        self.statement("", &format!(" LIMIT {limit} OFFSET {offset}"))
+        let from = format!("{} USE INDEX ()", self.source());
+        format!("SELECT {} FROM {from} LIMIT {limit} OFFSET {offset}", self.selected())
     }
 
     /// The statement that reads `bytes` bytes from byte `at` on of one cell: that of `column` in the row
@@ -99,6 +109,15 @@ impl Table {
     }
 
     fn statement(&self, condition: &str, limit: &str) -> String {
+        let is_part = !condition.is_empty() || !limit.is_empty() && !self.record.key.is_empty();
+        let index = if is_part { key::index_hint(&self.record) } else { "" };
+        let keys: Vec<String> = key::columns(&self.record).map(|(name, _)| quote(name)).collect();
+        let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(",")) };
+        format!("SELECT {} FROM {}{index}{condition}{order}{limit}", self.selected(), self.source())
+    }
+
+    /// The expressions of all columns, and of long ones their lengths.
+    fn selected(&self) -> String {
         let mut columns: Vec<String> = self.record.columns.iter().map(select_expression).collect();
         for &number in &self.long {
             if let (Some(column), Some(word)) = (self.record.columns.get(number), columns.get_mut(number)) {
@@ -107,20 +126,20 @@ impl Table {
                 columns.push(length);
             }
         }
+        columns.join(",")
+    }
+
+    /// The table with all its rows, former ones too.
+    fn source(&self) -> String {
         let history = if self.record.has_history { " FOR SYSTEM_TIME ALL" } else { "" };
-        let is_part = !condition.is_empty() || !limit.is_empty() && !self.record.key.is_empty();
-        let index = if is_part { key::index_hint(&self.record) } else { "" };
-        let from = format!("{}{history}{index}", self.name());
-        let keys: Vec<String> = key::columns(&self.record).map(|(name, _)| quote(name)).collect();
-        let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(",")) };
-        format!("SELECT {} FROM {from}{condition}{order}{limit}", columns.join(","))
+        format!("{}{history}", self.name())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::database::{ColumnForm, ColumnRecord};
+    use crate::entry::database::ColumnRecord;
 
     fn table(key: &[u16]) -> Table {
         let column = |name: &str, form, character_set: &str| ColumnRecord {
@@ -151,6 +170,7 @@ mod tests {
     #[test]
     fn a_table_without_key_is_read_as_it_stands() {
         assert!(table(&[]).select_after(None, None).ends_with("FROM `d`.`t`"));
-        assert!(table(&[]).select_from(40, 20).ends_with("FROM `d`.`t` LIMIT 20 OFFSET 40"));
+        assert!(table(&[]).select_from(40, 20).ends_with("FROM `d`.`t` USE INDEX () LIMIT 20 OFFSET 40"));
+        assert!(!table(&[0]).select_from(40, 20).contains("ORDER BY"));
     }
 }
