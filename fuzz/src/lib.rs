@@ -10,6 +10,8 @@
 pub mod hostile;
 #[path = "../../tests/campaign/model.rs"]
 pub mod model;
+#[path = "../../tests/campaign/rows.rs"]
+pub mod rows;
 #[path = "../../tests/campaign/targets.rs"]
 pub mod targets;
 #[path = "../../tests/campaign/world.rs"]

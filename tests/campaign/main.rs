@@ -13,6 +13,7 @@ mod model;
 mod power;
 mod prune;
 mod repair;
+mod rows;
 mod smoke;
 mod space;
 mod targets;

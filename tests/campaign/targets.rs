@@ -3,6 +3,7 @@
 //! or the seals would hide every parser.
 
 use crate::hostile::*;
+use crate::rows::{row_patch, rows};
 use crate::world::*;
 use coffer::attachments::restore::{RestoreOptions, Target};
 use coffer::chunk_store::{ChunkStore, IndexEntry, Packers};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 pub type TargetOf = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [TargetOf; 12] = [
+pub const TARGETS: [TargetOf; 14] = [
     ("header_zone", header_zone),
     ("key_table", key_table),
     ("directory", directory),
@@ -34,6 +35,8 @@ pub const TARGETS: [TargetOf; 12] = [
     ("container", container),
     ("paths", paths),
     ("operations", operations),
+    ("rows", rows),
+    ("row_patch", row_patch),
 ];
 
 /// Looks at a store in every way there is. Errors are fine; panics and endless work are not.
