@@ -121,12 +121,18 @@ CREATE TABLE c4 (id INT PRIMARY KEY, v BIGINT) ENGINE=MEMORY; INSERT INTO c4 VAL
 CREATE TABLE log (id INT AUTO_INCREMENT PRIMARY KEY, v BIGINT, t VARCHAR(60)) ENGINE=MyISAM;
 INSERT INTO log (v,t) SELECT 0, REPEAT('x',50) FROM mysql.seq_1_to_40000;
 CREATE TABLE c5 (id INT PRIMARY KEY, v BIGINT) ENGINE=InnoDB; INSERT INTO c5 VALUES (1,0);
+CREATE TABLE ring (id INT PRIMARY KEY, v BIGINT) ENGINE=MyISAM; INSERT INTO ring SELECT seq, seq FROM mysql.seq_1_to_9000;
+CREATE TABLE less (id INT PRIMARY KEY, v BIGINT) ENGINE=MyISAM; INSERT INTO less SELECT seq, seq FROM mysql.seq_1_to_30000;
 CREATE TABLE still (id INT PRIMARY KEY, v BIGINT) ENGINE=MyISAM; INSERT INTO still SELECT seq, seq FROM mysql.seq_1_to_30000;";
 
 fn count_up(number: u64) -> Vec<String> {
     let set = |table: &str| format!("UPDATE chain.{table} SET v={}", number + 1);
     let log = format!("INSERT INTO chain.log (v,t) VALUES ({}, 'entry')", number + 1);
-    vec![set("c0"), set("c1"), set("c2"), set("c3"), set("c4"), log, set("c5")]
+    // A ring of rows, each in the place of one that went, and rows that go from the front.
+    let goes = |table: &str| format!("DELETE FROM chain.{table} WHERE id={}", number + 1);
+    let comes = format!("INSERT INTO chain.ring VALUES ({0}, {0})", number + 9001);
+    let ring = [goes("ring"), comes, goes("less")];
+    [set("c0"), set("c1"), set("c2"), set("c3"), set("c4"), log, set("c5")].into_iter().chain(ring).collect()
 }
 
 #[track_caller]
@@ -152,6 +158,12 @@ fn chain_holds(kept: &Kept) {
     assert!(values.windows(2).all(|pair| pair[0] >= pair[1]), "{values:?}");
     assert!(values[0] - values[6] <= 1, "{values:?}");
     assert_eq!(column("still", 1).len(), 30_000);
+    for (table, rows) in [("ring", 8_999..=9_000), ("less", 0..=30_000)] {
+        let ids = column(table, 0);
+        assert!(rows.contains(&ids.len()), "{table}: {} rows", ids.len());
+        assert!(ids.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{table}: a row is lost");
+    }
+    assert!(column("less", 0).last().is_none_or(|last| *last == 30_000), "less: rows are lost at its end");
 }
 
 fn chain_under_writers(options: &[&str]) -> Vec<DumpReport> {
@@ -162,7 +174,7 @@ fn chain_under_writers(options: &[&str]) -> Vec<DumpReport> {
     let mut writers = Writers::none();
     writers.add(server.options(), Duration::from_millis(1), count_up);
     let mut wanted = plan(server.options(), &["chain"]);
-    wanted.limits.chunk_rows = 5000;
+    wanted.limits.chunk_rows = 500;
     wanted.limits.aim = Duration::from_millis(20);
     let mut reports = Vec::new();
     for _ in 0..rounds(6) {

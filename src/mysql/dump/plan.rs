@@ -75,7 +75,8 @@ pub struct Limits {
     pub rounds: u32,
     /// How long the server may say nothing.
     pub silence: Duration,
-    /// Rows read at a time from tables without snapshots.
+    /// Rows read at a time from tables without snapshots; ten times as many of a table that is read as
+    /// it stands.
     pub chunk_rows: u64,
     /// Bytes that may wait in memory while the lock is held.
     pub memory_bytes: usize,
