@@ -2,7 +2,7 @@
 //! may not do, and limits.
 
 use crate::load_odd::{ODD, load};
-use crate::server::{Server, told};
+use crate::server::{Make, Server, told};
 use crate::snapshot::Snapshot;
 use coffer::entry::database::TableRecord;
 use coffer::error::{Kind, Result};
@@ -20,6 +20,7 @@ fn table(name: &str) -> Vec<(String, String)> {
 
 #[test]
 fn one_table_takes_the_place_of_one() {
+    let is_mysql = Make::asked().is_mysql();
     let server = Server::start(&["--local-infile=1"]);
     let snapshot = odd(&server);
     server.client(
@@ -37,13 +38,13 @@ fn one_table_takes_the_place_of_one() {
     assert_eq!(server.sql("SHOW CREATE TABLE odd.parent"), before);
     assert_eq!(server.value("SELECT SUM(id) FROM odd.parent").as_deref(), Some("50"));
     assert_eq!(server.value("SELECT COUNT(*) FROM odd.texts").as_deref(), Some("0"));
-    let triggers = "SELECT GROUP_CONCAT(TRIGGER_NAME ORDER BY ACTION_ORDER) FROM information_schema.TRIGGERS";
+    let triggers = "SELECT GROUP_CONCAT(TRIGGER_NAME ORDER BY ACTION_ORDER) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA='odd'";
     assert_eq!(server.value(triggers).as_deref(), Some("first_t,second_t"));
     assert_eq!(
         server
             .value("SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='odd'")
             .as_deref(),
-        Some("4")
+        Some(if is_mysql { "3" } else { "4" })
     );
     // Beside it: a database with that table and its sequence alone.
     let beside = LoadOptions {
@@ -52,7 +53,7 @@ fn one_table_takes_the_place_of_one() {
         ..LoadOptions::default()
     };
     assert_eq!(load(&snapshot, &server, &beside).not_made, Vec::<String>::new());
-    assert_eq!(server.sql("SHOW TABLES FROM one").len(), 2);
+    assert_eq!(server.sql("SHOW TABLES FROM one").len(), if is_mysql { 1 } else { 2 });
     assert_eq!(
         server.value("SELECT COUNT(*) FROM one.`numbers ``1/2 */` WHERE id = 0").as_deref(),
         Some("1")
@@ -200,7 +201,7 @@ fn while_a_restore_waits_for_its_tables_their_triggers_work() {
     let server = Server::start(&["--local-infile=1"]);
     server.client(
         "",
-        "CREATE DATABASE tg COMMENT 'it''s'; USE tg; CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB; \
+        "CREATE DATABASE tg /*M! COMMENT 'it''s'*/; USE tg; CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB; \
          CREATE TABLE q (id INT PRIMARY KEY) ENGINE=InnoDB; CREATE TABLE audit (n INT) ENGINE=InnoDB; \
          INSERT INTO p VALUES (1);",
     );
@@ -228,6 +229,9 @@ fn while_a_restore_waits_for_its_tables_their_triggers_work() {
         assert_eq!(restore.join().expect("restored").not_made, Vec::<String>::new());
     });
     assert_eq!(server.value("SELECT COUNT(*) FROM tg.q").as_deref(), Some("0"));
+    if Make::asked().is_mysql() {
+        return;
+    }
     let comment = "SELECT SCHEMA_COMMENT FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='tg'";
     assert_eq!(server.value(comment).as_deref(), Some("it's"));
 }

@@ -12,9 +12,9 @@ const SCHEMA: &str = "CREATE DATABASE prac_tice; USE prac_tice;
     CREATE PROCEDURE p() SELECT 1//
     CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.b=1//
     CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1//
-    SET sql_mode=ORACLE//
-    CREATE PACKAGE pk AS PROCEDURE x(); END//
-    CREATE PACKAGE BODY pk AS PROCEDURE x() AS BEGIN SELECT 1; END; END//
+    /*M! SET sql_mode=ORACLE*/ /*!80000 DO 0*/ //
+    CREATE /*M! PACKAGE pk AS PROCEDURE x(); END*/ /*!80000 PROCEDURE q() SELECT 1*/ //
+    CREATE /*M! PACKAGE BODY pk AS PROCEDURE x() AS BEGIN SELECT 1; END; END*/ /*!80000 PROCEDURE r() SELECT 1*/ //
     DELIMITER ;";
 
 const FOR_DUMP: Purpose = Purpose::Dump(DumpNeeds { has_plain_tables: true, users: false });
@@ -75,11 +75,12 @@ fn rights_of_active_roles_count_and_those_of_others_do_not() {
         r"CREATE USER u@localhost; CREATE ROLE inner_role; CREATE ROLE outer_role;
           GRANT inner_role TO outer_role; GRANT outer_role TO u@localhost;
           GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES ON `prac\_%`.* TO inner_role;
-          GRANT RELOAD, PROCESS ON *.* TO outer_role; GRANT SELECT ON mysql.* TO outer_role;",
+          GRANT RELOAD, PROCESS ON *.* TO outer_role; GRANT SELECT ON mysql.* TO outer_role;
+          GRANT /*M! PROCESS*/ /*!80000 SHOW_ROUTINE, BACKUP_ADMIN*/ ON *.* TO outer_role",
     );
     let database = ["prac_tice".to_owned()];
     assert!(lacking(&server, &FOR_DUMP, &database).len() >= 6);
-    server.client("", "SET DEFAULT ROLE outer_role FOR u@localhost");
+    server.client("", "SET DEFAULT ROLE outer_role /*M! FOR*/ /*!80000 TO*/ u@localhost");
     assert_eq!(lacking(&server, &FOR_DUMP, &database), []);
     assert!(sees_everything(&server));
     assert!(!lacking(&server, &FOR_DUMP, &[]).is_empty(), "all databases need rights everywhere");

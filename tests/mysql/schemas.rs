@@ -1,7 +1,7 @@
 //! Definitions, values and SQL files of the zoo (`zoo.rs`), against live servers.
 
 use crate::compare::differences;
-use crate::server::{Server, program, told};
+use crate::server::{Make, Server, told};
 use crate::zoo;
 use coffer::entry::database::{SchemaObject as K, ServerRecord, TableRecord};
 use coffer::mysql::connection::Connection;
@@ -66,17 +66,17 @@ fn script(conn: &mut Connection, database: &str, options: ScriptOptions) -> Vec<
 
 /// Loads SQL with the stock client as people run it: no option but the packet's.
 fn load(server: &Server, sql: &[u8]) -> Result<(), String> {
-    let mut child = Command::new(program("mariadb"))
+    let mut child = Command::new(Make::asked().client())
         .args(["--no-defaults", "--user=root", "--max-allowed-packet=64M"])
         .arg(format!("--socket={}", server.socket().display()))
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("mariadb starts");
+        .expect("the client starts");
     let mut input = child.stdin.take().expect("its input");
     let sql = sql.to_vec();
     let writer = std::thread::spawn(move || std::io::Write::write_all(&mut input, &sql));
-    let output = child.wait_with_output().expect("mariadb ends");
+    let output = child.wait_with_output().expect("the client ends");
     let _ = writer.join();
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }

@@ -1,6 +1,7 @@
-//! A private MariaDB for tests and benchmarks: its data, socket and log stand in a temporary folder,
-//! nothing but the test reaches it, and it never outlives the test program. It promises to end no
-//! process but its own, and to fail, never skip, where the server's programs are missing.
+//! A private server for tests and benchmarks: its data, socket and log stand in a temporary folder,
+//! nothing but the test reaches it, and it never outlives the test program. It is the machine's
+//! MariaDB, or the MySQL that `make.rs` tells of. It promises to end no process but its own, and to
+//! fail, never skip, where the server's programs are missing.
 //!
 //! Usable from elsewhere by `#[path = "…/tests/mysql/server.rs"] mod server;`.
 
@@ -12,32 +13,16 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+#[path = "make.rs"]
+mod make;
+
+pub use make::{Make, mariadbs_own, program, user};
+
 /// How long a server may take to answer after its start.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What every server is started with: little memory, and no waiting for the disk. Later options win.
-const SETTINGS: [&str; 16] = [
-    "--innodb-buffer-pool-size=64M",
-    "--innodb-log-file-size=16M",
-    "--innodb-flush-log-at-trx-commit=0",
-    "--innodb-doublewrite=0",
-    "--innodb-flush-method=nosync",
-    "--sync-binlog=0",
-    "--key-buffer-size=16M",
-    "--aria-pagecache-buffer-size=16M",
-    "--performance-schema=0",
-    "--max-connections=100",
-    "--max-allowed-packet=64M",
-    "--skip-name-resolve",
-    "--character-set-server=utf8mb4",
-    "--server-id=1",
-    "--default-storage-engine=InnoDB",
-    "--innodb-lock-wait-timeout=20",
-];
-
 /// A running server; ends when dropped.
 pub struct Server {
     folder: TempDir,
@@ -53,7 +38,7 @@ struct Running {
 }
 
 impl Server {
-    /// Starts a server that only its socket reaches; `options` are options of `mariadbd`.
+    /// Starts a server that only its socket reaches; `options` are options of the server's program.
     pub fn start(options: &[&str]) -> Server {
         Server::launch(options, None)
     }
@@ -68,7 +53,8 @@ impl Server {
 
     fn launch(options: &[&str], port: Option<u16>) -> Server {
         let folder = tempfile::Builder::new().prefix("coffer-mysql-").tempdir().expect("temporary folder");
-        copy(template(), &folder.path().join("data"));
+        let make = Make::asked();
+        copy(&make.template(options), &folder.path().join("data"));
         std::fs::create_dir(folder.path().join("tmp")).expect("folder for temporary tables");
         let at = |name: &str| folder.path().join(name).display().to_string();
         let mut arguments = vec![
@@ -85,7 +71,8 @@ impl Server {
             None => "--skip-networking".to_owned(),
         });
         arguments.extend(port.map(|_| "--bind-address=127.0.0.1".to_owned()));
-        arguments.extend(SETTINGS.iter().chain(options).map(|option| (*option).to_owned()));
+        let settings = make.settings();
+        arguments.extend(settings.iter().chain(options).map(|option| (*option).to_owned()));
         let mut server = Server { folder, arguments, port, running: None };
         server.go();
         server
@@ -93,13 +80,13 @@ impl Server {
 
     /// Starts the process and waits until it answers.
     fn go(&mut self) {
-        let mut child = Command::new(program("mariadbd"))
+        let mut child = Command::new(Make::asked().server())
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("mariadbd starts");
+            .expect("the server starts");
         let guard = Command::new("sh")
             .args(["-c", &format!("read -r line; kill -9 {}", child.id())])
             .stdin(Stdio::piped())
@@ -109,9 +96,9 @@ impl Server {
             .expect("sh starts");
         let began = Instant::now();
         while Connection::open(&self.options()).is_err() {
-            let ended = child.try_wait().expect("state of mariadbd");
-            assert!(ended.is_none(), "mariadbd ended with {ended:?}:\n{}", self.log());
-            assert!(began.elapsed() < PATIENCE, "mariadbd does not answer:\n{}", self.log());
+            let ended = child.try_wait().expect("state of the server");
+            assert!(ended.is_none(), "the server ended with {ended:?}:\n{}", self.log());
+            assert!(began.elapsed() < PATIENCE, "the server does not answer:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
         self.running = Some(Running { server: child, guard });
@@ -171,16 +158,16 @@ impl Server {
         self.sql(sql).first().and_then(|cells| cells.text(0))
     }
 
-    /// Runs a script with the `mariadb` client (so with DELIMITER and all), in `database` unless that
+    /// Runs a script with the vendor's client (so with DELIMITER and all), in `database` unless that
     /// is empty; its output, tab-separated and without headings.
     #[track_caller]
     pub fn client(&self, database: &str, sql: &str) -> String {
-        self.try_client(database, sql.as_bytes()).unwrap_or_else(|said| panic!("mariadb: {said}"))
+        self.try_client(database, sql.as_bytes()).unwrap_or_else(|said| panic!("client: {said}"))
     }
 
     /// The same for any bytes; what the client says when it fails.
     pub fn try_client(&self, database: &str, sql: &[u8]) -> Result<String, String> {
-        let mut child = Command::new(program("mariadb"))
+        let mut child = Command::new(Make::asked().client())
             .args([
                 "--no-defaults",
                 "--user=root",
@@ -189,16 +176,17 @@ impl Server {
             ])
             .args(["--batch", "--raw", "--skip-column-names", "--binary-mode"])
             .arg(format!("--socket={}", self.socket().display()))
-            .args((!database.is_empty()).then(|| format!("--database={database}")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("mariadb starts");
+            .expect("the client starts");
         let mut input = child.stdin.take().expect("its input");
-        let sql = sql.to_vec();
+        // The client of MySQL 9.7 forgets what --database says.
+        let enter = if database.is_empty() { String::new() } else { format!("USE `{database}`; ") };
+        let sql = [enter.as_bytes(), sql].concat();
         let writer = std::thread::spawn(move || input.write_all(&sql));
-        let output = child.wait_with_output().expect("mariadb ends");
+        let output = child.wait_with_output().expect("the client ends");
         // A client that stops at an error closes its input early.
         let _ = writer.join().expect("writer");
         match output.status.success() {
@@ -244,7 +232,7 @@ impl Server {
     fn wait(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.dismiss_guard();
-            running.server.wait().expect("end of mariadbd");
+            running.server.wait().expect("end of the server");
         }
     }
 
@@ -276,58 +264,6 @@ pub fn told(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", told(source)),
         None => error.to_string(),
-    }
-}
-
-/// A program of MariaDB, also where `PATH` lacks the folders of the administrator.
-pub fn program(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let more = ["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(more)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("{name} is missing: install mariadb-server and mariadb-client"))
-}
-
-/// The name of the user who runs the tests.
-pub fn user() -> String {
-    let output = Command::new("id").arg("-un").output().expect("id");
-    String::from_utf8(output.stdout).expect("a name").trim().to_owned()
-}
-
-/// A data folder fresh from `mariadb-install-db`, made once for each version.
-fn template() -> &'static Path {
-    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
-    TEMPLATE.get_or_init(|| {
-        let output = Command::new(program("mariadbd")).arg("--version").output().expect("mariadbd");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let version = said.split_whitespace().find(|word| word.starts_with(char::is_numeric));
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let path = root.join(format!("mariadb-{}-{}", version.unwrap_or("unknown"), user()));
-        if !path.is_dir() {
-            install(root, &path);
-        }
-        path
-    })
-}
-
-/// Makes the template beside its place and moves it there, so that test programs may race for it.
-fn install(root: &Path, path: &Path) {
-    std::fs::create_dir_all(root).expect("folder of templates");
-    let folder = tempfile::Builder::new().prefix("mariadb-").tempdir_in(root).expect("folder");
-    let data = folder.path().join("data");
-    let output = Command::new(program("mariadb-install-db"))
-        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-        .args(["--innodb-log-file-size=16M", "--innodb-flush-method=nosync", "--skip-name-resolve"])
-        .arg(format!("--user={}", user()))
-        .arg(format!("--datadir={}", data.display()))
-        .output()
-        .expect("mariadb-install-db");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "mariadb-install-db: {said}{}", String::from_utf8_lossy(&output.stderr));
-    if let Err(error) = std::fs::rename(&data, path) {
-        assert!(path.is_dir(), "{}: {error}", path.display());
     }
 }
 

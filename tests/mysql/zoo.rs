@@ -35,7 +35,7 @@ fn create(conn: &mut Connection, database: &str) {
     run(
         conn,
         &format!(
-            "CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci COMMENT 'the ''zoo'''"
+            "CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci /*M! COMMENT 'the ''zoo'''*/"
         ),
     );
     run(conn, &format!("USE {database}"));
