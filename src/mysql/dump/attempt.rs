@@ -3,7 +3,7 @@
 
 use super::catalog::Catalog;
 use super::lock::Keeper;
-use super::moment::{self, Beside, Moment};
+use super::moment::{self, Moment};
 use super::plain::{self, Plainly};
 use super::plan::{DumpPlan, DumpReport};
 use super::queue::{held, on_all};
@@ -131,9 +131,6 @@ pub fn attempt<'s>(
     watch.progress.expect((plain.len() + transactional.len()) as u64, bytes);
 
     let settled = Settled::wait(&mut session.control, &transactional, watch)?;
-    if rights.one_instant {
-        moment::block_definitions(session, &mut keeper, Beside::Lock)?;
-    }
     let taken = match (rights.one_instant, plain.is_empty()) {
         (false, _) => table_by_table(&work, session)?,
         (true, true) => snapshots_only(&work, session, &mut keeper, &mut readers)?,
@@ -180,7 +177,7 @@ fn snapshots_only<'s>(
     let catalog = Catalog::read(session, work.plan)?;
     let taken = |catalog, moment| Plainly { catalog, moment, tables: Vec::new(), under_lock: Vec::new() };
     if moment::log_proves(&session.facts) {
-        let block = moment::block_definitions(session, keeper, Beside::Log)?;
+        let block = moment::block_definitions(session, keeper)?;
         if let Some(moment) = moment::by_log(session, readers)? {
             return Ok(taken(catalog, moment));
         }
@@ -190,6 +187,7 @@ fn snapshots_only<'s>(
     let mut lock = keeper.lock(&work.plan.limits, &mut session.control, work.watch)?;
     moment::snapshots(readers)?;
     let moment = moment::locked(lock.conn(), &session.facts)?;
+    moment::keep_definitions(lock.conn(), &session.facts)?;
     lock.release()?;
     Ok(taken(catalog, moment))
 }

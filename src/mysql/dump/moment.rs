@@ -77,46 +77,26 @@ pub fn locked(keeper: &mut Connection, facts: &ServerFacts) -> Result<Moment> {
     Ok(Moment { consistency: Consistency::Lock, position: position(keeper, facts)? })
 }
 
-/// What makes the snapshots equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beside {
-    /// Positions in the binary log.
-    Log,
-    /// The global lock.
-    Lock,
-}
-
-/// The statements that keep others from changing definitions while a dump runs, and the one that lets
-/// them again; `None`: the server has none that would not stall writers.
+/// The statements that keep others from changing definitions while a dump runs beside snapshots that
+/// the log proves equal, and the one that lets them again; `None`: the server has none that would not
+/// stall writers, or that goes together with the lock.
 fn definitions_block(
     facts: &ServerFacts,
-    with: Beside,
     has_plain_tables: bool,
 ) -> Option<(&'static [&'static str], &'static str)> {
-    match (facts.vendor, with) {
-        (Vendor::MySql, Beside::Lock) if facts.version >= (8, 0, 0) => {
-            Some((&["LOCK INSTANCE FOR BACKUP"], "UNLOCK INSTANCE"))
-        }
-        // It blocks writers of tables without transactions, and does not go together with the lock.
-        (Vendor::MariaDb, Beside::Log) if !has_plain_tables && facts.version >= (10, 4, 2) => {
-            Some((&["BACKUP STAGE START", "BACKUP STAGE BLOCK_DDL"], "BACKUP STAGE END"))
-        }
-        _ => None,
-    }
+    // It blocks writers of tables without transactions.
+    let can = facts.vendor == Vendor::MariaDb && !has_plain_tables && facts.version >= (10, 4, 2);
+    can.then_some((&["BACKUP STAGE START", "BACKUP STAGE BLOCK_DDL"], "BACKUP STAGE END"))
 }
 
 /// Keeps others from changing definitions, if the server and the user's rights allow; the statement
 /// that ends it.
-pub fn block_definitions(
-    session: &mut Session,
-    keeper: &mut Keeper,
-    with: Beside,
-) -> Result<Option<&'static str>> {
+pub fn block_definitions(session: &mut Session, keeper: &mut Keeper) -> Result<Option<&'static str>> {
     let plain = "SELECT COUNT(*) FROM information_schema.TABLES WHERE ENGINE IN \
                  ('MyISAM','Aria','MEMORY','CSV','ARCHIVE','MRG_MyISAM') AND TABLE_TYPE='BASE TABLE' AND \
                  TABLE_SCHEMA NOT IN ('information_schema','performance_schema','mysql','sys')";
     let has_plain_tables = session.control.value(plain)?.as_deref() != Some("0");
-    let Some((statements, end)) = definitions_block(&session.facts, with, has_plain_tables) else {
+    let Some((statements, end)) = definitions_block(&session.facts, has_plain_tables) else {
         return Ok(None);
     };
     for statement in statements {
@@ -133,6 +113,23 @@ pub fn block_definitions(
     Ok(Some(end))
 }
 
+/// Keeps others from changing definitions from now until the keeper's connection ends, where the
+/// server can beside the lock and the user may.
+///
+/// Only under the lock, and only before it is given back for good: a change that waits for this block
+/// holds what the lock waits for, so that whoever took the block first would wait for the lock in vain,
+/// or make the server give up that change as a deadlock.
+pub fn keep_definitions(keeper: &mut Connection, facts: &ServerFacts) -> Result<()> {
+    if facts.vendor != Vendor::MySql || facts.version < (8, 0, 0) {
+        return Ok(());
+    }
+    match keeper.execute("LOCK INSTANCE FOR BACKUP") {
+        Err(error) if code_of(&error).is_none() => Err(error),
+        // Definitions are compared all the same.
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,16 +137,13 @@ mod tests {
 
     #[test]
     fn definitions_are_blocked_only_where_nobody_is_stalled() {
-        let block = |version, with, plain| {
-            definitions_block(&ServerFacts::for_version(version, &[]), with, plain)
-                .map(|(list, _)| list.len())
+        let block = |version, plain| {
+            definitions_block(&ServerFacts::for_version(version, &[]), plain).map(|(list, _)| list.len())
         };
-        assert_eq!(block("10.11.19-MariaDB", Beside::Log, false), Some(2));
-        assert_eq!(block("10.11.19-MariaDB", Beside::Log, true), None);
-        assert_eq!(block("10.11.19-MariaDB", Beside::Lock, false), None);
-        assert_eq!(block("10.3.1-MariaDB", Beside::Log, false), None);
-        assert_eq!(block("8.0.36", Beside::Lock, true), Some(1));
-        assert_eq!(block("5.7.40", Beside::Lock, true), None);
+        assert_eq!(block("10.11.19-MariaDB", false), Some(2));
+        assert_eq!(block("10.11.19-MariaDB", true), None);
+        assert_eq!(block("10.3.1-MariaDB", false), None);
+        assert_eq!(block("8.0.36", false), None);
     }
 
     #[test]

@@ -254,6 +254,7 @@ impl<'s> Plain<'_, '_, 's> {
         let most = if predicted > limits.hold { limits.most_hold } else { limits.hold.mul_f64(OVERRUN) };
         let watch = self.work.watch.at_most(most);
         let read = self.read_left(&now, &watch);
+        moment::keep_definitions(lock.conn(), &session.facts)?;
         lock.release()?;
         if read.is_err() && watch.is_over() {
             let names: Vec<String> = whole.iter().map(Table::name).collect();

@@ -36,7 +36,7 @@ fn weigh(lacking: &[Missing], plan: &DumpPlan) -> (Rights, Vec<Missing>) {
     let mut rights = Rights { one_instant: true, losses: Vec::new() };
     let mut refused = Vec::new();
     for one in lacking.iter().filter(|one| one.need == Need::Required) {
-        let is_for_lock = matches!(one.privilege, "RELOAD" | "BACKUP_ADMIN");
+        let is_for_lock = one.privilege == "RELOAD";
         if is_for_lock && plan.accept_per_table {
             rights.one_instant = false;
         } else if !is_for_lock && plan.accept_partial {
@@ -51,7 +51,7 @@ fn weigh(lacking: &[Missing], plan: &DumpPlan) -> (Rights, Vec<Missing>) {
 
 /// Adds what else can be done to the remedy.
 fn with_options(error: Error, refused: &[Missing]) -> Error {
-    let is_lock_only = refused.iter().all(|one| matches!(one.privilege, "RELOAD" | "BACKUP_ADMIN"));
+    let is_lock_only = refused.iter().all(|one| one.privilege == "RELOAD");
     let remedy = error.remedy().unwrap_or_default().to_owned();
     let other = match is_lock_only {
         true => {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// What servers may or may not have. Rows that break a CHECK existed and exist again; rows of the past
 /// are told by us; tables need what they had, whatever the server asks of new ones.
-const OPTIONAL: [&str; 10] = [
+const OPTIONAL: [&str; 11] = [
     "check_constraint_checks=0",
     "system_versioning_insert_history=1",
     "system_versioning_alter_history=KEEP",
@@ -20,6 +20,7 @@ const OPTIONAL: [&str; 10] = [
     "sql_require_primary_key=0",
     "sql_generate_invisible_primary_key=0",
     "sql_safe_updates=0",
+    "restrict_fk_on_non_standard_key=0",
     "myisam_sort_buffer_size=134217728",
     "aria_sort_buffer_size=268435456",
     "net_buffer_length=1048576",
