@@ -201,6 +201,59 @@ fn is_plain(words: &str, at: usize) -> bool {
     false
 }
 
+/// The statement without the collations that columns have from their table. MySQL tells those of
+/// columns that were given none; told, they would be given, which it tells in other words.
+pub fn without_implied_collations(create: &str) -> String {
+    let Some((head, items, tail)) = parts(create) else { return create.to_owned() };
+    let plain = |item: &str| -> String {
+        const WORDS: &str = " COLLATE ";
+        let words = after_name(item.trim_start());
+        let is_column = item.trim_start().starts_with('`');
+        let Some(at) = find_plain(words, WORDS).filter(|_| is_column) else { return item.to_owned() };
+        if find_plain(words, " CHARACTER SET ").is_some() {
+            return item.to_owned();
+        }
+        let (before, rest) = words.split_at(at);
+        let rest = rest.get(WORDS.len()..).unwrap_or_default();
+        let rest = rest.get(rest.find(' ').unwrap_or(rest.len())..).unwrap_or_default();
+        let name = item.get(..item.len() - words.len()).unwrap_or_default();
+        format!("{name}{before}{rest}")
+    };
+    let items: Vec<String> = items.into_iter().map(plain).collect();
+    format!("{head}{}{tail}", items.join(","))
+}
+
+/// The statement without what ties a table of MySQL to things of the old server outside of databases:
+/// general tablespaces, and the key ring that encrypts. What was left out goes into `left_out`.
+pub fn without_ties(create: &str, left_out: &mut Vec<String>) -> String {
+    let mut out = create.to_owned();
+    for (begin, end) in [("/*!50100 TABLESPACE ", " */"), ("/*!80016 ENCRYPTION='Y'", " */"), (" TABLESPACE = ", "`")] {
+        let mut from = 0;
+        while let Some(at) = out.get(from..).and_then(|rest| rest.find(begin)).map(|at| at + from) {
+            from = at + 1;
+            let rest = out.get(at + begin.len()..).unwrap_or_default();
+            let mut scan = Scan::new(rest);
+            scan.skip_quoted();
+            let Some(length) = rest.get(scan.at..).and_then(|rest| match end {
+                "`" => (scan.at > 0).then_some(0),
+                _ => rest.starts_with(end).then_some(end.len()),
+            }) else {
+                continue;
+            };
+            if !is_plain(&out, at) {
+                continue;
+            }
+            let last = at + begin.len() + scan.at + length;
+            let words = out.get(at..last).unwrap_or_default();
+            let words = words.trim_end_matches("*/").trim();
+            let words = words.strip_prefix("/*!").map_or(words, |words| words.get(6..).unwrap_or_default());
+            left_out.push(words.trim().to_owned());
+            out.replace_range(at..last, "");
+        }
+    }
+    out
+}
+
 /// Folders of the old server: they would lie outside the new one's, or meet files of the live table.
 fn without_directories(tail: &str, left_out: &mut Vec<String>) -> String {
     let mut out = tail.to_owned();
@@ -320,5 +373,28 @@ mod tests {
         let last =
             "CREATE TABLE `t` (\n  `a` int,\n  FOREIGN KEY (`a`) REFERENCES `t` (`a`)\n) ENGINE=InnoDB";
         assert_eq!(take_apart(last, "a", "b", "c").create, "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB");
+    }
+
+    #[test]
+    fn collations_that_a_table_gives_are_not_given_again() {
+        let create = "CREATE TABLE `t` (\n  `a COLLATE b` varchar(10) COLLATE latin1_bin DEFAULT ' COLLATE x' COMMENT 'y',\n  \
+                      `b` enum('a COLLATE c') CHARACTER SET utf8mb3 COLLATE utf8mb3_bin,\n  `c` text COLLATE latin1_bin,\n  \
+                      KEY `k` (`c`(3))\n) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_bin";
+        let without = create
+            .replace("(10) COLLATE latin1_bin", "(10)")
+            .replace("text COLLATE latin1_bin", "text");
+        assert_eq!(without_implied_collations(create), without);
+        assert_eq!(without_implied_collations(&without), without);
+    }
+
+    #[test]
+    fn ties_to_the_old_server_are_cut_and_named() {
+        let create = "CREATE TABLE `t` (\n  `a` int COMMENT '/*!50100 TABLESPACE `x` */'\n) /*!50100 TABLESPACE `ts 1` */ ENGINE=InnoDB \
+                      /*!80016 ENCRYPTION='Y' */\n/*!50100 PARTITION BY HASH (`a`)\n(PARTITION p0 TABLESPACE = `q` ENGINE = InnoDB) */";
+        let mut left_out = Vec::new();
+        let made = without_ties(create, &mut left_out);
+        assert_eq!(left_out, ["TABLESPACE `ts 1`", "ENCRYPTION='Y'", "TABLESPACE = `q`"]);
+        assert!(made.contains("COMMENT '/*!50100 TABLESPACE `x` */'\n)  ENGINE=InnoDB \n/*!50100 PARTITION"), "{made}");
+        assert!(made.ends_with("(PARTITION p0 ENGINE = InnoDB) */"), "{made}");
     }
 }

@@ -3,7 +3,7 @@
 //! largest first; and that the first failure ends all threads.
 
 use super::choose::Part;
-use super::definition::{Definition, take_apart};
+use super::definition::{Definition, take_apart, without_implied_collations, without_ties};
 use super::session::{self, said, tolerate};
 use super::table::{self, Rows, Task, Which};
 use super::watch::{self, Watch};
@@ -84,7 +84,10 @@ fn make_table(
     staged: &mut Staged,
 ) -> Result<()> {
     let database = &part.database.name;
-    let definition = take_apart(&table.create, database, staging, &part.target);
+    let mut definition = take_apart(&table.create, database, staging, &part.target);
+    if !conn.is_mariadb() {
+        definition.create = without_implied_collations(&definition.create);
+    }
     for left_out in &definition.left_out {
         staged.notes.push(format!("table `{}`.`{}`: made without {left_out}", part.target, table.name));
     }
@@ -128,6 +131,13 @@ fn again(
     first: Error,
     staged: &mut Staged,
 ) -> Result<Result<()>> {
+    let mut left_out = Vec::new();
+    let free = without_ties(&definition.create, &mut left_out);
+    if !left_out.is_empty() && conn.execute(&free).is_ok() {
+        let named = left_out.join(", ");
+        staged.notes.push(format!("table `{target}`.`{}`: made without {named}: {}", table.name, said(&first)));
+        return Ok(Ok(()));
+    }
     let mode = crate::mysql::value::LOAD_SQL_MODE;
     let lenient = conn.execute(&format!("SET SESSION sql_mode='{mode},IGNORE_BAD_TABLE_OPTIONS'"));
     if tolerate(lenient).is_err() {
