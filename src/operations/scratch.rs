@@ -5,6 +5,7 @@
 use crate::crypto::{Entropy, SystemEntropy};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
+use crate::mysql::facts::Vendor;
 use crate::mysql::options::ServerOptions;
 use crate::mysql::sources::login_name;
 use crate::progress::Progress;
@@ -24,7 +25,7 @@ const MAX_SOCKET_BYTES: usize = 100;
 const MORE_FOLDERS: [&str; 5] =
     ["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/local/mysql/bin", "/sbin"];
 /// What it is started with: nothing of it must survive a power cut, no event runs, no log is kept.
-const SETTINGS: [&str; 11] = [
+const SETTINGS: [&str; 13] = [
     "--skip-networking",
     "--innodb-flush-log-at-trx-commit=0",
     "--innodb-doublewrite=0",
@@ -36,6 +37,9 @@ const SETTINGS: [&str; 11] = [
     "--local-infile=1",
     "--skip-log-bin",
     "--character-set-server=utf8mb4",
+    // A MySQL that stands alone has no folder for files, and would open a port and a socket more.
+    "--secure-file-priv=",
+    "--loose-mysqlx=0",
 ];
 
 /// A folder that goes away with the value.
@@ -79,9 +83,21 @@ pub struct ScratchServer {
     guard: Guard,
 }
 
-/// The server's program, if the machine has one.
-pub fn program() -> Option<PathBuf> {
-    find("mariadbd").or_else(|| find("mysqld"))
+/// A server's program and who made it, if the machine has one: of `vendor` if there is one.
+fn program(vendor: Option<Vendor>) -> Option<(PathBuf, Vendor)> {
+    let there = ["mariadbd", "mysqld"].into_iter().filter_map(find);
+    let mut known: Vec<(PathBuf, Vendor)> =
+        there.filter_map(|path| vendor_of(&path).map(|vendor| (path, vendor))).collect();
+    known.sort_by_key(|(_, own)| vendor.is_some_and(|vendor| vendor != *own));
+    known.into_iter().next()
+}
+
+/// Who made a server's program; `None`: it does not start.
+fn vendor_of(program: &Path) -> Option<Vendor> {
+    let output = Command::new(program).args(["--no-defaults", "--version"]).stdin(Stdio::null()).output();
+    let said = output.ok().filter(|output| output.status.success())?.stdout;
+    let is_mariadb = String::from_utf8_lossy(&said).contains("MariaDB");
+    Some(if is_mariadb { Vendor::MariaDb } else { Vendor::MySql })
 }
 
 /// A program by name, on the path or where administrators' programs stand.
@@ -92,11 +108,17 @@ pub fn find(name: &str) -> Option<PathBuf> {
 }
 
 impl ScratchServer {
-    /// Starts one in a new folder in `parent`; `case` is its `lower_case_table_names`.
+    /// Starts one in a new folder in `parent`, of `vendor` if the machine has one of both;
+    /// `case` is its `lower_case_table_names`.
     ///
     /// Errors: [`Kind::Database`] if the machine has no server's program or it does not start.
-    pub fn start(parent: Option<&Path>, case: Option<u8>, progress: &Progress) -> Result<ScratchServer> {
-        let program = program().ok_or_else(|| {
+    pub fn start(
+        parent: Option<&Path>,
+        case: Option<u8>,
+        vendor: Option<Vendor>,
+        progress: &Progress,
+    ) -> Result<ScratchServer> {
+        let (program, vendor) = program(vendor).ok_or_else(|| {
             Error::new(Kind::Database, "this machine has no mariadbd or mysqld")
                 .hint("install mariadb-server, or name a server with --to-server and --mysql-…")
         })?;
@@ -107,7 +129,7 @@ impl ScratchServer {
         }
         let case = case.filter(|case| *case <= 1).map(|case| format!("--lower-case-table-names={case}"));
         let mut guard = Guard::start(folder.path())?;
-        install(&program, folder.path(), case.as_deref())?;
+        install(&program, vendor, folder.path(), case.as_deref())?;
         let mut command = Command::new(&program);
         command.args(arguments(folder.path())).args(SETTINGS).args(case).env("TZ", "UTC");
         let server = quiet(&mut command).map_err(|cause| failed(&program, cause))?;
@@ -181,18 +203,15 @@ fn arguments(folder: &Path) -> Vec<String> {
 }
 
 /// Makes the data folder.
-fn install(program: &Path, folder: &Path, case: Option<&str>) -> Result<()> {
+fn install(program: &Path, vendor: Vendor, folder: &Path, case: Option<&str>) -> Result<()> {
     for name in ["data", "tmp"] {
         let path = folder.join(name);
         DirBuilder::new().mode(0o700).create(&path).map_err(|cause| {
             Error::io(Kind::Destination, format!("{}: cannot be made", path.display()), cause)
         })?;
     }
-    let version = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-    let version = version.map_err(|cause| failed(program, cause))?;
-    let is_mariadb = String::from_utf8_lossy(&version.stdout).contains("MariaDB");
-    let mut command = match is_mariadb {
-        true => {
+    let mut command = match vendor {
+        Vendor::MariaDb => {
             let installer =
                 ["mariadb-install-db", "mysql_install_db"].into_iter().find_map(find).ok_or_else(|| {
                     Error::new(Kind::Database, "this machine has mariadbd but no mariadb-install-db")
@@ -207,9 +226,10 @@ fn install(program: &Path, folder: &Path, case: Option<&str>) -> Result<()> {
             ]);
             command
         }
-        false => {
+        Vendor::MySql => {
             let mut command = Command::new(program);
-            command.args(arguments(folder).into_iter().take(3)).arg("--initialize-insecure").args(case);
+            let basics = arguments(folder).into_iter().take(3);
+            command.args(basics).args(["--initialize-insecure", "--secure-file-priv="]).args(case);
             command
         }
     };
@@ -293,7 +313,7 @@ mod tests {
         let folder = Folder::create(None, "coffer-test").expect("made");
         let deep = folder.path().join("d".repeat(90));
         std::fs::create_dir(&deep).expect("made");
-        let error = ScratchServer::start(Some(&deep), None, &Progress::default()).err().map(|e| e.kind());
+        let error = ScratchServer::start(Some(&deep), None, None, &Progress::default()).err().map(|e| e.kind());
         // Without a server's program there is nothing to start at all.
         assert!(matches!(error, Some(Kind::Usage | Kind::Database)), "{error:?}");
     }

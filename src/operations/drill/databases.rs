@@ -61,6 +61,7 @@ impl Drill<'_> {
             Place::Scratch(_) => format!("a private {version}"),
             Place::Given(_) => format!("{}, {version}", conn.name()),
         };
+        let is_other_vendor = (source.server.vendor == "MariaDB") != version.contains("MariaDB");
         let is_same_version = release(&version) == release(&source.server.version);
         if !is_same_version {
             self.report.notes.push(format!(
@@ -78,7 +79,7 @@ impl Drill<'_> {
         let made = Made { server: server.clone(), names: &names, is_given: matches!(place, Place::Given(_)) };
         let mut outcome = Ok(());
         for (database, target) in source.databases.iter().zip(&names) {
-            outcome = self.one(&source, database, &server, target, is_same_version);
+            outcome = self.one(&source, database, &server, target, is_same_version, is_other_vendor);
             if outcome.is_err() {
                 break;
             }
@@ -94,6 +95,7 @@ impl Drill<'_> {
         server: &ServerOptions,
         target: &str,
         is_same_version: bool,
+        is_other_vendor: bool,
     ) -> Result<()> {
         let name = entries.record.name.clone();
         let is_renamed = *target != name;
@@ -107,8 +109,14 @@ impl Drill<'_> {
         };
         let mut trial = DatabaseTrial { database: name.clone(), ..DatabaseTrial::default() };
         let began = Instant::now();
-        let loaded = server_restore::plan(source, server, &options)
-            .and_then(|plan| server_restore::apply(&plan, self.store, self.pool, self.progress));
+        let plan = server_restore::plan(source, server, &options);
+        if let (Ok(plan), true) = (&plan, is_other_vendor)
+            && let Some(obstacle) = plan.obstacles.first()
+        {
+            return Err(other_vendor(&source.server.vendor, &name, &obstacle.sentence));
+        }
+        let loaded =
+            plan.and_then(|plan| server_restore::apply(&plan, self.store, self.pool, self.progress));
         trial.ms = millis(began.elapsed());
         match loaded {
             Ok(report) => {
@@ -184,6 +192,14 @@ impl Drill<'_> {
         }
         Ok(())
     }
+}
+
+/// The error of databases that a server of another vendor does not take: it says nothing of the snapshot.
+fn other_vendor(vendor: &str, database: &str, obstacle: &str) -> Error {
+    let message = format!("database `{database}` comes from {vendor} and cannot be tried here: {obstacle}");
+    Error::new(Kind::Database, message).hint(format!(
+        "install the server of {vendor} on this machine, or name one with --to-server and --mysql-…"
+    ))
 }
 
 /// A version without the word that only says that the server keeps a log.

@@ -16,6 +16,7 @@ use super::scratch::{Folder, ScratchServer};
 use crate::chunk_store::ChunkStore;
 use crate::clock::Timestamp;
 use crate::error::{Error, Kind, Result};
+use crate::mysql::facts::Vendor;
 use crate::mysql::options::ServerOptions;
 use crate::operations::session::host_name;
 use crate::operations::{paper, server_restore};
@@ -173,7 +174,8 @@ impl Drill<'_> {
         }
         let began = Instant::now();
         let case = self.letter_case();
-        match ScratchServer::start(self.plan.scratch.as_deref(), case, self.progress) {
+        let vendor = self.vendor();
+        match ScratchServer::start(self.plan.scratch.as_deref(), case, vendor, self.progress) {
             Ok(server) => {
                 self.phase("a private server started", began.elapsed(), 0);
                 Ok(Some(Place::Scratch(server)))
@@ -201,6 +203,12 @@ impl Drill<'_> {
         let source = server_restore::source(self.store, self.record).ok()?;
         let setting = source.server.settings.iter().find(|s| s.name == "lower_case_table_names")?;
         setting.value.parse().ok()
+    }
+
+    /// Who made the server that was backed up.
+    fn vendor(&self) -> Option<Vendor> {
+        let source = server_restore::source(self.store, self.record).ok()?;
+        [Vendor::MariaDb, Vendor::MySql].into_iter().find(|vendor| vendor.word() == source.server.vendor)
     }
 
     fn phase(&mut self, name: impl Into<String>, took: Duration, bytes: u64) {
