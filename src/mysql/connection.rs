@@ -19,6 +19,17 @@ const MAX_PACKET_BYTES: usize = 1 << 30;
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// What sessions need where the server knows it: no end of long statements, and of MySQL sizes and times
+/// as they are, and columns that the server itself has added.
+const MARIADB: [&str; 1] = ["max_statement_time=0"];
+const MYSQL: [&str; 3] = [
+    "max_execution_time=0",
+    "information_schema_stats_expiry=0",
+    "show_gipk_in_create_table_and_information_schema=1",
+];
+/// `ER_UNKNOWN_SYSTEM_VARIABLE`.
+const UNKNOWN_VARIABLE: u16 = 1193;
+
 /// A connection.
 pub struct Connection {
     conn: Conn,
@@ -45,10 +56,12 @@ impl Connection {
              wait_timeout=86400, lock_wait_timeout=30, character_set_client=utf8mb4, \
              character_set_connection=utf8mb4, character_set_results=utf8mb4",
         )?;
-        connection.execute(match connection.is_mariadb {
-            true => "SET SESSION max_statement_time=0",
-            false => "SET SESSION max_execution_time=0, information_schema_stats_expiry=0",
-        })?;
+        for setting in if connection.is_mariadb { &MARIADB[..] } else { &MYSQL[..] } {
+            match connection.execute(&format!("SET SESSION {setting}")) {
+                Err(error) if code_of(&error) != Some(UNKNOWN_VARIABLE) => return Err(error),
+                _ => {}
+            }
+        }
         Ok(connection)
     }
 
