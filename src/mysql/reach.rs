@@ -25,7 +25,9 @@ pub fn refused(options: &ServerOptions, cause: mysql::Error) -> Error {
         ),
         mysql::Error::DriverError(DriverError::UnknownAuthPlugin(plugin)) => (
             format!("wants the password in a way that is not known here ({plugin})"),
-            "use a user with mysql_native_password, caching_sha2_password or unix_socket".to_owned(),
+            "use a user with mysql_native_password, caching_sha2_password or unix_socket; MySQL asks so, too, \
+             where it has no such user"
+                .to_owned(),
         ),
         mysql::Error::TlsError(_) => tls(options),
         mysql::Error::CodecError(error) if speaks_of_tls(&error.to_string()) => tls(options),

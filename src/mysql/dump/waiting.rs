@@ -10,9 +10,9 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_secs(1);
 /// Waiting for less is no news.
 const NEWS_SECONDS: u64 = 2;
-/// `Waiting for table metadata lock`, as both vendors' process lists have it.
+/// As both vendors' process lists have it, and, on a MySQL, while definitions are kept.
 const WAITING: &str = "SELECT COUNT(*), MAX(TIME) FROM information_schema.PROCESSLIST \
-     WHERE STATE='Waiting for table metadata lock'";
+     WHERE STATE IN ('Waiting for table metadata lock','Waiting for backup lock')";
 
 /// Does `work` and looks meanwhile who waits for tables; says afterwards, in one sentence, what a person
 /// should know. Statements themselves are not told: they may hold anything.

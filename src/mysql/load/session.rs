@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// What servers may or may not have. Rows that break a CHECK existed and exist again; rows of the past
 /// are told by us; tables need what they had, whatever the server asks of new ones.
-const OPTIONAL: [&str; 11] = [
+const OPTIONAL: [&str; 12] = [
     "check_constraint_checks=0",
     "system_versioning_insert_history=1",
     "system_versioning_alter_history=KEEP",
     "innodb_strict_mode=0",
+    "explicit_defaults_for_timestamp=1",
     "sql_require_primary_key=0",
     "sql_generate_invisible_primary_key=0",
     "sql_safe_updates=0",

@@ -68,6 +68,10 @@ pub fn session_settings(is_mariadb: bool, version: u32) -> Vec<(&'static str, &'
             settings.push(("explicit_defaults_for_timestamp", "1"));
         }
     }
+    if !is_mariadb && version >= 80_400 {
+        // Keys that point to columns without a unique key exist.
+        settings.push(("restrict_fk_on_non_standard_key", "0"));
+    }
     settings
 }
 
