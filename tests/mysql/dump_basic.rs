@@ -105,10 +105,10 @@ fn keys_of_all_types_are_read_in_chunks() {
         ("DECIMAL(20,5)", "seq/7"),
         ("DOUBLE", "seq/7"),
         ("FLOAT", "seq/7"),
-        ("VARCHAR(20) CHARACTER SET latin1", "CONCAT('\\'\\\\', MD5(seq))"),
-        ("VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_german2_ci", "CONCAT('Ä', LEFT(MD5(seq),9))"),
-        ("CHAR(20) CHARACTER SET ucs2", "LEFT(MD5(seq),12)"),
-        ("VARBINARY(20)", "UNHEX(MD5(seq))"),
+        ("VARCHAR(20) CHARACTER SET latin1", "CONCAT('\\'\\\\', LEFT(SHA2(seq,256),32))"),
+        ("VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_german2_ci", "CONCAT('Ä', LEFT(LEFT(SHA2(seq,256),32),9))"),
+        ("CHAR(20) CHARACTER SET ucs2", "LEFT(LEFT(SHA2(seq,256),32),12)"),
+        ("VARBINARY(20)", "UNHEX(LEFT(SHA2(seq,256),32))"),
         ("DATE", "DATE_ADD('1999-12-01', INTERVAL seq DAY)"),
         ("DATETIME(3)", "DATE_ADD('1999-12-01', INTERVAL seq*1001 MICROSECOND)"),
         ("TIMESTAMP", "DATE_ADD('2020-10-25 00:00:00', INTERVAL seq MINUTE)"),
@@ -118,8 +118,8 @@ fn keys_of_all_types_are_read_in_chunks() {
     ];
     let is_mysql = Make::asked().is_mysql();
     let more = match is_mysql {
-        true => [("VARCHAR(20) COLLATE utf8mb4_0900_as_cs", "MD5(seq)"), ("YEAR", "1901 + seq")],
-        false => [("UUID", "UUID()"), ("INET6", "INET6_NTOA(UNHEX(MD5(seq)))")],
+        true => [("VARCHAR(20) COLLATE utf8mb4_0900_as_cs", "LEFT(SHA2(seq,256),32)"), ("YEAR", "1901 + seq")],
+        false => [("UUID", "UUID()"), ("INET6", "INET6_NTOA(UNHEX(LEFT(SHA2(seq,256),32)))")],
     };
     let types = [&types[..], &more].concat();
     let second = if is_mysql { "myisam" } else { "Aria" };

@@ -159,7 +159,7 @@ fn missing_rights_are_named_and_accepted_only_when_told() {
     let server = Server::start(&[]);
     server.client("", TABLES);
     server.client("", "CREATE USER few@localhost IDENTIFIED BY 'x'; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON d.* TO few@localhost;
-        GRANT SELECT ON mysql.proc TO few@localhost; CREATE USER fewer@localhost IDENTIFIED BY 'x'; GRANT SELECT ON d.* TO fewer@localhost;");
+        GRANT /*M! SELECT ON mysql.proc*/ /*!80000 SHOW_ROUTINE ON *.**/ TO few@localhost; CREATE USER fewer@localhost IDENTIFIED BY 'x'; GRANT SELECT ON d.* TO fewer@localhost;");
     let few = server.options_as("few", "x");
     let error = take(&plan(few.clone(), &["d"])).err().expect("no lock");
     assert_eq!(error.kind(), Kind::Database);

@@ -2,7 +2,7 @@
 //! who waited for a table is told.
 
 use crate::kept::{Kept, plan};
-use crate::server::{Server, told};
+use crate::server::{Make, Server, told};
 use coffer::entry::{Entry, EntryPath};
 use coffer::error::Result;
 use coffer::mysql::dump::{DumpPlan, DumpReport, dump};
@@ -78,7 +78,7 @@ fn with_table(engine: &str) -> Server {
     let server = Server::start(&[]);
     let sql = format!(
         "CREATE DATABASE d; CREATE TABLE d.m (id INT PRIMARY KEY, b INT, c CHAR(100)) ENGINE={engine};
-         INSERT INTO d.m SELECT seq, 1, MD5(seq) FROM mysql.seq_1_to_60000;"
+         INSERT INTO d.m SELECT seq, 1, LEFT(SHA2(seq,256),32) FROM mysql.seq_1_to_60000;"
     );
     server.client("", &sql);
     server
@@ -129,6 +129,7 @@ fn who_waited_for_a_table_is_told() {
         let told = |note: &String| note.starts_with("1 statement(s) of others waited");
         assert!(report.notes.iter().any(told), "{report:?}");
         assert!(kept.notes.lock().expect("notes").iter().any(|(note, is_loss)| told(note) && !is_loss));
-        assert!(report.restarts > 0, "the definition is another");
+        // Another definition, unless the server could keep it until the dump was over.
+        assert_eq!(report.restarts > 0, !Make::asked().is_mysql());
     });
 }

@@ -124,7 +124,7 @@ fn everything_comes_back() {
     let server = Server::start(&["--local-infile=1"]);
     server.client("", ODD);
     let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
-    assert!(snapshot.source.databases[0].objects.len() >= 9);
+    assert!(snapshot.source.databases[0].objects.len() >= 8);
 
     let fresh = Server::start(&["--local-infile=1", "--server-id=2"]);
     let report = load(&snapshot, &fresh, &LoadOptions::default());

@@ -66,7 +66,7 @@ fn one_table_takes_the_place_of_one() {
 
 #[test]
 fn definers_users_and_events_as_asked() {
-    let server = Server::start(&["--local-infile=1"]);
+    let server = Server::start(&["--local-infile=1", "--event-scheduler=OFF"]);
     server.client("", "CREATE USER ann@localhost IDENTIFIED BY 'x'; GRANT SELECT ON odd.* TO ann@localhost; CREATE ROLE desk; GRANT desk TO ann@localhost;");
     server.client("", ODD);
     server.client("odd", "CREATE EVENT wild ON SCHEDULE EVERY 1 SECOND DO INSERT INTO no_key VALUES (2,'w')");

@@ -5,6 +5,7 @@
 
 #![allow(dead_code)]
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -97,6 +98,15 @@ impl Make {
         match self {
             Make::MariaDb => program("mariadb"),
             Make::MySql(folder) => own(folder, "mysql"),
+        }
+    }
+
+    /// Where programs find the server's.
+    pub fn path(&self) -> OsString {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        match self {
+            Make::MariaDb => path,
+            Make::MySql(folder) => [folder.join("bin").as_os_str(), &path].join(":".as_ref()),
         }
     }
 

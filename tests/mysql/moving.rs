@@ -9,7 +9,7 @@ const PRACTICE: &str = "
 CREATE DATABASE dental CHARACTER SET latin1; USE dental;
 CREATE TABLE patient (PatNum BIGINT PRIMARY KEY AUTO_INCREMENT, LName VARCHAR(100), Birthdate DATE NOT NULL DEFAULT '0001-01-01',
   Fee FLOAT, Photo LONGBLOB, KEY (LName)) ENGINE=MyISAM;
-INSERT INTO patient SELECT seq, CONCAT('Smith ', seq), '1950-01-01' + INTERVAL seq DAY, seq/7, REPEAT(MD5(seq), seq%90)
+INSERT INTO patient SELECT seq, CONCAT('Smith ', seq), '1950-01-01' + INTERVAL seq DAY, seq/7, REPEAT(LEFT(SHA2(seq,256),32), seq%90)
   FROM mysql.seq_1_to_2000;
 CREATE TABLE Visit (Id INT PRIMARY KEY, PatNum BIGINT, At TIMESTAMP NULL, Kind ENUM('a','','c')) ENGINE=InnoDB;
 INSERT INTO Visit SELECT seq, seq%2000, '2020-01-01' + INTERVAL seq HOUR, 1+seq%3 FROM mysql.seq_1_to_3000;

@@ -22,11 +22,11 @@ UPDATE securitylog SET LogDateTime='0000-00-00' WHERE SecurityLogNum BETWEEN 6 A
 UPDATE securitylog SET LogDateTime='2018-00-00' WHERE SecurityLogNum BETWEEN 11 AND 15;
 CREATE TABLE securityloghash (SecurityLogHashNum BIGINT PRIMARY KEY AUTO_INCREMENT, SecurityLogNum BIGINT NOT NULL,
   LogHash VARCHAR(64), KEY (SecurityLogNum)) ENGINE=MyISAM;
-INSERT INTO securityloghash (SecurityLogNum, LogHash) SELECT SecurityLogNum, MD5(LogText) FROM securitylog ORDER BY MD5(LogText);
+INSERT INTO securityloghash (SecurityLogNum, LogHash) SELECT SecurityLogNum, LEFT(SHA2(LogText,256),32) AS hash FROM securitylog ORDER BY hash;
 INSERT INTO securityloghash (SecurityLogNum, LogHash) VALUES (90001,'x'),(90002,'y');
 CREATE TABLE emailmessage (EmailMessageNum BIGINT PRIMARY KEY, MsgDateTime DATETIME, RawEmailIn LONGTEXT, f FLOAT,
   kind ENUM('a','b')) ENGINE=InnoDB;
-INSERT INTO emailmessage SELECT seq*3, IF(seq%2, '2010-05-05', NULL), REPEAT(MD5(seq), seq%400), seq/7, 1+seq%2
+INSERT INTO emailmessage SELECT seq*3, IF(seq%2, '2010-05-05', NULL), REPEAT(LEFT(SHA2(seq,256),32), seq%400), seq/7, 1+seq%2
   FROM mysql.seq_1_to_500;
 CREATE TABLE taskhist (Who VARCHAR(20) CHARACTER SET latin1, No INT, DateTStamp TIMESTAMP NULL, PRIMARY KEY (Who, No)) ENGINE=InnoDB;
 INSERT INTO taskhist SELECT CONCAT(_latin1 X'4dfc6c6c6572', ' ', seq%10), seq, '2019-06-01' + INTERVAL seq DAY FROM mysql.seq_1_to_400;

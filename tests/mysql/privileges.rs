@@ -76,7 +76,7 @@ fn rights_of_active_roles_count_and_those_of_others_do_not() {
           GRANT inner_role TO outer_role; GRANT outer_role TO u@localhost;
           GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES ON `prac\_%`.* TO inner_role;
           GRANT RELOAD, PROCESS ON *.* TO outer_role; GRANT SELECT ON mysql.* TO outer_role;
-          GRANT /*M! PROCESS*/ /*!80000 SHOW_ROUTINE, BACKUP_ADMIN*/ ON *.* TO outer_role",
+          GRANT /*M! PROCESS*/ /*!80000 SHOW_ROUTINE, BACKUP_ADMIN, REPLICATION CLIENT, REPLICATION SLAVE*/ ON *.* TO outer_role",
     );
     let database = ["prac_tice".to_owned()];
     assert!(lacking(&server, &FOR_DUMP, &database).len() >= 6);

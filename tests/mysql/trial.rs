@@ -1,6 +1,6 @@
 //! Test copies and drills from a container, as people run them: the binary against a private server.
 
-use crate::server::Server;
+use crate::server::{Make, Server};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -54,6 +54,7 @@ pub fn coffer(folder: &Path, server: &Server, arguments: &str) -> Run {
         .env("COFFER_MYSQL_SOCKET", server.socket())
         .env("COFFER_MYSQL_USER", "root")
         .env("COFFER_STATE_DIR", folder.join("state"))
+        .env("PATH", Make::asked().path())
         .current_dir(folder)
         .output()
         .expect("coffer runs");
