@@ -139,7 +139,10 @@ impl<W: Write> ScriptWriter<W> {
     /// Makes a table; its rows follow.
     pub fn table(&mut self, table: &TableRecord) -> Result<()> {
         self.line("")?;
-        self.line(&format!("{};", table.create))?;
+        match self.dialect.is_mariadb {
+            true => self.line(&format!("{};", table.create))?,
+            false => self.line(&format!("{};", super::load::without_implied_collations(&table.create)))?,
+        }
         let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
         let keys = is_keyed_apart(&table.engine)
             .then(|| format!("ALTER TABLE {} ENABLE KEYS;\n", quote(&table.name)));

@@ -13,6 +13,7 @@
 mod apply;
 mod choose;
 mod definition;
+mod documents;
 mod equal;
 mod infile;
 mod insert;
@@ -29,6 +30,8 @@ mod switch;
 mod table;
 mod users;
 mod watch;
+
+pub(in crate::mysql) use definition::without_implied_collations;
 
 pub use choose::{DatabaseEntries, LoadSource, Part};
 pub use equal::equals;
@@ -162,6 +165,8 @@ pub struct TableReport {
     pub load: Duration,
     /// Time of reading back.
     pub proof: Duration,
+    /// What of its rows is only almost as it was, one sentence; empty: nothing.
+    pub note: String,
 }
 
 impl LoadReport {

@@ -15,8 +15,8 @@ const STAND_IN: &str = "coffer_stand_in";
 /// Makes `object` in the connection's current database, whose record (the name it has here, and the
 /// collation it shall have) is `database`.
 ///
-/// Errors: what the server says, naming the object; [`Kind::Database`] for bytes that are no UTF-8 on
-/// a MySQL, whose statements can only be sent as text.
+/// Errors: what the server says, naming the object; [`Kind::Database`] for a program whose bytes are no
+/// UTF-8 on a MySQL, which takes those only as text.
 pub fn make_object(conn: &mut Connection, database: &DatabaseRecord, object: &ObjectRecord) -> Result<()> {
     let remembered = setting(object, "collation_database")
         .filter(|c| *c != database.collation && !database.collation.is_empty());
@@ -59,6 +59,16 @@ fn run(conn: &mut Connection, object: &ObjectRecord, statement: &[u8]) -> Result
             conn.execute(&format!("SET @coffer_statement=x'{digits}'"))?;
             conn.execute(&set)?;
             conn.execute("EXECUTE IMMEDIATE @coffer_statement")?;
+        }
+        // A MySQL prepares views, and no programs.
+        Err(_) if object.kind == SchemaObject::View => {
+            let digits: String = statement.iter().map(|b| format!("{b:02x}")).collect();
+            conn.execute(&format!("SET @coffer_statement=x'{digits}'"))?;
+            conn.execute(&set)?;
+            conn.execute("PREPARE coffer FROM @coffer_statement")?;
+            let made = conn.execute("EXECUTE coffer");
+            conn.execute("DEALLOCATE PREPARE coffer")?;
+            made?;
         }
         Err(_) => {
             return Err(Error::new(Kind::Database, "its text is no UTF-8 and cannot be sent to a MySQL"));

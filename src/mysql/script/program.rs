@@ -60,8 +60,17 @@ pub fn write(
         put(out, b"SET SESSION timestamp=1;\n")?;
     }
     for statement in &object.statements {
+        // Any other may run a view from a string, and no program.
+        let is_odd_view = object.kind == SchemaObject::View && std::str::from_utf8(statement).is_err();
         if dialect.runs_immediately && !passes_client(statement, setting("character_set_client")) {
-            immediate(out, statement, object)?;
+            from_string(out, statement, object, "EXECUTE IMMEDIATE @coffer_statement;\n")?;
+        } else if is_odd_view {
+            from_string(
+                out,
+                statement,
+                object,
+                "PREPARE coffer FROM @coffer_statement;\nEXECUTE coffer;\nDEALLOCATE PREPARE coffer;\n",
+            )?;
         } else {
             put(out, environment(object).as_bytes())?;
             delimited(out, statement)?;
@@ -115,7 +124,7 @@ fn delimited(out: &mut impl Write, statement: &[u8]) -> Result<()> {
 }
 
 /// The statement as a string that the server runs, whatever its bytes.
-fn immediate(out: &mut impl Write, statement: &[u8], object: &ObjectRecord) -> Result<()> {
+fn from_string(out: &mut impl Write, statement: &[u8], object: &ObjectRecord, run: &str) -> Result<()> {
     let mut text = b"SET @coffer_statement=".to_vec();
     let format =
         if std::str::from_utf8(statement).is_ok() { LiteralFormat::Text } else { LiteralFormat::Bytes };
@@ -130,7 +139,7 @@ fn immediate(out: &mut impl Write, statement: &[u8], object: &ObjectRecord) -> R
     text.extend_from_slice(b";\n");
     put(out, &text)?;
     put(out, environment(object).as_bytes())?;
-    put(out, b"EXECUTE IMMEDIATE @coffer_statement;\n")
+    put(out, run.as_bytes())
 }
 
 /// The settings of the object.
