@@ -139,6 +139,13 @@ impl Lacks {
         };
         let engines =
             conn.rows("SELECT ENGINE FROM information_schema.ENGINES WHERE SUPPORT IN ('YES','DEFAULT')")?;
+        let mut engines = lower(engines);
+        // A MySQL may have engines, and let nobody make tables of them.
+        for row in conn.rows("SHOW GLOBAL VARIABLES LIKE 'disabled_storage_engines'")? {
+            for name in row.text(1).unwrap_or_default().split(',') {
+                engines.remove(&name.trim().to_lowercase());
+            }
+        }
         let mut collations = lower(conn.rows("SELECT COLLATION_NAME FROM information_schema.COLLATIONS")?);
         // Newer MariaDBs list some collations by their full name here alone.
         let full = "SELECT FULL_COLLATION_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY";
@@ -150,7 +157,7 @@ impl Lacks {
         collations.insert("filename".into());
         let mut character_sets = lower(sets);
         character_sets.insert("filename".into());
-        Ok(Lacks { server: conn.name().into(), engines: lower(engines), collations, character_sets })
+        Ok(Lacks { server: conn.name().into(), engines, collations, character_sets })
     }
 
     fn look(&self, part: &Part, obstacles: &mut Vec<Obstacle>, warnings: &mut Vec<String>) {
