@@ -1,10 +1,12 @@
 //! What of a snapshot is loaded, and under which names. It promises that every name that was asked
-//! for is found or refused.
+//! for is found or refused, and that a database comes after those its views stand on, where they do not
+//! stand on each other in a ring.
 
 use super::{LoadOptions, names};
 use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject, ServerRecord, TableRecord};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::identifier::quote;
+use crate::mysql::schema::{after_needs, names_database};
 
 /// Characters of the longest name that a server takes.
 const MOST_NAME: usize = 64;
@@ -74,7 +76,22 @@ pub fn parts<'a>(source: &'a LoadSource, options: &LoadOptions) -> Result<Vec<Pa
             .hint("choose one with --database"));
     }
     let wanted = names.iter().filter(|name| !options.standing.contains(name));
-    wanted.map(|name| part(source, name, options)).collect()
+    let parts: Vec<Part> = wanted.map(|name| part(source, name, options)).collect::<Result<_>>()?;
+    // A view that stands on another database is made when that stands.
+    let views: Vec<Vec<&ObjectRecord>> = parts.iter().map(|part| part.views().collect()).collect();
+    let needs = |a: usize, b: usize| {
+        let mut statements = views[a].iter().flat_map(|view| &view.statements);
+        statements.any(|statement| names_database(statement, &parts[b].database.name))
+    };
+    let order = after_needs(parts.len(), needs);
+    let mut parts: Vec<Option<Part>> = parts.into_iter().map(Some).collect();
+    Ok(order.into_iter().filter_map(|number| parts.get_mut(number)?.take()).collect())
+}
+
+impl<'a> Part<'a> {
+    fn views(&self) -> impl Iterator<Item = &'a ObjectRecord> {
+        self.objects.iter().copied().filter(|object| object.kind == SchemaObject::View)
+    }
 }
 
 fn part<'a>(source: &'a LoadSource, name: &str, options: &LoadOptions) -> Result<Part<'a>> {
