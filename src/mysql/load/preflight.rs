@@ -6,8 +6,9 @@ use super::journal::{self, Found};
 use super::{LoadPlan, names, session, stage, watch};
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
-use crate::mysql::connection::Connection;
+use crate::mysql::connection::{Cells, Connection, code_of};
 use crate::mysql::facts::ServerFacts;
+use crate::mysql::identifier::literal;
 use crate::mysql::privileges::{Need, Privileges, Purpose, missing, refusal};
 use crate::mysql::schema::mentions;
 use std::collections::BTreeSet;
@@ -57,6 +58,11 @@ pub fn look(plan: &mut LoadPlan) -> Result<()> {
         ));
     }
     definers(&mut conn, plan, &mut obstacles, &mut warnings)?;
+    if plan.options.replace {
+        for part in plan.parts.iter().filter(|part| part.is_whole) {
+            warnings.extend(routine_grants(&mut conn, &part.target)?);
+        }
+    }
     for part in plan.parts.iter().filter(|part| part.target != part.database.name) {
         warnings.extend(part.objects.iter().filter_map(|object| old_name(part, object)));
     }
@@ -343,6 +349,32 @@ fn definers(
         warnings.push(format!("objects run as `{definer}`, whom {} does not know", conn.name()));
     }
     Ok(())
+}
+
+/// Grants on single routines of `database`, which the server takes away with the routines that are
+/// replaced. Without the right to read them, nothing is said.
+fn routine_grants(conn: &mut Connection, database: &str) -> Result<Option<String>> {
+    let sql = format!(
+        "SELECT Db, User, Host, Routine_name FROM mysql.procs_priv WHERE Db={} ORDER BY 4, 2, 3",
+        literal(database)
+    );
+    let rows = match conn.rows(&sql) {
+        Ok(rows) => rows,
+        Err(error) if code_of(&error).is_some() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let text = |row: &Cells, number| row.text(number).unwrap_or_default();
+    let named: Vec<String> = rows
+        .iter()
+        .map(|row| format!("'{}'@'{}' on `{}`", text(row, 1), text(row, 2), text(row, 3)))
+        .collect();
+    Ok((!named.is_empty()).then(|| {
+        format!(
+            "grants on single routines of `{database}` go with the routines that are replaced, grant them \
+             again: {}",
+            named.join(", ")
+        )
+    }))
 }
 
 /// A user with a host: the server takes `user` for `user@%`, or for the role of that name.
