@@ -1,5 +1,6 @@
 //! Which rights a dump, a load and a drill need, and the statement that grants each that is missing.
-//! What is listed was tried on MariaDB 10.11 right by right; MySQL's list follows its manual.
+//! What is listed was tried right by right on MariaDB 10.11 and MySQL 9.7; other versions follow their
+//! manuals.
 
 use super::grants::{Account, Privileges, Scope};
 use crate::error::{Error, Kind};
