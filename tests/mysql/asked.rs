@@ -48,7 +48,9 @@ fn what_cannot_be_had_is_refused_in_clear_words() {
     assert!(run.said.contains("`dead` was dead already"), "{}", run.said);
     // Nothing shows the program from inside.
     let run = exits(path, &server, "backup c --database shop --mysql-user nobody", 13);
-    assert!(run.said.contains("Access denied") && !run.said.contains("MySqlError"), "{}", run.said);
+    // A MySQL may ask somebody whom it does not know for the password in any way.
+    let is_said = run.said.contains("Access denied") || run.said.contains("has no such user");
+    assert!(is_said && !run.said.contains("MySqlError"), "{}", run.said);
     let run = exits(path, &server, "backup c --database shop --mysql-socket /nowhere/sock", 13);
     assert!(!run.said.contains("DriverError") && !run.said.contains("IoError"), "{}", run.said);
 }
@@ -91,14 +93,19 @@ fn the_zoo_comes_back_to_a_server() {
     let snapshot = Snapshot::of(&mut first.connect(), &["zoo"]);
     let report = load(&snapshot, &second, &LoadOptions::default());
     // It wants a column of a table that is there.
+    let is_mysql = Make::asked().is_mysql();
     let not_made = &report.not_made;
-    assert!(not_made.len() == 1 && not_made[0].contains("`dead_column`"), "{not_made:?}");
+    let lost = not_made.iter().filter(|lost| lost.contains("`dead_column`")).count();
+    assert!(not_made.len() == lost && lost == usize::from(!is_mysql), "{not_made:?}");
+    let told = report.notes.iter().any(|note| note.contains("`documents`: decimals inside of JSON"));
+    assert_eq!(told, is_mysql, "{:?}", report.notes);
     let dead = report.notes.iter().filter(|note| note.contains("is dead, as it was")).count();
-    assert_eq!(dead, 3, "{:?}", report.notes);
+    assert_eq!(dead, if is_mysql { 1 } else { 3 }, "{:?}", report.notes);
     let found = crate::compare::differences((&mut first.connect(), "zoo"), (&mut second.connect(), "zoo"));
-    assert!(found.iter().all(|d| d.starts_with("view dead_column")), "{}", found.join("\n"));
-    let bytes = second.client("zoo", "SELECT HEX(e), HEX(b), HEX(s), HEX(u) FROM foreign_bytes");
-    assert_eq!(bytes, "E9\tFF00\t835C\t00E9\n");
+    let known = if is_mysql { "rows of documents" } else { "view dead_column" };
+    assert!(found.iter().all(|d| d.starts_with(known)), "{}", found.join("\n"));
+    let bytes = second.client("zoo", "SELECT HEX(e), HEX(b), HEX(u) FROM foreign_bytes");
+    assert_eq!(bytes, "E9\tFF00\t00E9\n");
     let left = "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE COLUMN_NAME='coffer_stand_in'";
     assert_eq!(second.value(left).as_deref(), Some("0"));
     for comment in [
@@ -124,9 +131,10 @@ fn objects_do_not_go_to_a_user_who_is_not_there() {
     assert!(apply(&refused, &snapshot, &Progress::default()).is_err());
     assert!(server.sql("SHOW DATABASES LIKE 'copy%'").is_empty());
     server.sql("CREATE USER ann@localhost");
-    // The dead view's text names its database, which it cannot leave.
+    // The dead view's text names its database, which it cannot leave, where the vendor tells it so.
     let not_made = load(&snapshot, &server, &to("ann@localhost")).not_made;
-    assert!(not_made.len() == 1 && not_made[0].contains("`dead` was dead already"), "{not_made:?}");
+    let moves = Make::asked().is_mysql() && not_made.is_empty();
+    assert!(moves || not_made.len() == 1 && not_made[0].contains("`dead` was dead already"), "{not_made:?}");
 }
 
 /// A statement that keeps the lock away is ended if that was asked for, and only then.

@@ -86,7 +86,8 @@ fn what_cannot_be_is_refused() {
 #[test]
 fn a_row_too_long_for_the_restore_and_a_hot_table_are_told() {
     // A log, which a MySQL keeps by default, would let the dump follow the table.
-    let options = ["--max-allowed-packet=2M", "--local-infile=0", "--concurrent-insert=NEVER", "--skip-log-bin"];
+    let options =
+        ["--max-allowed-packet=2M", "--local-infile=0", "--concurrent-insert=NEVER", "--skip-log-bin"];
     let server = Server::start(&options);
     server.client(
         "",

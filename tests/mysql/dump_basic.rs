@@ -106,7 +106,10 @@ fn keys_of_all_types_are_read_in_chunks() {
         ("DOUBLE", "seq/7"),
         ("FLOAT", "seq/7"),
         ("VARCHAR(20) CHARACTER SET latin1", "CONCAT('\\'\\\\', LEFT(SHA2(seq,256),32))"),
-        ("VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_german2_ci", "CONCAT('Ä', LEFT(LEFT(SHA2(seq,256),32),9))"),
+        (
+            "VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_german2_ci",
+            "CONCAT('Ä', LEFT(LEFT(SHA2(seq,256),32),9))",
+        ),
         ("CHAR(20) CHARACTER SET ucs2", "LEFT(LEFT(SHA2(seq,256),32),12)"),
         ("VARBINARY(20)", "UNHEX(LEFT(SHA2(seq,256),32))"),
         ("DATE", "DATE_ADD('1999-12-01', INTERVAL seq DAY)"),
@@ -118,7 +121,9 @@ fn keys_of_all_types_are_read_in_chunks() {
     ];
     let is_mysql = Make::asked().is_mysql();
     let more = match is_mysql {
-        true => [("VARCHAR(20) COLLATE utf8mb4_0900_as_cs", "LEFT(SHA2(seq,256),32)"), ("YEAR", "1901 + seq")],
+        true => {
+            [("VARCHAR(20) COLLATE utf8mb4_0900_as_cs", "LEFT(SHA2(seq,256),32)"), ("YEAR", "1901 + seq")]
+        }
         false => [("UUID", "UUID()"), ("INET6", "INET6_NTOA(UNHEX(LEFT(SHA2(seq,256),32)))")],
     };
     let types = [&types[..], &more].concat();

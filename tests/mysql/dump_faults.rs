@@ -30,7 +30,10 @@ fn change(number: u64) -> Vec<String> {
         &["ALTER TABLE d.i ENGINE=MyISAM", "ALTER TABLE d.i ENGINE=InnoDB"],
         &["ALTER TABLE d.m ADD INDEX (a)", "ALTER TABLE d.m DROP INDEX a"],
         &["RENAME TABLE d.i TO d.k", "RENAME TABLE d.k TO d.i"],
-        &["ALTER TABLE d.j TRUNCATE PARTITION p0", "INSERT INTO d.j SELECT seq, 1, 2 FROM mysql.seq_1_to_4999"],
+        &[
+            "ALTER TABLE d.j TRUNCATE PARTITION p0",
+            "INSERT INTO d.j SELECT seq, 1, 2 FROM mysql.seq_1_to_4999",
+        ],
         &["CREATE TABLE d.n (id INT PRIMARY KEY, a INT, b INT) ENGINE=MyISAM", "DROP TABLE d.n"],
         &["DROP VIEW d.v", "CREATE VIEW d.v AS SELECT id FROM d.i"],
         &["CREATE TRIGGER d.t BEFORE INSERT ON d.i FOR EACH ROW SET NEW.a=1", "DROP TRIGGER d.t"],

@@ -1,5 +1,7 @@
 //! Tests against a live server: each starts a private MariaDB in a temporary folder (`server.rs`) and
-//! fails where none is installed.
+//! fails where none is installed. With COFFER_TEST_MYSQL=target/mysql-server they start the MySQL that
+//! `tests/mysql-server` has brought there (`tests/run --mysql` does both); a test of what only the other
+//! vendor has says so aloud.
 
 mod asked;
 mod compare;
@@ -18,6 +20,7 @@ mod load_odd;
 mod load_parts;
 mod long_values;
 mod moving;
+mod mysqls_own;
 mod old_data;
 mod privileges;
 mod proxy;

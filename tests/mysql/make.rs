@@ -1,7 +1,6 @@
 //! Which server the tests start: the machine's MariaDB, or, where COFFER_TEST_MYSQL names a folder that
 //! `tests/mysql-server` filled, its MySQL. It promises that a test of what only one of them has says so
-//! aloud where it does nothing: on MySQL, MariaDB's own tests are told on the error output past the
-//! test program's capture; on MariaDB, MySQL's own are ignored by their attribute.
+//! aloud where it does nothing: on the error output, past the test program's capture.
 
 #![allow(dead_code)]
 
@@ -154,7 +153,8 @@ impl Make {
             Make::MySql(_) => {
                 let numbers = folder.path().join("numbers.sql");
                 // A MariaDB's root may come by a port, too.
-                let root = "CREATE USER root@'127.0.0.1'; GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n";
+                let root =
+                    "CREATE USER root@'127.0.0.1'; GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n";
                 let script = root.replace("; ", ";\n") + &NUMBERS.map(view_of_numbers).concat();
                 std::fs::write(&numbers, script).expect("file");
                 let mut command = Command::new(self.server());
@@ -194,11 +194,20 @@ fn view_of_numbers((first, last): (u32, u32)) -> String {
 /// Whether to leave a test out because it is of `what`, which MySQL does not have; says so aloud.
 #[must_use]
 pub fn mariadbs_own(what: &str) -> bool {
-    let is_left_out = Make::asked().is_mysql();
+    left_out(Make::asked().is_mysql(), "MariaDB", what)
+}
+
+/// Whether to leave a test out because it is of `what`, which MariaDB does not have; says so aloud.
+#[must_use]
+pub fn mysqls_own(what: &str) -> bool {
+    left_out(!Make::asked().is_mysql(), "MySQL", what)
+}
+
+fn left_out(is_left_out: bool, vendor: &str, what: &str) -> bool {
     if is_left_out {
         let thread = std::thread::current();
         // Not captured as what `println!` says is.
-        let line = format!("MariaDB's own, not run: {}: {what}\n", thread.name().unwrap_or("a test"));
+        let line = format!("{vendor}'s own, not run: {}: {what}\n", thread.name().unwrap_or("a test"));
         std::io::stderr().write_all(line.as_bytes()).expect("error output");
     }
     is_left_out

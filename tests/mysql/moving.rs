@@ -1,7 +1,7 @@
 //! A practice moved from one private server to another by the program, with the container alone.
 
 use crate::compare::assert_same;
-use crate::server::Server;
+use crate::server::{Make, Server};
 use crate::trial::exits;
 use std::path::Path;
 
@@ -150,7 +150,8 @@ fn what_the_new_server_lacks_is_told_before_anything_is_touched() {
         assert_eq!(server.client("", "SELECT COUNT(*) FROM mysql.user WHERE User='desk'"), "0\n");
         assert!(!there.join("back").exists());
     };
-    let lacking = Server::start(&["--default-storage-engine=MyISAM", "--innodb=OFF"]);
+    let off = if Make::asked().is_mysql() { "--disabled-storage-engines=InnoDB" } else { "--innodb=OFF" };
+    let lacking = Server::start(&["--default-storage-engine=MyISAM", off]);
     let run = exits(there, &lacking, "migrate restore c --attachments-to back", 13);
     assert!(run.said.contains("lacks the engine InnoDB"), "{}", run.said);
     untouched(&lacking, "");

@@ -76,7 +76,7 @@ const OLD_LOG: &str = "LogDateTime<'2020-01-01' AND YEAR(LogDateTime)>1 AND MONT
 fn expected(server: &Server) -> String {
     server.client("", "CREATE DATABASE twin");
     for table in ["securitylog", "securityloghash", "emailmessage", "taskhist", "patient"] {
-        server.client("", &format!("CREATE TABLE twin.{table} LIKE dental.{table}; INSERT INTO twin.{table} SELECT * FROM dental.{table}"));
+        server.client("", &format!("CREATE TABLE twin.{table} LIKE dental.{table}; SET sql_mode=''; INSERT INTO twin.{table} SELECT * FROM dental.{table}"));
     }
     server.client(
         "twin",

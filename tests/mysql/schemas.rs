@@ -46,7 +46,8 @@ fn cells(conn: &mut Connection, database: &str, table: &TableRecord) -> Vec<Vec<
 /// The whole database as SQL.
 fn script(conn: &mut Connection, database: &str, options: ScriptOptions) -> Vec<u8> {
     let version = conn.value("SELECT VERSION()").expect("version").unwrap_or_default();
-    let server = ServerRecord { vendor: "MariaDB".into(), version, ..ServerRecord::default() };
+    let vendor = if Make::asked().is_mysql() { "MySQL" } else { "MariaDB" };
+    let server = ServerRecord { vendor: vendor.into(), version, ..ServerRecord::default() };
     let schema = read(conn, database);
     let mut writer = ScriptWriter::new(Vec::new(), &server, options).expect("head");
     writer.database(&schema.database).expect("database");
@@ -68,6 +69,7 @@ fn script(conn: &mut Connection, database: &str, options: ScriptOptions) -> Vec<
 fn load(server: &Server, sql: &[u8]) -> Result<(), String> {
     let mut child = Command::new(Make::asked().client())
         .args(["--no-defaults", "--user=root", "--max-allowed-packet=64M"])
+        .args(Make::asked().is_mysql().then_some(["--comments", "--binary-mode"]).into_iter().flatten())
         .arg(format!("--socket={}", server.socket().display()))
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
@@ -95,10 +97,14 @@ fn the_zoo_comes_back_from_a_file_of_sql() {
     // Dead views cannot be made by a file; they are named in it.
     let (dead, other): (Vec<String>, Vec<String>) =
         found.into_iter().partition(|d| d.starts_with("view dead_"));
+    // Decimals in JSON, which MySQL takes from text only as doubles.
+    let known = |d: &String| Make::asked().is_mysql() && d.starts_with("rows of documents: ");
+    let other: Vec<String> = other.into_iter().filter(|d| !known(d)).collect();
     assert!(other.is_empty(), "{} differences:\n{}", other.len(), other.join("\n"));
-    assert_eq!(dead.len(), 4, "{dead:?}");
+    let count = if Make::asked().is_mysql() { 1 } else { 4 };
+    assert_eq!(dead.len(), count, "{dead:?}");
     let text = String::from_utf8_lossy(&sql);
-    assert_eq!(text.matches("-- view `dead_").count(), 4);
+    assert_eq!(text.matches("-- view `dead_").count(), count);
 }
 
 #[test]
@@ -121,9 +127,12 @@ fn programs_come_back_over_a_connection() {
     let unmade = make_dead_views(&mut conn, &schema.database, &schema.objects)
         .unwrap_or_else(|e| panic!("{}", told(&e)));
     // It wants a column of a table that is there.
-    assert!(unmade.len() == 1 && unmade[0].0 == "dead_column", "{unmade:?}");
+    let lost: Vec<&str> = unmade.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(lost, if Make::asked().is_mysql() { &[][..] } else { &["dead_column"] }, "{unmade:?}");
     let found = differences((&mut first.connect(), "zoo"), (&mut second.connect(), "zoo"));
-    assert!(found.iter().all(|d| d.starts_with("view dead_column")), "{}", found.join("\n"));
+    // A MySQL tells a collation in other words where it was given, as these tables' statements do.
+    let words = if Make::asked().is_mysql() { "base table " } else { "view dead_column" };
+    assert!(found.iter().all(|d| d.starts_with(words)), "{}", found.join("\n"));
 }
 
 #[test]
@@ -135,17 +144,22 @@ fn the_comparer_sees_what_changed() {
     }
     let compare = || differences((&mut server.connect(), "left zoo"), (&mut server.connect(), "right zoo"));
     assert_eq!(compare(), Vec::<String>::new());
-    for change in [
+    let own = match Make::asked().is_mysql() {
+        true => [
+            "UPDATE `right zoo`.documents SET j=JSON_SET(j, '$.b[1]', 2.51e0) WHERE id=1",
+            "ALTER TABLE `right zoo`.hidden ALTER INDEX unseen VISIBLE",
+        ],
+        false => ["DELETE HISTORY FROM `right zoo`.history", "DO NEXTVAL(`right zoo`.restarted)"],
+    };
+    for change in own.into_iter().chain([
         "UPDATE `right zoo`.floats SET f=f+1e-7*f WHERE id=102",
         "UPDATE `right zoo`.members SET e=1 WHERE id=1",
         "UPDATE `right zoo`.hidden SET secret='other' WHERE id=1",
-        "DELETE HISTORY FROM `right zoo`.history",
         "ALTER TABLE `right zoo`.keyless ADD KEY (a)",
-        "DO NEXTVAL(`right zoo`.restarted)",
         "DROP TRIGGER `right zoo`.t_c",
         "ALTER VIEW `right zoo`.sums AS SELECT 1 AS s",
         "ALTER EVENT `right zoo`.zoned COMMENT 'x'",
-    ] {
+    ]) {
         let before = compare().len();
         conn.execute(change).unwrap_or_else(|e| panic!("{}", told(&e)));
         assert!(compare().len() > before, "{change}: {:?}", compare());

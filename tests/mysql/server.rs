@@ -19,7 +19,8 @@ use tempfile::TempDir;
 #[path = "make.rs"]
 mod make;
 
-pub use make::{Make, mariadbs_own, program, user};
+#[allow(unused_imports)]
+pub use make::{Make, mariadbs_own, mysqls_own, program, user};
 
 /// How long a server may take to answer after its start.
 const PATIENCE: Duration = Duration::from_secs(60);

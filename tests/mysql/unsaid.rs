@@ -56,7 +56,7 @@ fn load_files(folder: &Path, server: &Server) {
 
 #[test]
 fn what_statements_do_not_say_comes_back_by_both_ways() {
-    if mariadbs_own("versioning, PUBLIC, SONAME; MySQL's own test is in mysql_zoo.rs") {
+    if mariadbs_own("versioning, PUBLIC, SONAME; MySQL's are in zoo/mysql.rs") {
         return;
     }
     let server = Server::start(&["--local-infile=1"]);
@@ -247,4 +247,8 @@ fn a_file_says_which_other_is_loaded_before() {
     let other = Server::start(&[]);
     ["below", "above"].iter().for_each(|name| drop(other.client("", &file(name))));
     assert_eq!(other.client("above", "SELECT a FROM v"), "7\n");
+    // To a server they go in that order by themselves.
+    let third = Server::start(&["--local-infile=1"]);
+    exits(path, &third, "restore c latest --to-server", 0);
+    assert_eq!(third.client("above", "SELECT a FROM v"), "7\n");
 }

@@ -4,10 +4,12 @@
 
 #![allow(dead_code)]
 
+mod mysql;
 mod programs;
 mod tables;
 mod values;
 
+use crate::server::Make;
 use coffer::mysql::connection::Connection;
 use coffer::mysql::identifier::quote;
 
@@ -15,6 +17,10 @@ use coffer::mysql::identifier::quote;
 #[track_caller]
 pub fn build(conn: &mut Connection, database: &str) {
     create(conn, database);
+    if Make::asked().is_mysql() {
+        run_all(conn, mysql::TABLES);
+        return run_all(conn, mysql::PROGRAMS);
+    }
     for cage in [values::CAGE, tables::CAGE, programs::CAGE] {
         run_all(conn, cage);
     }
@@ -25,6 +31,9 @@ pub fn build(conn: &mut Connection, database: &str) {
 #[track_caller]
 pub fn build_tables(conn: &mut Connection, database: &str) {
     create(conn, database);
+    if Make::asked().is_mysql() {
+        return run_all(conn, mysql::TABLES);
+    }
     run_all(conn, values::CAGE);
     run_all(conn, tables::CAGE);
 }

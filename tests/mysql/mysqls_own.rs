@@ -1,0 +1,207 @@
+//! What only a MySQL has, or does in its own way: accounts, ways to log in, generated keys, tablespaces,
+//! names in lower case, GTIDs. On a MariaDB each says aloud that it is not run.
+
+use crate::compare::assert_same;
+use crate::server::{Server, mysqls_own, told};
+use crate::trial::exits;
+use coffer::mysql::connection::Connection;
+use coffer::mysql::options::{ServerOptions, Tls};
+
+fn backed_up(server: &Server) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    exits(folder.path(), server, "init c --no-encryption", 0);
+    folder
+}
+
+const ACCOUNTS: &str = r#"
+CREATE DATABASE shop; USE shop; CREATE TABLE t (a INT PRIMARY KEY, b INT); INSERT INTO t VALUES (1,2); CREATE PROCEDURE p() SELECT 1;
+CREATE DATABASE secret; CREATE TABLE secret.t (a INT);
+CREATE ROLE reader, `z writes`@'10.%', above; GRANT SELECT ON shop.* TO reader; GRANT INSERT, UPDATE (b) ON shop.t TO `z writes`@'10.%';
+GRANT reader TO above WITH ADMIN OPTION; GRANT BACKUP_ADMIN, SHOW_ROUTINE ON *.* TO above WITH GRANT OPTION;
+CREATE USER `a'b``"c`@`%` IDENTIFIED BY 'it''s "x" \\' REQUIRE SSL WITH MAX_QUERIES_PER_HOUR 5 MAX_USER_CONNECTIONS 2
+  PASSWORD EXPIRE INTERVAL 90 DAY PASSWORD HISTORY 4 PASSWORD REUSE INTERVAL 30 DAY PASSWORD REQUIRE CURRENT OPTIONAL
+  FAILED_LOGIN_ATTEMPTS 3 PASSWORD_LOCK_TIME 2 ATTRIBUTE '{"who": "it''s \u00e9"}';
+GRANT reader, `z writes`@'10.%' TO `a'b``"c`@`%`; SET DEFAULT ROLE reader, `z writes`@'10.%' TO `a'b``"c`@`%`;
+GRANT EXECUTE ON PROCEDURE shop.p TO `a'b``"c`@`%`; GRANT SELECT (a) ON shop.t TO `a'b``"c`@`%` WITH GRANT OPTION;
+CREATE USER aa@localhost IDENTIFIED BY 'x' DEFAULT ROLE above PASSWORD EXPIRE ACCOUNT LOCK COMMENT 'one';
+GRANT above TO aa@localhost; GRANT SELECT, INSERT ON *.* TO aa@localhost; REVOKE SELECT ON secret.* FROM aa@localhost;
+CREATE USER cert@localhost REQUIRE SUBJECT '/CN=it' AND ISSUER '/CN=ca' AND CIPHER 'X';
+CREATE USER old@localhost IDENTIFIED BY 'first'; ALTER USER old@localhost IDENTIFIED BY 'second' RETAIN CURRENT PASSWORD;
+CREATE USER ''@localhost; CREATE USER `100%`@`1.2.3.0/255.255.255.0` IDENTIFIED BY 'x' PASSWORD EXPIRE NEVER;
+GRANT PROXY ON aa@localhost TO old@localhost; GRANT ALL ON `sh\_op%`.* TO old@localhost;
+GRANT APPLICATION_PASSWORD_ADMIN, SYSTEM_USER, XA_RECOVER_ADMIN ON *.* TO old@localhost;
+"#;
+
+/// What makes each account of the server that is not its own, and what it may do.
+fn accounts(server: &Server) -> Vec<String> {
+    let mut conn = server.connect();
+    conn.execute("SET SESSION print_identified_with_as_hex=1").expect("set");
+    let all = "SELECT CONCAT('`', REPLACE(User,'`','``'), '`@`', Host, '`') FROM mysql.user WHERE User NOT LIKE 'mysql.%' ORDER BY 1";
+    let mut said = Vec::new();
+    for account in conn.rows(all).expect("accounts").iter().filter_map(|row| row.text(0)) {
+        for sql in [format!("SHOW CREATE USER {account}"), format!("SHOW GRANTS FOR {account}")] {
+            let rows = conn.rows(&sql).unwrap_or_else(|error| panic!("{}", told(&error)));
+            said.extend(rows.iter().filter_map(|row| row.text(0)));
+        }
+    }
+    said
+}
+
+#[test]
+fn accounts_with_everything_come_back_by_both_ways() {
+    if mysqls_own("accounts of MySQL") {
+        return;
+    }
+    let options = ["--partial-revokes=1", "--local-infile=1"];
+    let (server, second, third) = (Server::start(&options), Server::start(&options), Server::start(&options));
+    server.client("", ACCOUNTS);
+    let folder = backed_up(&server);
+    let path = folder.path();
+    exits(path, &server, "backup c --all-databases --users", 0);
+    let run = exits(path, &second, "restore c latest --to-server --users", 0);
+    assert!(!run.said.contains("mysql.sys"), "{}", run.said);
+    assert_eq!(accounts(&second), accounts(&server));
+    assert!(Connection::open(&second.options_as("old", "second")).is_ok());
+    // Once more: those that are there stay.
+    let run = exits(path, &second, "restore c latest --to-server --users --replace --yes", 0);
+    assert!(run.said.contains("grants on single routines of `shop`"), "{}", run.said);
+    let mut expected = accounts(&server);
+    expected.retain(|said| !said.starts_with("GRANT EXECUTE ON PROCEDURE"));
+    assert_eq!(accounts(&second), expected);
+    exits(path, &server, "restore c latest --to out", 0);
+    for file in ["shop", "secret", "@server.users"] {
+        let sql = std::fs::read(path.join(format!("out/database/{file}.sql"))).expect("file");
+        third.try_client("", &sql).unwrap_or_else(|said| panic!("{file}: {said}"));
+    }
+    assert_eq!(accounts(&third), accounts(&server));
+}
+
+#[test]
+fn passwords_of_caching_sha2_work_over_every_way() {
+    if mysqls_own("caching_sha2_password") {
+        return;
+    }
+    let server = Server::start_tcp(&[]);
+    server.client("", "CREATE USER plain@'%' IDENTIFIED BY 'secret'; CREATE USER tls@'%' IDENTIFIED BY 'secret'; CREATE USER sock@localhost IDENTIFIED BY 'secret';");
+    // None of them is in the server's cache yet: each logs in in full.
+    let by_port = |user: &str, tls: Tls| ServerOptions {
+        user: Some(user.into()),
+        password: Some("secret".to_owned().into()),
+        tls,
+        ..server.tcp_options()
+    };
+    let opens = |options: &ServerOptions| {
+        let mut conn = Connection::open(options).unwrap_or_else(|error| panic!("{}", told(&error)));
+        conn.value("SELECT CURRENT_USER()").expect("asked").expect("somebody")
+    };
+    assert_eq!(opens(&server.options_as("sock", "secret")), "sock@localhost");
+    assert_eq!(opens(&by_port("tls", Tls::Unchecked)), "tls@%");
+    assert_eq!(opens(&by_port("plain", Tls::Off)), "plain@%");
+    let authority = Some(server.data().join("ca.pem"));
+    assert_eq!(
+        opens(&ServerOptions { tls: Tls::Unchecked, ..by_port("plain", Tls::Checked(authority)) }),
+        "plain@%"
+    );
+    let wrong = ServerOptions { password: Some("wrong".to_owned().into()), ..by_port("tls", Tls::Off) };
+    let error = Connection::open(&wrong).err().expect("refused");
+    assert!(error.to_string().contains("refuses user `tls` with this password"), "{}", told(&error));
+    assert_eq!(opens(&server.options_as("sock", "secret")), "sock@localhost");
+}
+
+#[test]
+fn what_the_server_adds_and_hides_is_carried() {
+    if mysqls_own("generated primary keys") {
+        return;
+    }
+    // Keys that the server makes by itself, and hides from whoever asks.
+    let options = [
+        "--sql-generate-invisible-primary-key=1",
+        "--show-gipk-in-create-table-and-information-schema=0",
+        "--local-infile=1",
+        "--sql-require-primary-key=0",
+    ];
+    let server = Server::start(&options);
+    server.client(
+        "",
+        "CREATE DATABASE d; USE d; CREATE TABLE t (a INT, b VARCHAR(9)); INSERT INTO t (my_row_id,a) VALUES (9,1),(4,1),(7,NULL);
+         CREATE TABLE m (a INT) ENGINE=MyISAM; INSERT INTO m VALUES (1),(1);",
+    );
+    let folder = backed_up(&server);
+    let path = folder.path();
+    exits(path, &server, "backup c --database d", 0);
+    for options in [&options[..], &["--local-infile=0"], &["--local-infile=1", "--sql-require-primary-key=1"]]
+    {
+        let other = Server::start(options);
+        exits(path, &other, "restore c latest --to-server", 0);
+        assert_same((&mut server.connect(), "d"), (&mut other.connect(), "d"));
+        let rows = "SELECT GROUP_CONCAT(my_row_id ORDER BY 1) FROM t";
+        assert_eq!(other.client("d", rows), "4,7,9\n");
+    }
+}
+
+#[test]
+fn tablespaces_and_encryption_that_are_not_there_cost_no_table() {
+    if mysqls_own("general tablespaces") {
+        return;
+    }
+    let server = Server::start(&["--local-infile=1"]);
+    server.client(
+        "",
+        "CREATE TABLESPACE `t s` ADD DATAFILE 'ts.ibd'; CREATE DATABASE d; USE d;
+         CREATE TABLE t (a INT PRIMARY KEY) TABLESPACE `t s`; INSERT INTO t VALUES (1),(2);
+         CREATE TABLE s (a INT PRIMARY KEY) TABLESPACE innodb_system; INSERT INTO s VALUES (3);",
+    );
+    let folder = backed_up(&server);
+    let path = folder.path();
+    exits(path, &server, "backup c --database d", 0);
+    let other = Server::start(&["--local-infile=1"]);
+    let run = exits(path, &other, "restore c latest --to-server", 0);
+    assert!(run.said.contains("made without TABLESPACE `t s`"), "{}", run.said);
+    assert_eq!(other.client("d", "SELECT SUM(a) FROM t UNION ALL SELECT a FROM s"), "3\n3\n");
+    other.client("", "DROP DATABASE d; CREATE TABLESPACE `t s` ADD DATAFILE 'ts.ibd'");
+    exits(path, &other, "restore c latest --to-server", 0);
+    assert_same((&mut server.connect(), "d"), (&mut other.connect(), "d"));
+}
+
+#[test]
+fn names_in_lower_case_and_keys_between_databases_come_back() {
+    if mysqls_own("lower_case_table_names of MySQL") {
+        return;
+    }
+    let options = ["--lower-case-table-names=1", "--local-infile=1"];
+    let server = Server::start(&options);
+    server.client(
+        "",
+        "CREATE DATABASE Alpha; CREATE DATABASE Beta; CREATE TABLE Beta.Parent (Id INT PRIMARY KEY); INSERT INTO beta.parent VALUES (1);
+         CREATE TABLE Alpha.Child (A INT, CONSTRAINT Up FOREIGN KEY (A) REFERENCES Beta.Parent (Id)); INSERT INTO Alpha.Child VALUES (1);
+         CREATE TRIGGER Alpha.Tr BEFORE INSERT ON Alpha.Child FOR EACH ROW SET NEW.A=NEW.A; CREATE VIEW Alpha.V AS SELECT * FROM Beta.PARENT;",
+    );
+    let folder = backed_up(&server);
+    let path = folder.path();
+    exits(path, &server, "backup c --all-databases", 0);
+    let other = Server::start(&options);
+    for words in ["restore c latest --to-server", "restore c latest --to-server --replace --yes"] {
+        exits(path, &other, words, 0);
+        for name in ["alpha", "beta"] {
+            assert_same((&mut server.connect(), name), (&mut other.connect(), name));
+        }
+    }
+    let sensitive = Server::start(&["--local-infile=1"]);
+    exits(path, &sensitive, "restore c latest --to-server", 0);
+    assert_eq!(sensitive.client("alpha", "SELECT * FROM v"), "1\n");
+}
+
+#[test]
+fn a_drill_needs_no_mariadb_and_no_folder_for_files() {
+    if mysqls_own("mysqld as the private server") {
+        return;
+    }
+    let server = Server::start(&["--local-infile=1"]);
+    server.client("", "CREATE DATABASE d; CREATE TABLE d.t (a VARCHAR(9) COLLATE utf8mb4_0900_as_cs PRIMARY KEY, j JSON); INSERT INTO d.t VALUES ('x','[1]')");
+    let folder = backed_up(&server);
+    let path = folder.path();
+    exits(path, &server, "backup c --database d", 0);
+    let run = exits(path, &server, "drill c --report drill.html", 0);
+    assert_eq!(run.result["verdict"].as_str(), Some("proven"), "{}", run.said);
+    assert!(run.result["server_version"].as_str().is_some_and(|v| !v.contains("MariaDB")), "{}", run.said);
+}
