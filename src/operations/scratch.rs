@@ -313,7 +313,8 @@ mod tests {
         let folder = Folder::create(None, "coffer-test").expect("made");
         let deep = folder.path().join("d".repeat(90));
         std::fs::create_dir(&deep).expect("made");
-        let error = ScratchServer::start(Some(&deep), None, None, &Progress::default()).err().map(|e| e.kind());
+        let error =
+            ScratchServer::start(Some(&deep), None, None, &Progress::default()).err().map(|e| e.kind());
         // Without a server's program there is nothing to start at all.
         assert!(matches!(error, Some(Kind::Usage | Kind::Database)), "{error:?}");
     }

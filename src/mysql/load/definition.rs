@@ -227,7 +227,9 @@ pub fn without_implied_collations(create: &str) -> String {
 /// general tablespaces, and the key ring that encrypts. What was left out goes into `left_out`.
 pub fn without_ties(create: &str, left_out: &mut Vec<String>) -> String {
     let mut out = create.to_owned();
-    for (begin, end) in [("/*!50100 TABLESPACE ", " */"), ("/*!80016 ENCRYPTION='Y'", " */"), (" TABLESPACE = ", "`")] {
+    for (begin, end) in
+        [("/*!50100 TABLESPACE ", " */"), ("/*!80016 ENCRYPTION='Y'", " */"), (" TABLESPACE = ", "`")]
+    {
         let mut from = 0;
         while let Some(at) = out.get(from..).and_then(|rest| rest.find(begin)).map(|at| at + from) {
             from = at + 1;
@@ -380,9 +382,8 @@ mod tests {
         let create = "CREATE TABLE `t` (\n  `a COLLATE b` varchar(10) COLLATE latin1_bin DEFAULT ' COLLATE x' COMMENT 'y',\n  \
                       `b` enum('a COLLATE c') CHARACTER SET utf8mb3 COLLATE utf8mb3_bin,\n  `c` text COLLATE latin1_bin,\n  \
                       KEY `k` (`c`(3))\n) ENGINE=InnoDB DEFAULT CHARSET=latin1 COLLATE=latin1_bin";
-        let without = create
-            .replace("(10) COLLATE latin1_bin", "(10)")
-            .replace("text COLLATE latin1_bin", "text");
+        let without =
+            create.replace("(10) COLLATE latin1_bin", "(10)").replace("text COLLATE latin1_bin", "text");
         assert_eq!(without_implied_collations(create), without);
         assert_eq!(without_implied_collations(&without), without);
     }
@@ -394,7 +395,10 @@ mod tests {
         let mut left_out = Vec::new();
         let made = without_ties(create, &mut left_out);
         assert_eq!(left_out, ["TABLESPACE `ts 1`", "ENCRYPTION='Y'", "TABLESPACE = `q`"]);
-        assert!(made.contains("COMMENT '/*!50100 TABLESPACE `x` */'\n)  ENGINE=InnoDB \n/*!50100 PARTITION"), "{made}");
+        assert!(
+            made.contains("COMMENT '/*!50100 TABLESPACE `x` */'\n)  ENGINE=InnoDB \n/*!50100 PARTITION"),
+            "{made}"
+        );
         assert!(made.ends_with("(PARTITION p0 ENGINE = InnoDB) */"), "{made}");
     }
 }

@@ -134,10 +134,7 @@ mod tests {
             made,
             "CREATE USER `a DEFAULT ROLE b`@`%` IDENTIFIED WITH 'x' AS 0x2441 REQUIRE NONE PASSWORD EXPIRE DEFAULT"
         );
-        assert_eq!(
-            roles.as_deref(),
-            Some("ALTER USER `a`@`%` DEFAULT ROLE `r`@`%`,`q REQUIRE `@`%`")
-        );
+        assert_eq!(roles.as_deref(), Some("ALTER USER `a`@`%` DEFAULT ROLE `r`@`%`,`q REQUIRE `@`%`"));
         assert_eq!(without_default_roles(&made, "x"), (made.clone(), None));
     }
 }

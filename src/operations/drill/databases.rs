@@ -115,8 +115,7 @@ impl Drill<'_> {
         {
             return Err(other_vendor(&source.server.vendor, &name, &obstacle.sentence));
         }
-        let loaded =
-            plan.and_then(|plan| server_restore::apply(&plan, self.store, self.pool, self.progress));
+        let loaded = plan.and_then(|plan| server_restore::apply(&plan, self.store, self.pool, self.progress));
         trial.ms = millis(began.elapsed());
         match loaded {
             Ok(report) => {
