@@ -2,7 +2,7 @@
 //! names in lower case, GTIDs. On a MariaDB each says aloud that it is not run.
 
 use crate::compare::assert_same;
-use crate::server::{Server, mysqls_own, told};
+use crate::server::{Make, Server, mysqls_own, told};
 use crate::trial::exits;
 use coffer::mysql::connection::Connection;
 use coffer::mysql::options::{ServerOptions, Tls};
@@ -204,4 +204,72 @@ fn a_drill_needs_no_mariadb_and_no_folder_for_files() {
     let run = exits(path, &server, "drill c --report drill.html", 0);
     assert_eq!(run.result["verdict"].as_str(), Some("proven"), "{}", run.said);
     assert!(run.result["server_version"].as_str().is_some_and(|v| !v.contains("MariaDB")), "{}", run.said);
+}
+
+const OF_MYSQL: &str = "
+CREATE DATABASE pl CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci; USE pl;
+CREATE TABLE j (id INT PRIMARY KEY, KEY f ((id+1)));
+CREATE TABLE g (id INT PRIMARY KEY, h INT INVISIBLE DEFAULT 5, c INT CHECK (c>0) NOT ENFORCED, d INT DEFAULT (1+2));
+INSERT INTO g (id,c) VALUES (1,-1);
+CREATE TABLE k (id INT PRIMARY KEY, j JSON, t TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP); INSERT INTO k VALUES (1,'{\"a\": 1.5}',NULL);
+CREATE TABLE v (id INT PRIMARY KEY, v VECTOR(3)); CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1; CREATE VIEW w AS SELECT id FROM k;
+CREATE DATABASE new; CREATE TABLE new.t (a VARCHAR(9));";
+
+const OF_MARIADB: &str = "
+CREATE DATABASE mr CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci; USE mr;
+CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, t TIMESTAMP NOT NULL DEFAULT current_timestamp(), e ENUM('','a')); INSERT INTO a VALUES (1,'2020-01-01','a');
+CREATE TABLE m (id INT PRIMARY KEY, j JSON) ENGINE=MyISAM; INSERT INTO m VALUES (1,'{}');
+CREATE TABLE sv (a INT) WITH SYSTEM VERSIONING; CREATE SEQUENCE s; CREATE TABLE un (u UUID); CREATE TABLE c (v VARCHAR(99) COMPRESSED);
+CREATE VIEW w AS SELECT id FROM a; CREATE PROCEDURE p() SELECT 1; CREATE TRIGGER tr BEFORE INSERT ON a FOR EACH ROW SET NEW.e='a';";
+
+#[test]
+fn between_vendors_what_does_not_go_is_named_before() {
+    if mysqls_own("a way from MySQL to MariaDB and back") {
+        return;
+    }
+    let (mysql, mariadb) =
+        (Server::start(&["--local-infile=1"]), Server::start_of(Make::MariaDb, &["--local-infile=1"]));
+    mysql.client("", OF_MYSQL);
+    mariadb.client("", OF_MARIADB);
+    let folder = backed_up(&mysql);
+    let path = folder.path();
+    exits(path, &mysql, "backup c --all-databases", 0);
+    let run = exits(path, &mariadb, "restore c latest --to-server --database new", 13);
+    assert!(
+        run.said.contains("lacks the collation utf8mb4_0900_ai_ci")
+            && run.said.contains("nothing was touched")
+    );
+    let plan = exits(path, &mariadb, "restore c latest --to-server --database pl --dry-run", 0);
+    for word in [
+        "`j` cannot be made: MariaDB has no keys on expressions",
+        "`v` cannot be made: MariaDB has no vector",
+        "INVISIBLE, NOT ENFORCED",
+        "utf8mb4_0900_ai_ci, under which objects",
+    ] {
+        assert!(plan.said.contains(word), "{word}: {}", plan.said);
+    }
+    assert!(mariadb.sql("SHOW DATABASES LIKE 'pl%'").is_empty());
+    exits(path, &mariadb, "restore c latest --to-server --database pl", 3);
+    assert_eq!(
+        mariadb.client("pl", "SELECT id, h, c, d FROM g; SELECT * FROM k; SELECT f(), id FROM w"),
+        "1\t5\t-1\t3\n1\t{\"a\": 1.5}\tNULL\n1\t1\n"
+    );
+
+    let folder = backed_up(&mariadb);
+    let path = folder.path();
+    exits(path, &mariadb, "backup c --database mr", 0);
+    let plan = exits(path, &mysql, "restore c latest --to-server --dry-run", 0);
+    for word in [
+        "`sv` cannot be made: MySQL has no WITH SYSTEM VERSIONING",
+        "sequence `mr`.`s` cannot be made",
+        "`un` cannot be made: MySQL has no uuid",
+        "COMPRESSED",
+    ] {
+        assert!(plan.said.contains(word), "{word}: {}", plan.said);
+    }
+    exits(path, &mysql, "restore c latest --to-server", 3);
+    assert_eq!(
+        mysql.client("mr", "SELECT * FROM a; SELECT * FROM m; SELECT id FROM w; SHOW TABLES"),
+        "1\t2020-01-01 00:00:00\ta\n1\t{}\n1\na\nc\nm\nw\n"
+    );
 }

@@ -26,6 +26,7 @@ pub use make::{Make, mariadbs_own, mysqls_own, program, user};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A running server; ends when dropped.
 pub struct Server {
+    make: Make,
     folder: TempDir,
     arguments: Vec<String>,
     port: Option<u16>,
@@ -41,7 +42,12 @@ struct Running {
 impl Server {
     /// Starts a server that only its socket reaches; `options` are options of the server's program.
     pub fn start(options: &[&str]) -> Server {
-        Server::launch(options, None)
+        Server::launch(Make::asked(), options, None)
+    }
+
+    /// Starts one of this make, whichever was asked for.
+    pub fn start_of(make: Make, options: &[&str]) -> Server {
+        Server::launch(make, options, None)
     }
 
     /// Starts a server that a port of this machine reaches, too.
@@ -49,12 +55,11 @@ impl Server {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("its address").port();
         drop(free);
-        Server::launch(options, Some(port))
+        Server::launch(Make::asked(), options, Some(port))
     }
 
-    fn launch(options: &[&str], port: Option<u16>) -> Server {
+    fn launch(make: Make, options: &[&str], port: Option<u16>) -> Server {
         let folder = tempfile::Builder::new().prefix("coffer-mysql-").tempdir().expect("temporary folder");
-        let make = Make::asked();
         copy(&make.template(options), &folder.path().join("data"));
         std::fs::create_dir(folder.path().join("tmp")).expect("folder for temporary tables");
         let at = |name: &str| folder.path().join(name).display().to_string();
@@ -74,14 +79,14 @@ impl Server {
         arguments.extend(port.map(|_| "--bind-address=127.0.0.1".to_owned()));
         let settings = make.settings();
         arguments.extend(settings.iter().chain(options).map(|option| (*option).to_owned()));
-        let mut server = Server { folder, arguments, port, running: None };
+        let mut server = Server { make, folder, arguments, port, running: None };
         server.go();
         server
     }
 
     /// Starts the process and waits until it answers.
     fn go(&mut self) {
-        let mut child = Command::new(Make::asked().server())
+        let mut child = Command::new(self.make.server())
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -168,7 +173,7 @@ impl Server {
 
     /// The same for any bytes; what the client says when it fails.
     pub fn try_client(&self, database: &str, sql: &[u8]) -> Result<String, String> {
-        let mut child = Command::new(Make::asked().client())
+        let mut child = Command::new(self.make.client())
             .args([
                 "--no-defaults",
                 "--user=root",

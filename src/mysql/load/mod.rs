@@ -29,6 +29,7 @@ mod statement;
 mod switch;
 mod table;
 mod users;
+mod vendors;
 mod watch;
 
 pub(in crate::mysql) use definition::without_implied_collations;

@@ -13,6 +13,9 @@ use std::fmt::Write;
 /// and a server does not know its time zones when they are told in UCS-2.
 const SETTINGS: [&str; 4] = ["sql_mode", "time_zone", "character_set_client", "collation_connection"];
 
+/// `ER_UNKNOWN_COLLATION`.
+const UNKNOWN_COLLATION: u16 = 1273;
+
 /// Makes an object with `statement` in place of its first, replacing one of its name.
 ///
 /// Errors: that of the server. The session's settings are those of the object afterwards.
@@ -25,7 +28,11 @@ pub fn make(
     tolerate(remove(conn, object))?;
     for name in SETTINGS {
         if let Some(setting) = object.environment.iter().find(|s| s.name == name) {
-            conn.execute(&format!("SET SESSION {name}={}", literal(&setting.value)))?;
+            match conn.execute(&format!("SET SESSION {name}={}", literal(&setting.value))) {
+                // Named before; what the client's character set brings stays.
+                Err(error) if code_of(&error) == Some(UNKNOWN_COLLATION) => {}
+                other => drop(other?),
+            }
         }
     }
     if object.kind == SchemaObject::Event {

@@ -3,7 +3,7 @@
 
 use super::choose::Part;
 use super::journal::{self, Found};
-use super::{LoadPlan, names, session, stage, watch};
+use super::{LoadPlan, names, session, stage, vendors, watch};
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Cells, Connection, code_of};
@@ -46,6 +46,7 @@ pub fn look(plan: &mut LoadPlan) -> Result<()> {
         part.unfinished = place(&mut conn, part, plan.options.replace, &mut obstacles)?;
         part.is_new = part.unfinished != Unfinished::Switching && !journal::exists(&mut conn, &part.target)?;
         lacks.look(part, &mut obstacles, &mut warnings);
+        warnings.extend(vendors::differences(&conn, &plan.source.server.vendor, part));
         names_in_case(&mut conn, part, &mut obstacles)?;
     }
     rights(&mut conn, &plan.parts, plan.options.replace, &mut obstacles, &mut warnings)?;
@@ -175,6 +176,19 @@ impl Lacks {
             });
         };
         let database = part.database;
+        let environments = part.objects.iter().flat_map(|object| &object.environment);
+        let unknown: BTreeSet<&str> = environments
+            .filter(|setting| setting.name == "collation_connection")
+            .map(|setting| setting.value.as_str())
+            .filter(|collation| !collation.is_empty() && !self.collations.contains(&collation.to_lowercase()))
+            .collect();
+        for collation in unknown {
+            warnings.push(format!(
+                "{} lacks the collation {collation}, under which objects of `{}` were made: texts in them compare \
+                 by its own for utf8mb4",
+                self.server, database.name
+            ));
+        }
         if !database.collation.is_empty() && !self.collations.contains(&database.collation.to_lowercase()) {
             add(format!(
                 "{} lacks the collation {} of database `{}`",
