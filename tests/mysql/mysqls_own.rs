@@ -273,3 +273,38 @@ fn between_vendors_what_does_not_go_is_named_before() {
         "1\t2020-01-01 00:00:00\ta\n1\t{}\n1\na\nc\nm\nw\n"
     );
 }
+
+/// Objects of root, a system user, and of somebody who is gone were not made by a user who had every
+/// right that was named.
+#[test]
+fn what_the_doctor_grants_is_enough_for_a_backup_and_for_a_restore() {
+    if mysqls_own("rights of MySQL alone") {
+        return;
+    }
+    // Without trust in those who make functions, as by default.
+    let server = Server::start(&["--local-infile=1", "--log-bin-trust-function-creators=0"]);
+    server.client(
+        "",
+        &crate::load_odd::ODD
+            .replace("CREATE FUNCTION f1(x INT) RETURNS INT", "CREATE FUNCTION f1(x INT) RETURNS INT NO SQL"),
+    );
+    server.client("", "CREATE USER b@localhost, r@localhost");
+    let folder = backed_up(&server);
+    let path = folder.path();
+    for (user, more) in [("b", "--database odd"), ("r", "--database odd --restore")] {
+        let run = exits(path, &server, &format!("doctor {more} --mysql-user {user}"), 13);
+        let events = run.said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let statements: Vec<String> =
+            events.filter_map(|event| event["item"]["statement"].as_str().map(str::to_owned)).collect();
+        assert!(!statements.is_empty(), "{}", run.said);
+        for statement in statements {
+            // The copy has another name.
+            server.client("", &statement.replace("`odd`.*", "*.*"));
+        }
+    }
+    exits(path, &server, "backup c --database odd --mysql-user b", 0);
+    let run = exits(path, &server, "restore c latest --to-server --as copy --mysql-user r", 0);
+    assert!(!run.said.contains("not-made"), "{}", run.said);
+    let mut conn = server.connect();
+    assert_same((&mut conn, "odd"), (&mut server.connect(), "copy"));
+}

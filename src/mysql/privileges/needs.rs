@@ -212,6 +212,14 @@ fn for_load(facts: &ServerFacts) -> Vec<Right> {
     };
     let useful = |privilege, gives| Right { privilege, need: Need::Useful, gives, at: At::Server };
     rights.push(useful(definer, "to keep the definers of views, routines, triggers and events"));
+    if facts.vendor == Vendor::MySql && facts.version >= (8, 0, 16) {
+        let gives = "to make what runs as a system user, as root is; without it such objects are not made";
+        rights.push(useful("SYSTEM_USER", gives));
+    }
+    if facts.vendor == Vendor::MySql && facts.version >= (8, 2, 0) {
+        let gives = "to make what runs as a user who is not there; without it such objects are not made";
+        rights.push(useful("ALLOW_NONEXISTENT_DEFINER", gives));
+    }
     if facts.is_on("log_bin") && !facts.is_on("log_bin_trust_function_creators") && definer != "SUPER" {
         rights.push(useful("SUPER", "to make functions that are not declared deterministic"));
     }
