@@ -7,6 +7,7 @@
 //! [`ScriptWriter::before_tables`], for each table [`ScriptWriter::table`], its rows and
 //! [`ScriptWriter::end_table`], then [`ScriptWriter::after_tables`] and [`ScriptWriter::finish`].
 
+mod late;
 mod program;
 
 use super::identifier::{literal, quote};
@@ -43,6 +44,10 @@ pub struct ScriptWriter<W: Write> {
     dialect: Dialect,
     database: DatabaseRecord,
     insert: Option<Insert>,
+    /// Foreign keys that come last, as statements.
+    late_keys: Vec<String>,
+    /// What comes last, a sentence each.
+    late: Vec<String>,
 }
 
 /// The INSERTs of the table at hand.
@@ -84,8 +89,15 @@ impl<W: Write> ScriptWriter<W> {
     /// [`ScriptWriter::finish`] puts back.
     pub fn new(out: W, server: &ServerRecord, options: ScriptOptions) -> Result<Self> {
         let dialect = Dialect::of(server);
-        let mut writer =
-            ScriptWriter { out, options, dialect, database: DatabaseRecord::default(), insert: None };
+        let mut writer = ScriptWriter {
+            out,
+            options,
+            dialect,
+            database: DatabaseRecord::default(),
+            insert: None,
+            late_keys: Vec::new(),
+            late: Vec::new(),
+        };
         let version: String = server.version.chars().filter(|c| !c.is_control()).collect();
         writer.line(&format!("-- A database of {} {version}, in UTF-8.", dialect.vendor()))?;
         if !dialect.runs_immediately {
@@ -136,12 +148,39 @@ impl<W: Write> ScriptWriter<W> {
         Ok(())
     }
 
-    /// Makes a table; its rows follow.
-    pub fn table(&mut self, table: &TableRecord) -> Result<()> {
+    /// Makes a table; its rows follow. `all` are the tables of its database.
+    pub fn table(&mut self, table: &TableRecord, all: &[TableRecord]) -> Result<()> {
+        let Some((table, keys)) = late::set_apart(table, all) else { return self.make(table) };
+        for key in keys {
+            self.late_keys.push(format!("ALTER TABLE {} ADD {key};", quote(&table.name)));
+            self.late.push(format!(
+                "a foreign key of table `{}` does not fit the table it points to ({key})",
+                table.name
+            ));
+        }
+        self.make(&table)
+    }
+
+    /// What stands at the end of the file, because a server may refuse it: a sentence each.
+    pub fn late(&self) -> &[String] {
+        &self.late
+    }
+
+    fn make(&mut self, table: &TableRecord) -> Result<()> {
         self.line("")?;
+        let has_odd_options = table.create.contains(" /*M!100000 ");
+        if has_odd_options {
+            self.line(
+                "/*M!100000 SET @coffer_mode=@@sql_mode, SESSION \
+                 sql_mode=CONCAT(@@sql_mode,',IGNORE_BAD_TABLE_OPTIONS') */;",
+            )?;
+        }
         match self.dialect.is_mariadb {
             true => self.line(&format!("{};", table.create))?,
             false => self.line(&format!("{};", super::load::without_implied_collations(&table.create)))?,
+        }
+        if has_odd_options {
+            self.line("/*M!100000 SET SESSION sql_mode=@coffer_mode */;")?;
         }
         let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
         let keys = is_keyed_apart(&table.engine)
@@ -231,8 +270,8 @@ impl<W: Write> ScriptWriter<W> {
     }
 
     /// Writes those of `objects` that come after the tables: routines and packages, views in their
-    /// order, triggers, events. Users are none of a database and are left out.
-    pub fn after_tables(&mut self, objects: &[ObjectRecord]) -> Result<()> {
+    /// order, triggers, events. Users are none of a database and are left out. `all` are its tables.
+    pub fn after_tables(&mut self, objects: &[ObjectRecord], all: &[TableRecord]) -> Result<()> {
         const KINDS: [SchemaObject; 7] = [
             SchemaObject::Function,
             SchemaObject::Procedure,
@@ -242,17 +281,27 @@ impl<W: Write> ScriptWriter<W> {
             SchemaObject::Trigger,
             SchemaObject::Event,
         ];
-        for kind in KINDS {
-            for object in of_kind(objects, kind) {
-                program::write(&mut self.out, &self.dialect, &self.database, object)?;
-            }
+        let odd = late::tables_of_odd_triggers(objects, all);
+        let is_late = |object: &ObjectRecord| {
+            object.kind == SchemaObject::Trigger && odd.contains(&object.parent.as_str())
+        };
+        let (late, others): (Vec<_>, Vec<_>) =
+            KINDS.iter().flat_map(|&kind| of_kind(objects, kind)).partition(|object| is_late(object));
+        for object in others.into_iter().chain(late) {
+            program::write(&mut self.out, &self.dialect, &self.database, object)?;
         }
+        self.late.extend(odd.iter().map(|table| {
+            format!("a trigger of table `{table}` names a column that the table does not have")
+        }));
         Ok(())
     }
 
     /// Puts the settings back and gives the stream back, flushed.
     pub fn finish(mut self) -> Result<W> {
         self.line("")?;
+        for statement in std::mem::take(&mut self.late_keys) {
+            self.line(&statement)?;
+        }
         for (name, _) in session_settings(self.dialect.is_mariadb, self.dialect.version) {
             self.line(&format!("SET SESSION {name}=@coffer_{name};"))?;
         }

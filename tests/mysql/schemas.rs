@@ -53,7 +53,7 @@ fn script(conn: &mut Connection, database: &str, options: ScriptOptions) -> Vec<
     writer.database(&schema.database).expect("database");
     writer.before_tables(&schema.objects).expect("sequences");
     for table in &schema.tables {
-        writer.table(table).expect("table");
+        writer.table(table, &schema.tables).expect("table");
         if !table.columns.is_empty() {
             for row in cells(conn, database, table) {
                 writer.row(row.iter().map(Option::as_deref)).expect("row");
@@ -61,7 +61,7 @@ fn script(conn: &mut Connection, database: &str, options: ScriptOptions) -> Vec<
         }
         writer.end_table().expect("end");
     }
-    writer.after_tables(&schema.objects).expect("objects");
+    writer.after_tables(&schema.objects, &schema.tables).expect("objects");
     writer.finish().expect("finish")
 }
 

@@ -33,6 +33,17 @@ SET timestamp=900000000; CREATE EVENT bygone ON SCHEDULE AT '1999-01-01' DISABLE
 CREATE EVENT ended ON SCHEDULE EVERY 1 DAY STARTS '1999-01-01' ENDS '1999-02-01' DISABLE DO SELECT 1; SET timestamp=DEFAULT;
 "#;
 
+/// Options that no engine knows: shown in comments only, where they are hidden from other servers.
+const HIDDEN: &str = "
+SET sql_mode='IGNORE_BAD_TABLE_OPTIONS';
+CREATE TABLE unsaid.hidden (a INT hue='b*/lue', b INT NOT NULL DEFAULT 3 COMMENT 'it''s /* `' hue=4, KEY k (a) hue=no)
+  ENGINE=MyISAM hue=red depth=7 PARTITION BY HASH (a) PARTITIONS 2;
+INSERT INTO unsaid.hidden (a) VALUES (1),(2);
+CREATE TABLE unsaid.hidden_past (a INT, b INT hue=red) WITH SYSTEM VERSIONING;
+CREATE TABLE unsaid.hidden_kind (a INT) ENGINE=MyISAM TRANSACTIONAL=1;
+INSERT INTO unsaid.hidden_past VALUES (1,2); DELETE FROM unsaid.hidden_past;
+";
+
 const GRANTS: &str = "SHOW GRANTS FOR keeper; SHOW GRANTS FOR PUBLIC";
 
 const ARCHIVE: &str = "
@@ -63,6 +74,7 @@ fn what_statements_do_not_say_comes_back_by_both_ways() {
     let folder = backed_up(&server);
     let path = folder.path();
     server.client("", UNSAID);
+    server.client("", HIDDEN);
     let has_archive = server.try_client("", ARCHIVE.as_bytes()).is_ok();
     exits(path, &server, "backup c --all-databases --users", 0);
 
@@ -87,6 +99,8 @@ fn what_statements_do_not_say_comes_back_by_both_ways() {
     for name in ["filename", "unsaid"] {
         assert_same((&mut server.connect(), name), (&mut third.connect(), name));
     }
+    let shown = third.client("unsaid", "SHOW CREATE TABLE hidden; SHOW CREATE TABLE hidden_kind");
+    assert!(shown.contains("/* `hue`='red' `depth`='7' */") && shown.contains("TRANSACTIONAL=1"), "{shown}");
 }
 
 #[test]
@@ -193,6 +207,34 @@ fn a_foreign_key_into_a_table_of_another_shape_costs_no_row() {
     let run = exits(folder.path(), &other, "restore c latest --to-server", 3);
     assert!(run.said.contains("does not fit that table: Unknown column"), "{}", run.said);
     assert_eq!(other.client("d", "SELECT a, b FROM child, parent"), "1\t2\n");
+}
+
+#[test]
+fn what_a_server_may_refuse_stands_at_the_end_of_a_file() {
+    let server = Server::start(&[]);
+    let folder = backed_up(&server);
+    server.client(
+        "",
+        "CREATE DATABASE d; USE d; CREATE TABLE parent (a INT PRIMARY KEY); CREATE TABLE child (a INT, FOREIGN KEY (a) REFERENCES parent (a));
+         INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1); SET foreign_key_checks=0; ALTER TABLE parent DROP PRIMARY KEY;
+         CREATE TABLE odd (a INT, b INT); CREATE TRIGGER dead BEFORE INSERT ON odd FOR EACH ROW SET NEW.b=1; ALTER TABLE odd DROP COLUMN b;
+         CREATE TRIGGER sound BEFORE INSERT ON parent FOR EACH ROW SET NEW.a=2; CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1;
+         CREATE VIEW v AS SELECT child.a FROM child JOIN parent USING (a)",
+    );
+    exits(folder.path(), &server, "backup c --database d", 0);
+    let run = exits(folder.path(), &server, "restore c latest --to out", 0);
+    for said in ["a foreign key of table `child` does not fit", "a trigger of table `odd` names a column"] {
+        assert!(run.said.contains(said), "{}", run.said);
+    }
+    let other = Server::start(&[]);
+    let sql = std::fs::read(folder.path().join("out/database/d.sql")).expect("file");
+    assert!(other.try_client("", &sql).is_err(), "what does not fit is refused");
+    assert_eq!(
+        other.client("d", "SELECT a FROM v; INSERT INTO parent VALUES (7); SELECT MAX(a) FROM parent"),
+        "1\n2\n"
+    );
+    let left = "SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA='d'";
+    assert_eq!(other.client("", left), "1\n");
 }
 
 const UNSAID_SHORT: &str = "

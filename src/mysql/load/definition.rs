@@ -59,7 +59,7 @@ pub fn counter(create: &str) -> Option<&str> {
 
 /// The words before the list of columns, the list's items, and the words behind; commas, brackets and
 /// line feeds stay where they are. `None`: there is no such list.
-fn parts(create: &str) -> Option<(&str, Vec<&str>, &str)> {
+pub fn parts(create: &str) -> Option<(&str, Vec<&str>, &str)> {
     let mut scan = Scan::new(create);
     let (mut depth, mut start, mut items) = (0usize, None, Vec::new());
     while let Some((at, byte)) = scan.next_plain() {
@@ -154,7 +154,7 @@ fn default_of(words: &str) -> Option<String> {
 /// The end of an expression that stands unbracketed in a column's words: the first space outside of
 /// brackets and quotes behind which a word of the column's begins.
 fn expression_end(words: &str) -> usize {
-    const NEXT: [&str; 5] = [" COMMENT ", " CHECK ", " ON UPDATE ", " INVISIBLE", " REF_"];
+    const NEXT: [&str; 6] = [" COMMENT ", " CHECK ", " ON UPDATE ", " INVISIBLE", " REF_", " /*"];
     NEXT.iter().filter_map(|next| find_plain(words, next)).min().unwrap_or(words.len())
 }
 

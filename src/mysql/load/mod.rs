@@ -12,7 +12,7 @@
 
 mod apply;
 mod choose;
-mod definition;
+pub(in crate::mysql) mod definition;
 mod documents;
 mod equal;
 mod infile;

@@ -10,6 +10,7 @@ use crate::mysql::value::{form_of, is_short_year};
 use std::collections::{HashMap, HashSet};
 
 mod defaults;
+mod options;
 
 pub use defaults::exact_create;
 

@@ -30,7 +30,7 @@ fn written(statement_bytes: usize, rows: &[(&[u8], Option<&[u8]>)]) -> String {
         ScriptOptions { statement_bytes, ..ScriptOptions::default() },
     )
     .expect("head");
-    writer.table(&table()).expect("table");
+    writer.table(&table(), &[]).expect("table");
     for (a, b) in rows {
         writer.row([Some(*a), *b]).expect("row");
     }
@@ -70,7 +70,7 @@ fn the_first_line_is_for_every_client() {
 fn a_row_that_does_not_fit_its_table_is_an_error() {
     let mut writer = ScriptWriter::new(Vec::new(), &server(), ScriptOptions::default()).expect("head");
     assert!(writer.row([Some(b"1".as_slice())]).is_err());
-    writer.table(&table()).expect("table");
+    writer.table(&table(), &[]).expect("table");
     assert!(writer.row([Some(b"1".as_slice())]).is_err());
     assert!(writer.row([None, None, None]).is_err());
     assert!(writer.row([None, None]).is_ok());

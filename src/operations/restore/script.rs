@@ -82,12 +82,16 @@ pub fn write(
     script.database(&database.record)?;
     script.before_tables(&database.objects)?;
     for table in &database.tables {
-        script.table(table)?;
+        script.table(table, &database.tables)?;
         write_rows(&mut script, rows, table, progress)?;
         script.end_table()?;
         progress.advance(1, 0);
     }
-    script.after_tables(&database.objects)?;
+    script.after_tables(&database.objects, &database.tables)?;
+    let late = |said: &String| {
+        format!("{path}: {said}; it stands at the end of the file, where a server may refuse it")
+    };
+    notes.extend(script.late().iter().map(late));
     let (outcome, script) = script.finish()?.finish(path.clone())?;
     Ok(Some(Written { outcome, script, notes }))
 }

@@ -3,6 +3,7 @@
 //! cannot be asked for (members of ENUM and SET) is named.
 
 use super::StoredColumns;
+use super::options::with_hidden_options;
 use crate::entry::database::{ColumnForm, ColumnRecord};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
@@ -47,6 +48,7 @@ pub fn exact_create(
     if create.windows(ARCHIVE.len()).any(|w| w == ARCHIVE) {
         create = without_counter(&create);
     }
+    create = with_hidden_options(create);
     if let Some(counter) = &stored.null_counter {
         create = with_null_counter(&create, counter);
     }

@@ -1,0 +1,215 @@
+//! What a server may refuse although another has it: foreign keys that do not fit the table they point
+//! to, made while keys were not checked, and triggers that speak of columns which are gone. It promises
+//! that they are told apart, so that a file gives them last, where they cost nothing but themselves.
+
+use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
+use crate::mysql::identifier::quote;
+use crate::mysql::load::definition::{ForeignKey, foreign_key, parts};
+
+/// A table without the foreign keys that do not fit, and their words behind `ADD`. `all` are the tables
+/// of its database.
+pub fn set_apart(table: &TableRecord, all: &[TableRecord]) -> Option<(TableRecord, Vec<String>)> {
+    let (head, items, tail) = parts(&table.create).filter(|_| table.create.contains("FOREIGN KEY"))?;
+    let is_late = |item: &&str| foreign_key(item.trim()).is_some_and(|key| !fits(&key, table, all));
+    let (late, kept): (Vec<&str>, Vec<&str>) = items.iter().copied().partition(|item| is_late(&item));
+    if late.is_empty() {
+        return None;
+    }
+    let create = format!("{head}{}{tail}", kept.join(","));
+    Some((TableRecord { create, ..table.clone() }, late.iter().map(|item| item.trim().to_owned()).collect()))
+}
+
+/// Whether the table that `key` points to has its columns, of the same types, first in some key; one that
+/// is not there fits.
+fn fits(key: &ForeignKey<'_>, table: &TableRecord, all: &[TableRecord]) -> bool {
+    let [parent] = key.table[..] else { return true };
+    let Some(parent) = all.iter().find(|other| quote(&other.name) == parent) else { return true };
+    let (Some(mine), Some(its)) = (parts(&table.create), parts(&parent.create)) else { return true };
+    let is_first = |item: &&str| keyed(item).is_some_and(|columns| columns.starts_with(&key.others));
+    let is_same = |(column, other): (&&str, &&str)| kind(&mine, column) == kind(&its, other);
+    its.1.iter().any(|item| is_first(&item)) && key.columns.iter().zip(&key.others).all(is_same)
+}
+
+/// The whole columns at the head of the key that an item of a table makes.
+fn keyed(item: &str) -> Option<Vec<&str>> {
+    let words = item.trim();
+    let words = words.strip_prefix("UNIQUE ").or(words.strip_prefix("PRIMARY ")).unwrap_or(words);
+    let mut rest = words.strip_prefix("KEY ")?;
+    if rest.starts_with('`') {
+        rest = rest.get(name(rest)?.len()..)?.trim_start();
+    }
+    let mut rest = rest.strip_prefix('(')?;
+    let mut columns = Vec::new();
+    while let Some(column) = name(rest) {
+        rest = rest.get(column.len()..)?;
+        let order = rest.strip_prefix(" DESC").unwrap_or(rest);
+        // Of a prefix nothing can be said.
+        if !order.starts_with([',', ')']) {
+            break;
+        }
+        columns.push(column);
+        rest = order.get(1..)?.trim_start();
+    }
+    Some(columns)
+}
+
+/// The quoted name that `words` begin with.
+fn name(words: &str) -> Option<&str> {
+    let mut at = 1;
+    words.strip_prefix('`')?;
+    loop {
+        at += words.get(at..)?.find('`')? + 1;
+        match words.get(at..)?.starts_with('`') {
+            true => at += 1,
+            false => return words.get(..at),
+        }
+    }
+}
+
+/// The tables with a trigger that names a column of theirs which they do not have.
+pub fn tables_of_odd_triggers<'a>(objects: &'a [ObjectRecord], all: &[TableRecord]) -> Vec<&'a str> {
+    let triggers = objects.iter().filter(|object| object.kind == SchemaObject::Trigger);
+    let is_odd = |trigger: &&ObjectRecord| {
+        let Some(table) = all.iter().find(|table| table.name == trigger.parent) else { return false };
+        let Some((_, items, _)) = parts(&table.create) else { return false };
+        let known: Vec<String> = items.iter().filter_map(|item| name(item.trim())).map(plain).collect();
+        let mut named = trigger.statements.iter().flat_map(|statement| named_columns(statement));
+        named.any(|column| !known.contains(&column))
+    };
+    let mut tables: Vec<&str> = triggers.filter(is_odd).map(|trigger| trigger.parent.as_str()).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    tables
+}
+
+/// A name without quotes, as it is compared.
+fn plain(name: &str) -> String {
+    let inner = name.strip_prefix('`').and_then(|name| name.strip_suffix('`'));
+    inner.map_or(name.to_owned(), |inner| inner.replace("``", "`")).to_lowercase()
+}
+
+/// The columns that a trigger's text names behind `NEW.` and `OLD.`; texts and remarks are passed by.
+fn named_columns(statement: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(statement);
+    let (mut rest, mut found, mut before) = (&text[..], Vec::new(), ["", ""]);
+    while let Some(first) = rest.chars().next() {
+        let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$') || !c.is_ascii();
+        let length = match first {
+            '`' => name(rest).map_or(rest.len(), str::len),
+            '\'' | '"' => text_length(rest, first),
+            '#' => rest.find('\n').unwrap_or(rest.len()),
+            '-' if rest.starts_with("-- ") => rest.find('\n').unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |at| at + 2),
+            c if is_word(c) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            c => c.len_utf8(),
+        };
+        let (token, behind) = rest.split_at(length);
+        rest = behind;
+        let is_row = before[0].eq_ignore_ascii_case("NEW") || before[0].eq_ignore_ascii_case("OLD");
+        if is_row && before[1] == "." && (first == '`' || is_word(first)) {
+            found.push(plain(token));
+        }
+        before = [before[1], token];
+    }
+    found
+}
+
+/// The length of the string that begins `text` with `mark`.
+fn text_length(text: &str, mark: char) -> usize {
+    let mut is_escaped = false;
+    let end = text.char_indices().skip(1).find(|&(_, c)| {
+        let is_end = c == mark && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(text.len(), |(at, c)| at + c.len_utf8())
+}
+
+/// What a column's type must share with that of the column it points to: its word, its sign, and the
+/// collation of text.
+fn kind<'a>(parts: &(&str, Vec<&'a str>, &'a str), column: &str) -> Option<(String, bool, &'a str)> {
+    let (_, items, tail) = parts;
+    let behind = |item: &&'a str| item.trim().strip_prefix(column);
+    let words = items.iter().find_map(behind)?.strip_prefix(' ')?;
+    let word = words.split([' ', '(']).next().unwrap_or_default().to_lowercase();
+    let is_text = ["char", "text", "enum", "set"].iter().any(|text| word.ends_with(text));
+    let end = |text: &'a str| text.split([' ', '\n', ';']).next().unwrap_or_default();
+    let collation = words.split_once(" COLLATE ").or(tail.split_once(" COLLATE="));
+    let collation = collation.filter(|_| is_text).map_or("", |(_, rest)| end(rest));
+    Some((word, words.contains(" unsigned"), collation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str, items: &str) -> TableRecord {
+        let create = format!(
+            "CREATE TABLE `{name}` (\n  {}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+            items.replace("; ", ",\n  ")
+        );
+        TableRecord { name: name.into(), create, ..TableRecord::default() }
+    }
+
+    #[test]
+    fn keys_that_fit_stay_where_they_are() {
+        let parent = table(
+            "p",
+            "`a``,(` int(11) NOT NULL; `b` varchar(9); PRIMARY KEY (`a``,(`); KEY `x(` (`b`,`a``,(`) COMMENT 'y'",
+        );
+        for items in [
+            "`c` int(10) DEFAULT 7; CONSTRAINT `k` FOREIGN KEY (`c`) REFERENCES `p` (`a``,(`) ON DELETE CASCADE",
+            "`c` varchar(70) COLLATE utf8mb4_bin; CONSTRAINT `k` FOREIGN KEY (`c`) REFERENCES `p` (`b`)",
+            "`c` int(10); CONSTRAINT `k` FOREIGN KEY (`c`) REFERENCES `elsewhere` (`b`)",
+            "`c` int(10); CONSTRAINT `k` FOREIGN KEY (`c`) REFERENCES `d`.`p` (`none`)",
+            "`c` int(10); KEY `c` (`c`); CONSTRAINT `k` FOREIGN KEY (`c`) REFERENCES `own` (`c`)",
+            "`c` varchar(99) DEFAULT 'FOREIGN KEY'",
+        ] {
+            let own = table("own", items);
+            assert_eq!(set_apart(&own, &[parent.clone(), own.clone()]), None, "{items}");
+        }
+    }
+
+    #[test]
+    fn keys_that_do_not_fit_are_set_apart() {
+        let parent = table(
+            "p",
+            "`a` int(11) unsigned; `b` varchar(9); `n` int(11); PRIMARY KEY (`a`); KEY (`b`(3)); KEY `l` (`a`,`n`)",
+        );
+        for (column, key) in [
+            ("int(11)", "(`c`) REFERENCES `p` (`a`)"),
+            ("int(11)", "(`c`) REFERENCES `p` (`n`)"),
+            ("int(11)", "(`c`) REFERENCES `p` (`gone`)"),
+            ("int(11)", "(`c`) REFERENCES `own` (`c`)"),
+            ("varchar(9)", "(`c`) REFERENCES `p` (`b`)"),
+            ("varchar(9)", "(`c`) REFERENCES `p` (`a`)"),
+        ] {
+            let words = format!("CONSTRAINT `k` FOREIGN KEY {key}");
+            let own = table("own", &format!("`c` {column}; {words}; CONSTRAINT `z` CHECK (`c` > 1)"));
+            let (without, late) = set_apart(&own, &[parent.clone(), own.clone()]).expect(key);
+            assert_eq!(late, [words]);
+            assert_eq!(
+                without.create,
+                table("own", &format!("`c` {column}; CONSTRAINT `z` CHECK (`c` > 1)")).create
+            );
+        }
+    }
+
+    #[test]
+    fn triggers_that_name_columns_which_are_gone() {
+        let own = table(
+            "own",
+            "`a` int(11); `Big``x` int(11) GENERATED ALWAYS AS (`a`) VIRTUAL; PRIMARY KEY (`a`)",
+        );
+        let odd = |text: &str| {
+            let statements = vec![text.as_bytes().to_vec()];
+            let (kind, parent) = (SchemaObject::Trigger, "own".to_owned());
+            let trigger = ObjectRecord { kind, parent, statements, ..ObjectRecord::default() };
+            !tables_of_odd_triggers(&[trigger], std::slice::from_ref(&own)).is_empty()
+        };
+        assert!(!odd("CREATE TRIGGER t BEFORE INSERT ON own FOR EACH ROW SET NEW.A=new . `big``X`+old.`a`"));
+        assert!(!odd("... SET @a='new.b', @b=\"it\\\"s old.b\" /* new.b */, @c=renew.b -- old.b"));
+        assert!(odd("... SET NEW.a = 1, @a = OLD.gone"));
+        assert!(odd("... INSERT INTO x VALUES ('it''s', new.`gone`)"));
+    }
+}
