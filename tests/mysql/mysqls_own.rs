@@ -307,4 +307,16 @@ fn what_the_doctor_grants_is_enough_for_a_backup_and_for_a_restore() {
     assert!(!run.said.contains("not-made"), "{}", run.said);
     let mut conn = server.connect();
     assert_same((&mut conn, "odd"), (&mut server.connect(), "copy"));
+    // What no right gives is named before, and how it is had.
+    server.client("odd", "SET GLOBAL log_bin_trust_function_creators=1; CREATE FUNCTION undeclared() RETURNS INT RETURN 4; SET GLOBAL log_bin_trust_function_creators=0");
+    exits(path, &server, "backup c --database odd --mysql-user b", 0);
+    let run = exits(path, &server, "restore c latest --to-server --as other --dry-run", 0);
+    assert!(
+        run.said.contains("log_bin_trust_function_creators=1 lets it make: `odd`.`undeclared`\""),
+        "{}",
+        run.said
+    );
+    exits(path, &server, "restore c latest --to-server --as other", 3);
+    server.client("", "SET GLOBAL log_bin_trust_function_creators=1");
+    exits(path, &server, "restore c latest --to-server --as other --replace --yes", 0);
 }

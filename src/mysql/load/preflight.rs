@@ -265,6 +265,9 @@ fn rights(
     warnings: &mut Vec<String>,
 ) -> Result<()> {
     let facts = ServerFacts::read(conn)?;
+    if facts.is_on("log_bin") && !facts.is_on("log_bin_trust_function_creators") {
+        warnings.extend(parts.iter().filter_map(|part| undeclared_functions(part, conn.name())));
+    }
     let held = Privileges::read(conn)?;
     let mut databases = Vec::new();
     for part in parts {
@@ -280,6 +283,31 @@ fn rights(
         format!("{} lacks {} ({}): {}", held.account.quoted(), one.privilege, one.gives, one.grant)
     }));
     Ok(())
+}
+
+/// Functions that do not say how they depend on data, which nobody may make on a server with a binary
+/// log and without trust.
+fn undeclared_functions(part: &Part, server: &str) -> Option<String> {
+    const DECLARED: [&str; 3] = ["\n    DETERMINISTIC\n", "\n    NO SQL\n", "\n    READS SQL DATA\n"];
+    let is_undeclared = |object: &&ObjectRecord| {
+        let text =
+            object.statements.first().map_or(String::new(), |s| String::from_utf8_lossy(s).into_owned());
+        object.kind == SchemaObject::Function && !DECLARED.iter().any(|words| text.contains(words))
+    };
+    let named: Vec<String> = part
+        .objects
+        .iter()
+        .copied()
+        .filter(is_undeclared)
+        .map(|object| format!("`{}`.`{}`", part.database.name, object.name))
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "{server} makes no function that is declared neither DETERMINISTIC nor NO SQL nor READS SQL DATA; \
+             SET GLOBAL log_bin_trust_function_creators=1 lets it make: {}",
+            named.join(", ")
+        )
+    })
 }
 
 /// Room for everything beside what is there; known only for a server of this machine.

@@ -221,7 +221,9 @@ fn for_load(facts: &ServerFacts) -> Vec<Right> {
         rights.push(useful("ALLOW_NONEXISTENT_DEFINER", gives));
     }
     if facts.is_on("log_bin") && !facts.is_on("log_bin_trust_function_creators") && definer != "SUPER" {
-        rights.push(useful("SUPER", "to make functions that are not declared deterministic"));
+        let gives =
+            "to make functions and triggers beside a binary log (log_bin_trust_function_creators is off)";
+        rights.push(useful("SUPER", gives));
     }
     rights
 }
