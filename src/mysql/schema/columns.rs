@@ -4,7 +4,7 @@
 use super::rows_of;
 use crate::entry::database::{ColumnForm, ColumnRecord};
 use crate::error::Result;
-use crate::mysql::connection::Connection;
+use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::literal;
 use crate::mysql::value::{form_of, is_short_year};
 use std::collections::{HashMap, HashSet};
@@ -56,6 +56,9 @@ pub fn history_column(name: &str) -> ColumnRecord {
     }
 }
 
+/// `ER_BAD_FIELD_ERROR`.
+const UNKNOWN_COLUMN: u16 = 1054;
+
 /// The stored columns of all tables of the database, by table.
 pub fn all(conn: &mut Connection, database: &str) -> Result<HashMap<String, StoredColumns>> {
     let sql = format!(
@@ -65,7 +68,14 @@ pub fn all(conn: &mut Connection, database: &str) -> Result<HashMap<String, Stor
          WHERE TABLE_SCHEMA={}",
         literal(database)
     );
-    let mut rows = rows_of(conn, &sql, database)?;
+    let rows = match rows_of(conn, &sql, database) {
+        // A MySQL before 5.7 generates no columns.
+        Err(error) if code_of(&error) == Some(UNKNOWN_COLUMN) => {
+            rows_of(conn, &sql.replace("GENERATION_EXPRESSION", "''"), database)
+        }
+        other => other,
+    };
+    let mut rows = rows?;
     rows.sort_by_key(|row| row.number(8));
     let mut tables: HashMap<String, StoredColumns> = HashMap::new();
     for row in rows {

@@ -8,6 +8,9 @@ use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::quote;
 use std::collections::HashSet;
 
+/// `ER_PARSE_ERROR`.
+const SYNTAX: u16 = 1064;
+
 /// Users that belong to the server itself.
 const SYSTEM_USERS: [&str; 4] = ["mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema"];
 
@@ -60,6 +63,26 @@ pub fn read_users(conn: &mut Connection) -> Result<Vec<ObjectRecord>> {
     Ok(users)
 }
 
+/// The same where the server has no words that make an account but its grants.
+fn of_grants(conn: &mut Connection, account: &str) -> Result<Vec<Vec<u8>>> {
+    const WORDS: &str = " IDENTIFIED BY PASSWORD ";
+    let mut create = format!("CREATE USER {account}");
+    let mut grants = Vec::new();
+    for row in conn.rows(&format!("SHOW GRANTS FOR {account}"))? {
+        let grant = row.text(0).unwrap_or_default();
+        let parts = find_plain(&grant, WORDS).map(|at| grant.split_at(at));
+        let Some((before, words)) = parts else {
+            grants.push(grant.into_bytes());
+            continue;
+        };
+        let hash = words.get(WORDS.len()..).unwrap_or_default();
+        let end = hash.get(1..).and_then(|rest| rest.find('\'')).map_or(hash.len(), |end| end + 2);
+        create = format!("CREATE USER {account}{WORDS}{}", hash.get(..end).unwrap_or_default());
+        grants.push(format!("{before}{}", hash.get(end..).unwrap_or_default()).into_bytes());
+    }
+    Ok(std::iter::once(create.into_bytes()).chain(grants).collect())
+}
+
 /// Accounts of a MySQL that are granted to others, by name and host: any account may be. None where the
 /// server has no roles.
 fn granted_roles(conn: &mut Connection) -> Result<HashSet<(Option<String>, Option<String>)>> {
@@ -107,7 +130,11 @@ fn statements(conn: &mut Connection, account: &str, is_role: bool) -> Result<Vec
         // It is there as soon as it may do something.
         true if account == "`PUBLIC`" => b"GRANT USAGE ON *.* TO PUBLIC".to_vec(),
         true => format!("CREATE ROLE {account}").into_bytes(),
-        false => one_row(conn, &format!("SHOW CREATE USER {account}"))?.bytes(0).unwrap_or_default().to_vec(),
+        false => match one_row(conn, &format!("SHOW CREATE USER {account}")) {
+            // A MySQL before 5.7 tells the hash among the grants.
+            Err(error) if code_of(&error) == Some(SYNTAX) => return of_grants(conn, account),
+            shown => shown?.bytes(0).unwrap_or_default().to_vec(),
+        },
     };
     let grants = conn.rows(&format!("SHOW GRANTS FOR {account}"))?;
     let grants = grants.into_iter().filter_map(|row| row.0.into_iter().next().flatten());
