@@ -197,7 +197,16 @@ fn collations(connection: &mut Connection) -> Result<BTreeSet<String>> {
             Err(error) => return Err(error),
         }
     }
+    add_old_names(&mut found);
     Ok(found)
+}
+
+/// Adds the names that older servers have for the same character sets or collations, which newer ones
+/// take and do not list: `utf8…` for `utf8mb3…`.
+pub fn add_old_names(names: &mut BTreeSet<String>) {
+    let old = |name: &String| name.strip_prefix("utf8mb3").map(|rest| format!("utf8{rest}"));
+    let old: Vec<String> = names.iter().filter_map(old).collect();
+    names.extend(old);
 }
 
 fn log_filter(connection: &mut Connection, facts: &ServerFacts) -> Result<Option<LogFilter>> {
@@ -232,6 +241,14 @@ mod tests {
         assert_eq!(version("8.4"), (8, 4, 0));
         assert_eq!(version("nonsense"), (0, 0, 0));
         assert_eq!(ServerFacts::for_version("8.0.36", &[]).vendor, Vendor::MySql);
+    }
+
+    #[test]
+    fn old_names_are_known_where_the_new_ones_are() {
+        let mut names = BTreeSet::from(["utf8mb3_bin".to_owned(), "utf8mb4_bin".into(), "utf8mb3".into()]);
+        add_old_names(&mut names);
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(all, ["utf8", "utf8_bin", "utf8mb3", "utf8mb3_bin", "utf8mb4_bin"]);
     }
 
     #[test]

@@ -235,3 +235,23 @@ fn while_a_restore_waits_for_its_tables_their_triggers_work() {
     let comment = "SELECT SCHEMA_COMMENT FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='tg'";
     assert_eq!(server.value(comment).as_deref(), Some("it's"));
 }
+
+/// Servers of today call it utf8mb3, list no utf8, and take it: a database of an older one was refused.
+#[test]
+fn a_database_of_a_server_that_says_utf8_is_taken() {
+    let server = Server::start(&["--local-infile=1"]);
+    server.client(
+        "",
+        "CREATE DATABASE odd CHARACTER SET utf8mb3 COLLATE utf8mb3_unicode_ci; USE odd;
+         CREATE TABLE t (a VARCHAR(9) COLLATE utf8mb3_bin PRIMARY KEY, b TEXT) CHARACTER SET utf8mb3; INSERT INTO t VALUES ('\u{20ac}','x');
+         CREATE VIEW v AS SELECT a FROM t",
+    );
+    let mut snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    let database = &mut snapshot.source.databases[0];
+    database.record.character_set = "utf8".into();
+    database.record.collation = database.record.collation.replace("utf8mb3", "utf8");
+    database.tables[0].create = database.tables[0].create.replace("utf8mb3", "utf8");
+    let other = Server::start(&["--local-infile=1"]);
+    assert_eq!(load(&snapshot, &other, &LoadOptions::default()).not_made, Vec::<String>::new());
+    crate::compare::assert_same((&mut server.connect(), "odd"), (&mut other.connect(), "odd"));
+}

@@ -7,7 +7,7 @@ use super::{LoadPlan, names, session, stage, vendors, watch};
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Cells, Connection, code_of};
-use crate::mysql::facts::ServerFacts;
+use crate::mysql::facts::{ServerFacts, add_old_names};
 use crate::mysql::identifier::literal;
 use crate::mysql::privileges::{Need, Privileges, Purpose, missing, refusal};
 use crate::mysql::schema::mentions;
@@ -164,6 +164,8 @@ impl Lacks {
         collations.insert("filename".into());
         let mut character_sets = lower(sets);
         character_sets.insert("filename".into());
+        add_old_names(&mut collations);
+        add_old_names(&mut character_sets);
         Ok(Lacks { server: conn.name().into(), engines, collations, character_sets })
     }
 

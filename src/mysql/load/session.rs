@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// What servers may or may not have. Rows that break a CHECK existed and exist again; rows of the past
 /// are told by us; tables need what they had, whatever the server asks of new ones.
-const OPTIONAL: [&str; 12] = [
+const OPTIONAL: [&str; 13] = [
     "check_constraint_checks=0",
     "system_versioning_insert_history=1",
     "system_versioning_alter_history=KEEP",
     "innodb_strict_mode=0",
     "explicit_defaults_for_timestamp=1",
+    // `utf8` is what it was on the older server that says so.
+    "old_mode=UTF8_IS_UTF8MB3",
     "sql_require_primary_key=0",
     "sql_generate_invisible_primary_key=0",
     "sql_safe_updates=0",
