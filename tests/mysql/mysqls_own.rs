@@ -124,11 +124,16 @@ fn what_the_server_adds_and_hides_is_carried() {
     server.client(
         "",
         "CREATE DATABASE d; USE d; CREATE TABLE t (a INT, b VARCHAR(9)); INSERT INTO t (my_row_id,a) VALUES (9,1),(4,1),(7,NULL);
-         CREATE TABLE m (a INT) ENGINE=MyISAM; INSERT INTO m VALUES (1),(1);",
+         CREATE TABLE m (a INT) ENGINE=MyISAM; INSERT INTO m VALUES (1),(1); ANALYZE TABLE t UPDATE HISTOGRAM ON a;",
     );
     let folder = backed_up(&server);
     let path = folder.path();
-    exits(path, &server, "backup c --database d", 0);
+    let run = exits(path, &server, "backup c --database d", 0);
+    assert!(
+        run.said.contains("histograms of `d` are not carried") && run.said.contains("`t` ON `a`"),
+        "{}",
+        run.said
+    );
     for options in [&options[..], &["--local-infile=0"], &["--local-infile=1", "--sql-require-primary-key=1"]]
     {
         let other = Server::start(options);

@@ -107,6 +107,7 @@ fn read_all(conn: &mut Connection, name: &str, options: &SchemaOptions) -> Resul
     let mut schema = Schema { database: database(conn, name)?, ..Schema::default() };
     let listed = tables::list(conn, name, options, &mut schema)?;
     tables::read(conn, name, &listed, &mut schema)?;
+    histograms(conn, name, &mut schema)?;
     objects::sequences(conn, &listed, &mut schema)?;
     views::read(conn, &listed, &mut schema)?;
     programs::triggers(conn, name, options, &mut schema)?;
@@ -134,6 +135,35 @@ fn database(conn: &mut Connection, name: &str) -> Result<DatabaseRecord> {
         character_set: sets.text(1).unwrap_or_default(),
         collation: sets.text(2).unwrap_or_default(),
     })
+}
+
+/// Notes the statistics of columns that a person had a MySQL make: no statement of the table tells them.
+fn histograms(conn: &mut Connection, name: &str, schema: &mut Schema) -> Result<()> {
+    if conn.is_mariadb() {
+        return Ok(());
+    }
+    let sql = format!(
+        "SELECT SCHEMA_NAME, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMN_STATISTICS WHERE SCHEMA_NAME={}",
+        literal(name)
+    );
+    let mut rows = match rows_of(conn, &sql, name) {
+        // A MySQL before 8.0 makes none.
+        Err(error) if super::connection::code_of(&error).is_some() => return Ok(()),
+        rows => rows?,
+    };
+    rows.retain(|row| row.text(1).is_some_and(|table| schema.tables.iter().any(|known| known.name == table)));
+    let mut named: Vec<String> = rows
+        .iter()
+        .map(|row| format!("`{}` ON `{}`", row.text(1).unwrap_or_default(), row.text(2).unwrap_or_default()))
+        .collect();
+    named.sort();
+    if !named.is_empty() {
+        schema.notes.push(format!(
+            "histograms of `{name}` are not carried, ANALYZE TABLE … UPDATE HISTOGRAM makes them again: {}",
+            named.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 /// The only row of an answer.
