@@ -11,6 +11,7 @@
 //! be switched (`journal.rs`), and then switches (`switch.rs`) in steps that may each be repeated.
 
 mod apply;
+mod beforehand;
 mod choose;
 pub(in crate::mysql) mod definition;
 mod documents;

@@ -3,12 +3,11 @@
 
 use super::choose::Part;
 use super::journal::{self, Found};
-use super::{LoadPlan, names, session, stage, vendors, watch};
+use super::{LoadPlan, beforehand, names, session, stage, vendors, watch};
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
-use crate::mysql::connection::{Cells, Connection, code_of};
+use crate::mysql::connection::Connection;
 use crate::mysql::facts::{ServerFacts, add_old_names};
-use crate::mysql::identifier::literal;
 use crate::mysql::privileges::{Need, Privileges, Purpose, missing, refusal};
 use crate::mysql::schema::mentions;
 use std::collections::BTreeSet;
@@ -61,7 +60,7 @@ pub fn look(plan: &mut LoadPlan) -> Result<()> {
     definers(&mut conn, plan, &mut obstacles, &mut warnings)?;
     if plan.options.replace {
         for part in plan.parts.iter().filter(|part| part.is_whole) {
-            warnings.extend(routine_grants(&mut conn, &part.target)?);
+            warnings.extend(beforehand::routine_grants(&mut conn, &part.target)?);
         }
     }
     for part in plan.parts.iter().filter(|part| part.target != part.database.name) {
@@ -268,7 +267,7 @@ fn rights(
 ) -> Result<()> {
     let facts = ServerFacts::read(conn)?;
     if facts.is_on("log_bin") && !facts.is_on("log_bin_trust_function_creators") {
-        warnings.extend(parts.iter().filter_map(|part| undeclared_functions(part, conn.name())));
+        warnings.extend(parts.iter().filter_map(|part| beforehand::undeclared_functions(part, conn.name())));
     }
     let held = Privileges::read(conn)?;
     let mut databases = Vec::new();
@@ -285,31 +284,6 @@ fn rights(
         format!("{} lacks {} ({}): {}", held.account.quoted(), one.privilege, one.gives, one.grant)
     }));
     Ok(())
-}
-
-/// Functions that do not say how they depend on data, which nobody may make on a server with a binary
-/// log and without trust.
-fn undeclared_functions(part: &Part, server: &str) -> Option<String> {
-    const DECLARED: [&str; 3] = ["\n    DETERMINISTIC\n", "\n    NO SQL\n", "\n    READS SQL DATA\n"];
-    let is_undeclared = |object: &&ObjectRecord| {
-        let text =
-            object.statements.first().map_or(String::new(), |s| String::from_utf8_lossy(s).into_owned());
-        object.kind == SchemaObject::Function && !DECLARED.iter().any(|words| text.contains(words))
-    };
-    let named: Vec<String> = part
-        .objects
-        .iter()
-        .copied()
-        .filter(is_undeclared)
-        .map(|object| format!("`{}`.`{}`", part.database.name, object.name))
-        .collect();
-    (!named.is_empty()).then(|| {
-        format!(
-            "{server} makes no function that is declared neither DETERMINISTIC nor NO SQL nor READS SQL DATA; \
-             SET GLOBAL log_bin_trust_function_creators=1 lets it make: {}",
-            named.join(", ")
-        )
-    })
 }
 
 /// Room for everything beside what is there; known only for a server of this machine.
@@ -393,32 +367,6 @@ fn definers(
         warnings.push(format!("objects run as `{definer}`, whom {} does not know", conn.name()));
     }
     Ok(())
-}
-
-/// Grants on single routines of `database`, which the server takes away with the routines that are
-/// replaced. Without the right to read them, nothing is said.
-fn routine_grants(conn: &mut Connection, database: &str) -> Result<Option<String>> {
-    let sql = format!(
-        "SELECT Db, User, Host, Routine_name FROM mysql.procs_priv WHERE Db={} ORDER BY 4, 2, 3",
-        literal(database)
-    );
-    let rows = match conn.rows(&sql) {
-        Ok(rows) => rows,
-        Err(error) if code_of(&error).is_some() => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let text = |row: &Cells, number| row.text(number).unwrap_or_default();
-    let named: Vec<String> = rows
-        .iter()
-        .map(|row| format!("'{}'@'{}' on `{}`", text(row, 1), text(row, 2), text(row, 3)))
-        .collect();
-    Ok((!named.is_empty()).then(|| {
-        format!(
-            "grants on single routines of `{database}` go with the routines that are replaced, grant them \
-             again: {}",
-            named.join(", ")
-        )
-    }))
 }
 
 /// A user with a host: the server takes `user` for `user@%`, or for the role of that name.

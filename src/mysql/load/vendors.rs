@@ -43,8 +43,7 @@ pub fn differences(conn: &Connection, vendor: &str, part: &Part) -> Vec<String> 
             " ((" => plain.lines().any(|line| line.trim_start().contains("KEY ") && line.contains(word)),
             _ => plain.contains(word),
         };
-        let refused: Vec<&str> =
-            alone.iter().copied().filter(|word| holds(&word)).map(|word| told(word)).collect();
+        let refused: Vec<&str> = alone.iter().copied().filter(|word| holds(word)).map(told).collect();
         if !refused.is_empty() {
             found.push(format!("{name} cannot be made: {to} has no {}", refused.join(", ")));
         }
