@@ -11,7 +11,7 @@ mod late;
 mod program;
 
 use super::identifier::{literal, quote};
-use super::value::{LiteralFormat, long_literal, session_settings, sql_literal};
+use super::value::{LiteralFormat, is_null_when_empty, long_literal, session_settings, sql_literal};
 use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject, ServerRecord, TableRecord};
 use crate::error::{Error, Kind, Result};
 use program::Dialect;
@@ -55,6 +55,8 @@ struct Insert {
     head: Vec<u8>,
     tail: String,
     formats: Vec<LiteralFormat>,
+    /// By column, whether an empty cell goes as NULL.
+    null_when_empty: Vec<bool>,
     /// The statement so far; empty before the first row.
     statement: Vec<u8>,
     row: Vec<u8>,
@@ -196,10 +198,16 @@ impl<W: Write> ScriptWriter<W> {
             self.line("/*M!101100 SET SESSION system_versioning_insert_history=1 */;")?;
             tail.push_str("/*M!101100 SET SESSION system_versioning_insert_history=0 */;\n");
         }
+        let is_mariadb = self.dialect.is_mariadb;
         self.insert = Some(Insert {
             head: format!("INSERT INTO {} ({}) VALUES\n", quote(&table.name), columns.join(",")).into_bytes(),
             tail,
             formats: table.columns.iter().map(LiteralFormat::of).collect(),
+            null_when_empty: table
+                .columns
+                .iter()
+                .map(|c| is_mariadb && is_null_when_empty(&table.create, c))
+                .collect(),
             statement: Vec::new(),
             row: Vec::new(),
         });
@@ -214,10 +222,13 @@ impl<W: Write> ScriptWriter<W> {
             return Err(Error::new(Kind::Failed, "a row outside of a table"));
         };
         insert.row.clear();
-        let (mut count, mut is_long) = (0, false);
-        for cell in cells {
+        let (mut count, mut is_long, mut has_empty) = (0, false, false);
+        for mut cell in cells {
             insert.row.push(if count == 0 { b'(' } else { b',' });
             let Some(&format) = insert.formats.get(count) else { return Err(too_many(&insert.formats)) };
+            if cell == Some(b"") && insert.null_when_empty.get(count) == Some(&true) {
+                (cell, has_empty) = (None, true);
+            }
             count += 1;
             let length = cell.map_or(0, <[u8]>::len);
             // A long row goes cell by cell, and a long cell in parts: it is in memory at no time.
@@ -238,6 +249,14 @@ impl<W: Write> ScriptWriter<W> {
             insert.give_row(&mut is_long, &mut self.out)?;
             insert.row.extend_from_slice(b";\n");
             return put(&mut self.out, &insert.row);
+        }
+        if has_empty {
+            // A statement of one row of VALUES would not take the NULL.
+            insert.end_statement(&mut self.out)?;
+            let head = insert.head.strip_suffix(b"VALUES\n").unwrap_or(&insert.head);
+            let row = insert.row.strip_prefix(b"(").and_then(|row| row.strip_suffix(b")"));
+            let parts = [head, b"SELECT ", row.unwrap_or(&insert.row), b";\n"];
+            return put(&mut self.out, &parts.concat());
         }
         let is_full = insert.statement.len() + insert.row.len() + 2 > self.options.statement_bytes;
         if is_full {

@@ -9,7 +9,9 @@ mod momentary;
 mod number;
 
 pub use literal::{LiteralFormat, long_literal, sql_literal};
-pub use loading::{LOAD_SQL_MODE, LoadColumn, load_column, moved_counter, session_settings};
+pub use loading::{
+    LOAD_SQL_MODE, LoadColumn, is_null_when_empty, load_column, moved_counter, session_settings,
+};
 pub use momentary::{is_momentary, momentary_statements};
 
 use super::identifier::quote;

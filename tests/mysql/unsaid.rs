@@ -33,13 +33,17 @@ SET timestamp=900000000; CREATE EVENT bygone ON SCHEDULE AT '1999-01-01' DISABLE
 CREATE EVENT ended ON SCHEDULE EVERY 1 DAY STARTS '1999-01-01' ENDS '1999-02-01' DISABLE DO SELECT 1; SET timestamp=DEFAULT;
 "#;
 
-/// Options that no engine knows: shown in comments only, where they are hidden from other servers.
+/// Options that no engine knows: shown in comments only, where they are hidden from other servers. And
+/// rows older than their column, which must have a place and have none.
 const HIDDEN: &str = "
 SET sql_mode='IGNORE_BAD_TABLE_OPTIONS';
 CREATE TABLE unsaid.hidden (a INT hue='b*/lue', b INT NOT NULL DEFAULT 3 COMMENT 'it''s /* `' hue=4, KEY k (a) hue=no)
   ENGINE=MyISAM hue=red depth=7 PARTITION BY HASH (a) PARTITIONS 2;
 INSERT INTO unsaid.hidden (a) VALUES (1),(2);
 CREATE TABLE unsaid.hidden_past (a INT, b INT hue=red) WITH SYSTEM VERSIONING;
+CREATE TABLE unsaid.younger (a INT PRIMARY KEY, b TEXT); INSERT INTO unsaid.younger VALUES (1,'x'),(2,'y');
+ALTER TABLE unsaid.younger ADD COLUMN p POINT NOT NULL, ADD COLUMN q GEOMETRY NOT NULL, ADD COLUMN r POINT;
+INSERT INTO unsaid.younger VALUES (3,'z',POINT(1,2),POINT(3,4),POINT(5,6)); UPDATE unsaid.younger SET q=POINT(7,8) WHERE a=2;
 CREATE TABLE unsaid.hidden_kind (a INT) ENGINE=MyISAM TRANSACTIONAL=1;
 INSERT INTO unsaid.hidden_past VALUES (1,2); DELETE FROM unsaid.hidden_past;
 ";

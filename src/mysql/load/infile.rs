@@ -26,7 +26,7 @@ enum Piece {
 
 /// Loads rows until their end or their pause.
 pub fn load(connection: &mut Connection, task: &Task, rows: &mut Rows, progress: &Progress) -> Result<()> {
-    let (columns, sets) = task.columns();
+    let (columns, sets) = task.columns(connection.is_mariadb());
     let sets = if sets.is_empty() { sets } else { format!(" SET {sets}") };
     let sql = format!(
         "LOAD DATA LOCAL INFILE 'rows' INTO TABLE {} CHARACTER SET binary FIELDS TERMINATED BY '\\t' \

@@ -21,7 +21,12 @@ const STATEMENT_BYTES: u64 = 1 << 20;
 /// Loads rows until their end or their pause.
 pub fn load(connection: &mut Connection, task: &Task, rows: &mut Rows, progress: &Progress) -> Result<()> {
     let columns = task.table.columns.len().max(1);
-    let mut batch = Batch::prepare(connection, task, (MAX_PARAMETERS / columns).clamp(1, ROWS))?;
+    let empty = task.null_when_empty(connection.is_mariadb());
+    let size = match empty.contains(&true) {
+        true => 1,
+        false => (MAX_PARAMETERS / columns).clamp(1, ROWS),
+    };
+    let mut batch = Batch::prepare(connection, task, size)?;
     // The cells are bytes: nothing shall take them for text of any character set.
     connection.execute("SET SESSION character_set_client=binary, collation_connection=binary")?;
     let most = (task.max_packet_bytes / 2).min(STATEMENT_BYTES);
@@ -74,7 +79,7 @@ struct Batch {
 impl Batch {
     fn prepare(connection: &mut Connection, task: &Task, size: usize) -> Result<Batch> {
         let mut prepare = |rows: usize| {
-            let sql = statement(task, rows);
+            let sql = statement(task, rows, connection.is_mariadb());
             connection.raw().prep(&sql).map_err(|cause| connection.failed(&sql, cause))
         };
         let (many, one) = (prepare(size)?, prepare(1)?);
@@ -104,17 +109,24 @@ impl Batch {
     }
 }
 
-fn statement(task: &Task, rows: usize) -> String {
+fn statement(task: &Task, rows: usize, is_mariadb: bool) -> String {
     let columns = &task.table.columns;
     let names: Vec<String> = columns.iter().map(|c| quote(&c.name)).collect();
+    let empty = task.null_when_empty(is_mariadb);
     let values: Vec<&str> = columns
         .iter()
-        .map(|c| match c.form {
+        .zip(&empty)
+        .map(|(c, &is_empty)| match c.form {
+            _ if is_empty => "NULLIF(?,'')",
             ColumnForm::Literal => "CONVERT(? USING utf8mb4)",
             ColumnForm::Member => "CAST(? AS UNSIGNED)",
             _ => "?",
         })
         .collect();
+    if empty.contains(&true) {
+        // A statement of one row of VALUES would not take the NULL.
+        return format!("INSERT INTO {} ({}) SELECT {}", task.place(), names.join(","), values.join(","));
+    }
     let row = format!("({})", values.join(","));
     let all = vec![row; rows].join(",");
     format!("INSERT INTO {} ({}) VALUES {all}", task.place(), names.join(","))

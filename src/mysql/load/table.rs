@@ -8,7 +8,9 @@ use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{qualified, quote};
 use crate::mysql::stream::Chunks;
-use crate::mysql::value::{is_momentary, load_column, momentary_statements, moved_counter};
+use crate::mysql::value::{
+    is_momentary, is_null_when_empty, load_column, momentary_statements, moved_counter,
+};
 use crate::progress::Progress;
 use crate::rows::RowReader;
 use mysql::prelude::Queryable;
@@ -64,10 +66,23 @@ impl Task<'_> {
         self.table.columns.iter().position(|column| quote(&column.name) == name)
     }
 
+    /// By column, whether an empty cell goes as NULL.
+    pub fn null_when_empty(&self, is_mariadb: bool) -> Vec<bool> {
+        let create = &self.table.create;
+        self.table.columns.iter().map(|column| is_mariadb && is_null_when_empty(create, column)).collect()
+    }
+
     /// The columns' places in a statement, and the assignments that some need.
-    pub fn columns(&self) -> (String, String) {
+    pub fn columns(&self, is_mariadb: bool) -> (String, String) {
         let mut columns: Vec<_> =
             self.table.columns.iter().enumerate().map(|(n, c)| load_column(c, n)).collect();
+        let null_when_empty = self.null_when_empty(is_mariadb);
+        for (number, column) in
+            columns.iter_mut().enumerate().filter(|(n, _)| null_when_empty.get(*n) == Some(&true))
+        {
+            column.set = Some(format!("{} = NULLIF(@v{number},'')", column.target));
+            column.target = format!("@v{number}");
+        }
         let has_sets = columns.iter().any(|column| column.set.is_some());
         if let Some(counter) = self.counter().filter(|_| has_sets)
             && let Some(column) = columns.get_mut(counter).filter(|column| column.set.is_none())

@@ -37,6 +37,16 @@ pub fn load_column(column: &ColumnRecord, number: usize) -> LoadColumn {
     }
 }
 
+/// Whether an empty cell of `column`, one of the table that `create` makes, goes as NULL: a place or shape
+/// that must be there and is not, as in rows that are older than their column. A server gives it back for
+/// a NULL among several rows, and refuses it as what it is; only MariaDB has it.
+pub fn is_null_when_empty(create: &str, column: &ColumnRecord) -> bool {
+    let begin = format!("\n  {} ", quote(&column.name));
+    let words = create.split_once(&begin).and_then(|(_, rest)| rest.split([',', '\n']).next());
+    let type_words = words.map(|words| words.split(" COMMENT ").next().unwrap_or_default());
+    column.form == ColumnForm::Geometry && type_words.is_some_and(|words| words.contains(" NOT NULL"))
+}
+
 /// The next number of a table whose counting column may be NULL: each NULL that is loaded moves it on
 /// by one, and it is to be set again.
 pub fn moved_counter(create: &str) -> Option<&str> {
@@ -93,6 +103,16 @@ mod tests {
             "CREATE TABLE `t` (\n  `a` int AUTO_INCREMENT NULL\n) ENGINE=InnoDB AUTO_INCREMENT=7 COMMENT='x'";
         assert_eq!(moved_counter(create), Some("7"));
         assert_eq!(moved_counter(&create.replace(" NULL", "")), None);
+    }
+
+    #[test]
+    fn shapes_that_must_be_there_go_as_null() {
+        let create = "CREATE TABLE `t` (\n  `a` point NOT NULL,\n  `b` point DEFAULT NULL COMMENT ' NOT NULL',\n  `c` int(11) NOT NULL\n)";
+        let is = |name: &str, form| {
+            is_null_when_empty(create, &ColumnRecord { name: name.into(), form, ..ColumnRecord::default() })
+        };
+        assert!(is("a", ColumnForm::Geometry) && !is("b", ColumnForm::Geometry));
+        assert!(!is("c", ColumnForm::Number) && !is("d", ColumnForm::Geometry));
     }
 
     #[test]

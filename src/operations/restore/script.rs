@@ -106,7 +106,9 @@ pub fn write_users(
     let Some(mut file) = ScriptFile::begin(target, path.clone())? else { return Ok(None) };
     let mut text = format!(
         "-- Users of {} {}; one that is there already stays, and has these grants, too.\n\
-         SET NAMES utf8mb4;\nSET SESSION sql_mode='';\n",
+         SET NAMES utf8mb4;\nSET SESSION sql_mode='';\n\
+         -- A grant shall make nobody, least of all without a password.\n\
+         /*M!100000 SET SESSION sql_mode='NO_AUTO_CREATE_USER' */;\n",
         server.vendor.replace(['\n', '\r'], " "),
         server.version.replace(['\n', '\r'], " ")
     )
