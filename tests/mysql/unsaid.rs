@@ -241,6 +241,21 @@ fn what_a_server_may_refuse_stands_at_the_end_of_a_file() {
     assert_eq!(other.client("", left), "1\n");
 }
 
+#[test]
+fn a_view_that_opens_under_its_own_collation_only_lives() {
+    let server = Server::start(&["--local-infile=1"]);
+    let folder = backed_up(&server);
+    server.client(
+        "",
+        "SET NAMES latin1; CREATE DATABASE d; USE d; CREATE TABLE number (a INT); INSERT INTO number VALUES (7);
+         CREATE VIEW german AS SELECT a COLLATE latin1_german1_ci AS b FROM number",
+    );
+    exits(folder.path(), &server, "backup c --database d", 0);
+    let other = Server::start(&["--local-infile=1"]);
+    exits(folder.path(), &other, "restore c latest --to-server", 0);
+    assert_eq!(other.client("d", "SET NAMES latin1; SELECT b FROM german"), "7\n");
+}
+
 const UNSAID_SHORT: &str = "
 CREATE DATABASE unsaid; USE unsaid; CREATE TABLE short (a YEAR(2) PRIMARY KEY, b YEAR(2)); SET sql_mode='';
 INSERT INTO short VALUES ('0000',NULL),(1901,2001),(1970,'0000'),(2000,2070),(2001,1901),(2070,1970),(2155,2155);

@@ -8,20 +8,20 @@ use super::{Schema, environment, loss, one_row};
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Connection, code_of};
-use crate::mysql::identifier::quote;
+use crate::mysql::identifier::{literal, quote};
 
 /// Reads each listed view.
 pub fn read(conn: &mut Connection, listed: &[Listed], schema: &mut Schema) -> Result<()> {
     let mut views = Vec::new();
     for view in listed.iter().filter(|t| t.kind == ListedKind::View) {
         let what = format!("view `{}`.`{}`", schema.database.name, view.name);
-        match read_one(conn, &view.name) {
+        match read_as_made(conn, &schema.database.name, &view.name) {
             Ok(record) => {
-                let problem = why_dead(conn, &view.name)?.unwrap_or_default();
+                let problem = &record.problem;
                 if !problem.is_empty() {
                     schema.notes.push(format!("{what} is dead ({problem}); its definition is carried"));
                 }
-                views.push(ObjectRecord { problem, ..record });
+                views.push(record);
             }
             Err(error) => loss(what, error, schema)?,
         }
@@ -41,7 +41,43 @@ pub fn read(conn: &mut Connection, listed: &[Listed], schema: &mut Schema) -> Re
     Ok(())
 }
 
+/// A view, and what is against it: of one that does not open, what it says where the session's collation
+/// is that under which it was made, since numbers become text of that.
+fn read_as_made(conn: &mut Connection, database: &str, name: &str) -> Result<ObjectRecord> {
+    let first = read_one(conn, name);
+    match &first {
+        Ok(record) if record.problem.is_empty() => return first,
+        Err(error) if code_of(error).is_none() => return first,
+        _ => {}
+    }
+    let sql = format!(
+        "SELECT COLLATION_CONNECTION FROM information_schema.VIEWS WHERE TABLE_SCHEMA={} AND TABLE_NAME={}",
+        literal(database),
+        literal(name)
+    );
+    let rows = conn.rows(&sql).unwrap_or_default();
+    let own = rows.first().and_then(|row| row.text(0)).filter(|text| !text.is_empty());
+    let (Some(own), Some(before)) = (own, conn.value("SELECT @@collation_connection")?) else { return first };
+    let set = |collation: &str| format!("SET SESSION collation_connection={}", literal(collation));
+    if conn.execute(&set(&own)).is_err() {
+        return first;
+    }
+    let second = read_one(conn, name);
+    // Nothing else: the session reads statements as bytes.
+    conn.execute(&set(&before))?;
+    match second {
+        Ok(record) if record.problem.is_empty() || first.is_err() => Ok(record),
+        _ => first,
+    }
+}
+
 fn read_one(conn: &mut Connection, name: &str) -> Result<ObjectRecord> {
+    let record = statement(conn, name)?;
+    let problem = why_dead(conn, name)?.unwrap_or_default();
+    Ok(ObjectRecord { problem, ..record })
+}
+
+fn statement(conn: &mut Connection, name: &str) -> Result<ObjectRecord> {
     let row = one_row(conn, &format!("SHOW CREATE VIEW {}", quote(name)))?;
     let statement = row.bytes(1).filter(|s| !s.is_empty());
     let statement =
