@@ -11,7 +11,7 @@ use crate::mysql::load::definition::{ForeignKey, foreign_key, parts};
 pub fn set_apart(table: &TableRecord, all: &[TableRecord]) -> Option<(TableRecord, Vec<String>)> {
     let (head, items, tail) = parts(&table.create).filter(|_| table.create.contains("FOREIGN KEY"))?;
     let is_late = |item: &&str| foreign_key(item.trim()).is_some_and(|key| !fits(&key, table, all));
-    let (late, kept): (Vec<&str>, Vec<&str>) = items.iter().copied().partition(|item| is_late(&item));
+    let (late, kept): (Vec<&str>, Vec<&str>) = items.iter().copied().partition(|item| is_late(item));
     if late.is_empty() {
         return None;
     }
@@ -27,7 +27,7 @@ fn fits(key: &ForeignKey<'_>, table: &TableRecord, all: &[TableRecord]) -> bool 
     let (Some(mine), Some(its)) = (parts(&table.create), parts(&parent.create)) else { return true };
     let is_first = |item: &&str| keyed(item).is_some_and(|columns| columns.starts_with(&key.others));
     let is_same = |(column, other): (&&str, &&str)| kind(&mine, column) == kind(&its, other);
-    its.1.iter().any(|item| is_first(&item)) && key.columns.iter().zip(&key.others).all(is_same)
+    its.1.iter().any(is_first) && key.columns.iter().zip(&key.others).all(is_same)
 }
 
 /// The whole columns at the head of the key that an item of a table makes.
