@@ -25,8 +25,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use written::{Place, Written};
 
 mod recording;
+mod written;
 
 /// The surroundings of one command.
 pub struct Context {
@@ -46,6 +48,7 @@ pub struct Context {
     /// What it is about, beside containers.
     about: Mutex<Option<String>>,
     seen: Mutex<Vec<Seen>>,
+    written: Mutex<Vec<Written>>,
 }
 
 /// A container that was opened, for what is told and remembered of it at the end.
@@ -85,15 +88,29 @@ impl Context {
         let [watching, adopts, looks] = [(); 3].map(|()| AtomicBool::new(false));
         let progress = Arc::new(Progress::default());
         let (command, began) = (name.to_owned(), rfc3339(SystemClock.now()));
-        let (seen, about) = (Mutex::default(), Mutex::default());
-        Ok(Context { globals, output, progress, command, began, watching, adopts, looks, about, seen })
+        let (seen, about, written) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Context {
+            globals,
+            output,
+            progress,
+            command,
+            began,
+            watching,
+            adopts,
+            looks,
+            about,
+            seen,
+            written,
+        })
     }
 
     /// Ends the command. The result names the container and its last commit, and this machine remembers
-    /// them.
+    /// them, if the file that was written is still the one that others find.
     pub fn finish(self, result: Result<Outcome>) -> ExitCode {
-        let result = result.map(|outcome| self.identify(outcome));
-        if let Err(error) = self.remember() {
+        let standing = self.is_still_there();
+        let is_there = standing.is_ok();
+        let result = result.and_then(|outcome| standing.map(|()| self.identify(outcome)));
+        if let Err(error) = if is_there { self.remember() } else { Ok(()) } {
             self.output.note(format_args!("the last commit is not noted: {error}"));
         }
         if let Err(error) = self.record(&result) {
@@ -127,6 +144,11 @@ impl Context {
             outcome.fields.insert("to_generation".into(), generation.into());
         }
         outcome
+    }
+
+    fn is_still_there(&self) -> Result<()> {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.iter().try_for_each(Written::is_still_there)
     }
 
     fn remember(&self) -> Result<()> {
@@ -277,7 +299,12 @@ impl Context {
     /// Opens the container at `path` with `credentials`.
     pub fn unlock(&self, path: &Path, credentials: &[Credential], access: Access) -> Result<Session> {
         self.watch()?;
+        let place = Place::of(path);
         let session = session::open(path, credentials, access, self.globals.lock_wait)?;
+        if access == Access::Write {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.push(place.written(session.store.container().tip()));
+        }
         if access == Access::Write && storage::place::is_open_to_all(path) == Some(true) {
             let message = format!("{}: every user may read or change it; chmod 640 it", path.display());
             self.output.warning("container-open", message);

@@ -32,6 +32,11 @@ pub fn same_device(a: &Path, b: &Path) -> Option<bool> {
     Some(device(a)? == device(b)?)
 }
 
+/// What tells the file at `path` from every other of this machine, links followed; `None`: there is none.
+pub fn file_id(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
 /// Bytes that may be written where `path` is or will be.
 pub fn free_bytes(path: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(&existing(path)?).ok()?;

@@ -115,3 +115,24 @@ fn a_reader_holds_up_no_backup_and_loses_nothing_to_it() {
     assert!(report.damaged.is_empty() && report.wrong_contents.is_empty(), "{report:?}");
     bash(place.path(), "diff -r before out/attachments/folder");
 }
+
+#[test]
+fn a_container_replaced_under_a_backup_is_told_and_the_next_backup_is_kept() {
+    for (what, left) in [("cp c other; mv other c", 1), ("rm c", 0), ("mv c elsewhere", 0)] {
+        let place = prepared();
+        let child = holder(&place);
+        bash(place.path(), &format!("{what}; echo the end > go"));
+        let output = child.wait_with_output().expect("it ends");
+        let found = result(&output.stdout);
+        assert_eq!(
+            (output.status.code(), &found["error"]["code"]),
+            (Some(14), &"destination".into()),
+            "{found}"
+        );
+        if left > 0 {
+            assert_eq!(snapshots(&place), left, "{what}: what was written is not there");
+            done(place.path(), "backup c --dump d.sql");
+            assert_eq!(snapshots(&place), left + 1);
+        }
+    }
+}
