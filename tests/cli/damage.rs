@@ -66,6 +66,39 @@ fn a_lost_segment_is_named_with_the_files_it_held() {
     assert!(touched > 1, "five megabytes lie in several segments");
 }
 
+/// Whoever meets damage makes the next backup distrust what the container holds, so that it is whole.
+#[test]
+fn a_backup_after_damage_was_met_is_whole() {
+    let finders = [
+        "coffer verify c; coffer verify c --level quick",
+        "coffer restore c latest --to out",
+        "coffer repair c",
+        "coffer export c latest --to small",
+        "coffer init d --no-encryption; coffer copy c --to d",
+    ];
+    let mut lost = 0;
+    for finder in finders {
+        let place = prepared();
+        let at = segments(&place.join("c")).into_iter().find(|&at| {
+            bash(place.path(), "cp c tried; rm -rf trial");
+            change(&place.join("tried"), |bytes| bytes[at..at + 900_000].fill(0x55));
+            // What the search notes is not to help.
+            let search =
+                "COFFER_STATE_DIR=$PWD/state coffer restore tried latest --to trial --json > said || true";
+            bash(place.path(), search);
+            let said = std::fs::read(place.join("said")).expect("what it said");
+            result(&said)["damaged"].as_u64() > Some(0)
+        });
+        let at = at.expect("a segment with files");
+        change(&place.join("c"), |bytes| bytes[at..at + 900_000].fill(0x55));
+        bash(place.path(), &format!("({finder}) > said 2>&1 || true"));
+        lost += u32::from(coffer(place.path(), "verify c --level quick").status.code() == Some(0));
+        done(place.path(), "backup c --dump d.sql --attachments folder");
+        done(place.path(), "restore c latest --to whole --compare");
+    }
+    assert!(lost > 0, "some damage is of the kind that only reading finds");
+}
+
 /// Verifies and restores a damaged container; whether files of the snapshot are lost.
 fn loses_what_it_names(place: &Place) -> bool {
     let output = coffer(place.path(), "verify c --json");

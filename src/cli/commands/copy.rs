@@ -5,6 +5,7 @@
 mod media;
 
 use super::snapshots::short;
+use super::verify::remember_damage;
 use crate::cli::args::{places, usage};
 use crate::cli::context::{Context, find, selector};
 use crate::cli::events::{Outcome, Status};
@@ -186,6 +187,7 @@ impl Source {
             let (store, progress) = (&mut other.store, &context.progress);
             copy::copy(&self.session.store, store, &plan, &context.pool()?, progress, &mut report)
         };
+        remember_damage(context, &self.session.store, report.left_out.len());
         tell(context, &report);
         if let Err(error) = result {
             if !report.copied.is_empty() {

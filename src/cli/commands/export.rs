@@ -4,6 +4,7 @@
 use super::copy::fields;
 use super::new_secret::NewSecret;
 use super::snapshots::short;
+use super::verify::remember_damage;
 use crate::cli::args::{places, usage};
 use crate::cli::context::{Context, selector};
 use crate::cli::events::Outcome;
@@ -80,7 +81,9 @@ impl Export {
         let plan = ExportPlan { init: self.init(context, credential), new_family: self.new_family, snapshot };
         let (session, report) = {
             let _meter = context.output.progress("exporting", "snapshot", Arc::clone(&context.progress));
-            copy::export(&source, plan, &context.pool()?, &mut SystemEntropy, &context.progress)?
+            copy::export(&source, plan, &context.pool()?, &mut SystemEntropy, &context.progress).inspect_err(
+                |error| remember_damage(context, &source.store, usize::from(error.kind() == Kind::Damaged)),
+            )?
         };
         if let Some(new) = new_key {
             new.keep();

@@ -2,6 +2,7 @@
 //! good for. It promises exit code 4 as long as something stays damaged, and to name all that is lost.
 
 use super::snapshots::short;
+use super::verify::remember_damage;
 use crate::cli::args::places;
 use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
@@ -12,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::operations::losses::{Affected, Losses};
 use crate::operations::repair::{self, RepairReport, Sources};
 use crate::operations::session::Session;
+use crate::storage::place::file_id;
 use crate::values::format_count;
 use clap::Args;
 use serde_json::{Value, json};
@@ -82,6 +84,8 @@ impl Repair {
             }
         };
         report.gives_up_newest = gives_up;
+        let lost = report.beyond.len().max(report.losses.affected.len());
+        remember_damage(context, &session.store, lost);
         tell(context, &report, dry);
         Ok(outcome(&report, dry, &self))
     }
@@ -94,13 +98,7 @@ impl Repair {
         other: &Path,
         credentials: &[Credential],
     ) -> Result<Session> {
-        let is_same = |a: std::fs::Metadata, b: std::fs::Metadata| {
-            use std::os::unix::fs::MetadataExt;
-            (a.dev(), a.ino()) == (b.dev(), b.ino())
-        };
-        if let (Ok(a), Ok(b)) = (std::fs::metadata(path), std::fs::metadata(other))
-            && is_same(a, b)
-        {
+        if file_id(path).is_some() && file_id(path) == file_id(other) {
             return Err(Error::new(Kind::Usage, "--from names the container itself")
                 .hint("name a copy of it, or another container that holds the same files"));
         }

@@ -6,6 +6,7 @@ mod server;
 
 use super::entries;
 use super::snapshots::short;
+use super::verify::remember_damage;
 use crate::attachments::restore::{Existing, RestoreOptions};
 use crate::cli::args::places;
 use crate::cli::context::{Context, selector};
@@ -129,6 +130,7 @@ impl Restore {
             let _meter = context.output.progress("restoring", "entry", Arc::clone(&context.progress));
             restore::restore(store, &record, &plan, &context.pool()?, &context.progress)?
         };
+        remember_damage(context, store, report.damaged.len());
         tell(context, &report);
         let outdated = store.container().has_fallen_back();
         Ok(outcome(&plan.target, &record, &report, outdated))

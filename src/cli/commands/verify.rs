@@ -3,6 +3,7 @@
 //! everything: who asks does so because the answer matters.
 
 use super::snapshots::short;
+use crate::chunk_store::ChunkStore;
 use crate::cli::args::places;
 use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
@@ -112,6 +113,8 @@ fn verify_share(context: &Context, path: &Path, percent: f64) -> Result<Outcome>
     let is_whole = standing.is_complete && report.damaged.is_empty();
     let entry = match is_whole {
         true => (Level::Full, standing.live),
+        // Damage is no less for being found in a share; nothing but a whole round clears it.
+        false if !report.damaged.is_empty() => (Level::Full, report.segments),
         false => (Level::Quick, report.segments),
     };
     let of_all = VerifyReport { segments: entry.1, ..report.clone() };
@@ -158,13 +161,25 @@ fn look(context: &Context, path: &Path, level: Level) -> Result<(ContainerId, Ve
 
 /// Notes the verification for the next backup, which enters it into the container's ledger.
 pub(super) fn remember(context: &Context, container: &ContainerId, level: Level, report: &VerifyReport) {
-    let entry = LedgerEntry {
-        time: context.time(None),
-        level,
-        generation: report.generation,
-        segments: report.segments,
-        damaged: report.damaged.len() as u64,
-    };
+    let (generation, segments) = (report.generation, report.segments);
+    let damaged = report.damaged.len() as u64;
+    note(context, container, LedgerEntry { time: context.time(None), level, generation, segments, damaged });
+}
+
+/// Notes that a command which is no verification met damage: from the next backup on, nothing that the
+/// container holds is trusted until a full verification finds it whole.
+pub(super) fn remember_damage(context: &Context, store: &ChunkStore, damaged: usize) {
+    if damaged == 0 {
+        return;
+    }
+    let container = store.container();
+    let (generation, damaged) = (container.state().root.generation, damaged as u64);
+    let entry =
+        LedgerEntry { time: context.time(None), level: Level::Full, generation, segments: 0, damaged };
+    note(context, &container.base().container, entry);
+}
+
+fn note(context: &Context, container: &ContainerId, entry: LedgerEntry) {
     if let Some(Err(error)) = context.state().map(|state| state.note(container, &entry)) {
         context.output.note(format_args!("this verification is not noted: {error}"));
     }

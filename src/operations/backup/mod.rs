@@ -211,7 +211,7 @@ fn attempt(
     let mut catalog = Catalog::read(store)?;
     let mut ledger = Ledger::read(store)?;
     plan.verifications.iter().for_each(|entry| ledger.add(*entry));
-    let is_distrusted = ledger.last_found_damage();
+    let is_distrusted = ledger.has_unproven_damage();
     plan.read_all |= is_distrusted;
     let settings = store.contents().settings.clone();
     let commit = CommitOptions { max_bytes: settings.max_bytes, time: plan.time, read_back: plan.read_back };

@@ -199,7 +199,7 @@ impl<'p> Place<'p> {
         report: &mut CopyReport,
     ) -> std::result::Result<(), Stopped> {
         // Where damage was found, nothing that is there is taken for granted.
-        let is_distrusted = self.ledger.last_found_damage();
+        let is_distrusted = self.ledger.has_unproven_damage();
         let before = nearest(theirs, &self.catalog, record).filter(|_| !is_distrusted).cloned();
         let renaming = (!report.is_family).then(|| Renaming::new(self.store));
         let mut transfer = Transfer::new(source, record, before.as_ref(), renaming)?;
