@@ -20,6 +20,14 @@ pub enum ProblemKind {
     Shrunk,
     /// A dump that does not end as its own maker ends it; what there is is kept.
     CutOff,
+    /// A dump in which another begins before the first ended; what there is is kept.
+    CutOffWithin,
+    /// A packed dump whose packing does not end; what there is is kept.
+    PackingCutOff,
+    /// A packed dump that does not unpack; what there is is kept.
+    PackingDamaged,
+    /// A dump of text with a hole of zero bytes in it; what there is is kept.
+    Torn,
     /// The folder itself is in the backup; what it holds, or part of it, is not.
     UnreadableFolder,
     /// In the backup, without some or all of its extended attributes.
@@ -50,6 +58,12 @@ impl ProblemKind {
             ProblemKind::Changed => "changed while it was read",
             ProblemKind::Shrunk => "became shorter while it was read",
             ProblemKind::CutOff => "ends before its last line, `-- Dump completed`: the dump was cut off",
+            ProblemKind::CutOffWithin => {
+                "begins again before its last line, `-- Dump completed`: the dump was cut off there"
+            }
+            ProblemKind::PackingCutOff => "ends before its packing does: the dump was cut off",
+            ProblemKind::PackingDamaged => "does not unpack: the dump is damaged",
+            ProblemKind::Torn => "has a hole of zero bytes in its text: the dump is damaged",
             ProblemKind::UnreadableFolder => "folder cannot be listed completely",
             ProblemKind::AttributesUnreadable => "extended attributes cannot be read",
             ProblemKind::NameInvalid => "name or path cannot be used",

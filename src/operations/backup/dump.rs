@@ -2,6 +2,7 @@
 //! dump is never a snapshot, and that a dump which its own maker left unfinished is named.
 
 use super::batch::{Batcher, Piece};
+use super::judge::{Finding, Judge};
 use super::previous::Previous;
 use super::{BackupPlan, Source};
 use crate::attachments::problem::{Problem, ProblemKind};
@@ -37,9 +38,9 @@ pub fn read(
         }
         Source::StandardInput { name } => {
             let input = std::io::stdin().lock();
-            let size =
+            let read =
                 stream(&mut Patient { input, progress }, &at(name), "standard input", progress, batcher)?;
-            end(at(name), metadata_at(plan.time), size, batcher)
+            end(at(name), metadata_at(plan.time), read.size, batcher)
         }
         Source::Attachments { .. } | Source::Databases(_) => Ok(()),
     }
@@ -82,12 +83,17 @@ fn read_file(
         entry.kind = EntryKind::Dump(content);
         return batcher.say(Piece::Whole(Box::new(entry)));
     }
-    let size = stream(&mut open, path, &format!("dump {}", file.display()), progress, batcher)?;
+    let Streamed { size, sound } =
+        stream(&mut open, path, &format!("dump {}", file.display()), progress, batcher)?;
     let after = open.metadata().map_err(failed)?;
     let same = |m: &std::fs::Metadata| (m.len(), m.mtime(), m.mtime_nsec());
     if same(&before) != same(&after) || after.len() != size {
         entry.metadata.inode = 0;
         batcher.say(Piece::Problem(Problem::new(path, ProblemKind::Changed)))?;
+    }
+    if !sound {
+        // Not to be recognised as unchanged: the next backup would take it for a good one.
+        entry.metadata.inode = 0;
     }
     end(path.clone(), entry.metadata, size, batcher)
 }
@@ -127,8 +133,11 @@ fn read_command(
         let _ = child.kill();
     }
     let status = child.wait().map_err(failed)?;
-    let size =
-        streamed.or_else(|e| if e.kind() == Kind::Source && !status.success() { Ok(0) } else { Err(e) })?;
+    let size = match streamed {
+        Ok(read) => read.size,
+        Err(error) if error.kind() == Kind::Source && !status.success() => 0,
+        Err(error) => return Err(error),
+    };
     match status.success() {
         true => end(path.clone(), metadata, size, batcher),
         false => {
@@ -149,6 +158,13 @@ fn shell(command: &str) -> Command {
     shell
 }
 
+/// What was read of a stream.
+struct Streamed {
+    size: u64,
+    /// Whether nothing was found wrong with it.
+    sound: bool,
+}
+
 /// Reads a stream to its end and looks at how it begins and ends.
 fn stream(
     input: &mut dyn Read,
@@ -156,26 +172,30 @@ fn stream(
     object: &str,
     progress: &Progress,
     batcher: &mut Batcher,
-) -> Result<u64> {
-    let mut ends = Ends::default();
+) -> Result<Streamed> {
+    let mut judge = Judge::default();
     let read = batcher.content(|buffer| {
         progress.check().map_err(|_| std::io::Error::from(std::io::ErrorKind::Other))?;
         let bytes = fill(input, buffer)?;
         progress.advance(0, bytes as u64);
-        ends.see(&buffer[..bytes]);
+        judge.see(&buffer[..bytes]);
         Ok(bytes)
     })?;
     progress.check()?;
     let size = read.map_err(|e| Error::io(Kind::Source, format!("{object}: cannot be read"), e))?;
-    if size == 0 {
-        return Err(Error::new(Kind::Source, format!("{object}: is empty, so it is no dump"))
-            .hint("nothing was committed; look at what makes the dump"));
-    }
-    if ends.is_cut_off() {
-        batcher.say(Piece::Problem(Problem::new(path, ProblemKind::CutOff)))?;
-    }
+    let sound = match judge.end() {
+        Finding::Nothing => true,
+        Finding::Problem(what) => {
+            batcher.say(Piece::Problem(Problem::new(path, what)))?;
+            false
+        }
+        Finding::NoDump(why) => {
+            return Err(Error::new(Kind::Source, format!("{object}: {why}, so it is no dump"))
+                .hint("nothing was committed; look at what makes the dump"));
+        }
+    };
     progress.advance(1, 0);
-    Ok(size)
+    Ok(Streamed { size, sound })
 }
 
 /// A stream that may have nothing to say for long: the wish to stop is heard all the same.
@@ -210,49 +230,4 @@ fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-/// The first and last bytes of a stream.
-#[derive(Default)]
-struct Ends {
-    first: Vec<u8>,
-    last: Vec<u8>,
-}
-
-impl Ends {
-    const KEPT: usize = 512;
-
-    fn see(&mut self, bytes: &[u8]) {
-        let room = Self::KEPT - self.first.len();
-        self.first.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        self.last.extend_from_slice(&bytes[bytes.len().saturating_sub(Self::KEPT)..]);
-        self.last.drain(..self.last.len().saturating_sub(Self::KEPT));
-    }
-
-    /// mysqldump and mariadb-dump begin and end with comments; a dump that begins with one and does
-    /// not end with the other was cut off.
-    fn is_cut_off(&self) -> bool {
-        let has = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|w| w == text);
-        let begun = has(&self.first, b"-- MySQL dump") || has(&self.first, b"-- MariaDB dump");
-        begun && !has(&self.last, b"-- Dump completed")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ends(text: &[u8]) -> bool {
-        let mut ends = Ends::default();
-        text.chunks(100).for_each(|piece| ends.see(piece));
-        ends.is_cut_off()
-    }
-
-    #[test]
-    fn a_dump_that_lacks_its_last_line_is_cut_off() {
-        let body = [b"-- MariaDB dump 10.19\n".as_slice(), &[b'x'; 5000]].concat();
-        assert!(ends(&body));
-        assert!(!ends(&[&body[..], b"-- Dump completed on 2026-01-01\n"].concat()));
-        assert!(!ends(b"CREATE TABLE t (a INT);"), "not every dump says where it ends");
-    }
 }

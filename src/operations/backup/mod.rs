@@ -7,6 +7,7 @@ mod database;
 mod dump;
 mod earlier;
 pub mod figures;
+mod judge;
 mod previous;
 mod reading;
 mod room;
