@@ -11,4 +11,5 @@ mod program;
 #[path = "../mysql/server.rs"]
 mod server;
 mod setup;
+mod shown;
 mod tree;

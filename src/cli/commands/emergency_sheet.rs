@@ -5,6 +5,7 @@ use super::new_secret::NewSecret;
 use crate::cli::configured::Configured;
 use crate::cli::context::{Context, is_encrypted};
 use crate::cli::events::Outcome;
+use crate::cli::output::can_reveal;
 use crate::cli::secrets::{Ask, Options};
 use crate::container::Access;
 use crate::crypto::{KdfCost, NewSlot, SystemEntropy};
@@ -44,6 +45,9 @@ impl EmergencySheet {
         }
         // The page has its place before a code is made that could be lost.
         let is_file = self.output != Path::new("-");
+        if self.with_recovery_code && !is_file {
+            can_reveal()?;
+        }
         let mut place = is_file.then(|| Place::make(&self.output)).transpose()?;
         let mut codes = BTreeMap::new();
         if self.with_recovery_code {
@@ -60,7 +64,11 @@ impl EmergencySheet {
         let page = sheet::html(config, &made, &host_name(), &codes);
         match place {
             Some(place) => place.fill(&page)?,
-            None => context.output.item(page.trim_end(), serde_json::json!({ "page": page })),
+            None => {
+                let shown = context.output.reveal(page.trim_end(), serde_json::json!({ "page": page }));
+                let unseen = "take the slots of the codes away again: coffer key list, coffer key remove";
+                shown.or_else(|error| if codes.is_empty() { Ok(()) } else { Err(error.hint(unseen)) })?;
+            }
         }
         let what = match codes.len() {
             0 => "without a recovery code".to_owned(),

@@ -9,6 +9,7 @@ use super::policy::{self, PolicyOptions, Wish};
 use crate::cli::args::{places, usage};
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
+use crate::cli::output::can_reveal;
 use crate::cli::secrets::Ask;
 use crate::clock::Timestamp;
 use crate::container::Access;
@@ -102,6 +103,9 @@ impl Init {
             let summary = format!("{} would be made", path.display());
             return Ok(Outcome::done().with("container", path.display().to_string()).summary(summary));
         }
+        if self.recovery_code {
+            can_reveal()?;
+        }
         let mut entropy = SystemEntropy;
         let new_key = self.new_key_file.as_deref().map(NewSecret::key_file).transpose()?;
         let credential = match &new_key {
@@ -173,8 +177,9 @@ impl Init {
             cost: KdfCost::DEFAULT,
             created: time,
         };
-        keys::add(session, &slot, pool, &mut SystemEntropy)?;
-        new.show(context);
+        let hint = "the container is made without one: coffer key add --new-recovery-code";
+        new.show(context).map_err(|error| error.hint(hint))?;
+        keys::add(session, &slot, pool, &mut SystemEntropy).inspect_err(|_| new.disown(context))?;
         Ok(())
     }
 }

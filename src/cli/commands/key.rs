@@ -1,5 +1,5 @@
 //! `coffer key`: what opens the container. It promises that the slot which was just used is not
-//! removed by mistake, and that a list of the slots needs no secret.
+//! removed by mistake, that a recovery code was shown before it takes any slot, and that a list of the slots needs no secret.
 
 mod rotate;
 
@@ -7,6 +7,7 @@ use super::new_secret::NewSecret;
 use crate::cli::args::places;
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
+use crate::cli::output::can_reveal;
 use crate::cli::secrets::{self, Ask};
 use crate::container::Access;
 use crate::container::header::Header;
@@ -160,6 +161,9 @@ fn put(context: &Context, path: &Path, number: Option<u32>, options: &NewOptions
     if context.globals.dry_run {
         return Ok(Outcome::done().with("slot", number).summary("a key slot would be written"));
     }
+    if options.new_recovery_code {
+        can_reveal()?;
+    }
     let made = options.make()?;
     let credential = match &made {
         Some(made) => made.credential.clone(),
@@ -170,6 +174,8 @@ fn put(context: &Context, path: &Path, number: Option<u32>, options: &NewOptions
     let new = NewSlot { credential: Some(credential), label, cost, created: context.time(None) };
     let (pool, entropy) = (context.pool()?, &mut SystemEntropy);
     let before = keys::table(&session)?.sequence();
+    // Whoever does not get to see the code keeps what opened the container before.
+    made.iter().try_for_each(|made| made.show(context))?;
     let written = match number {
         None => keys::add(&mut session, &new, pool, entropy),
         Some(number) => keys::change(&mut session, number, &new, pool, entropy).map(|()| number),
@@ -179,9 +185,10 @@ fn put(context: &Context, path: &Path, number: Option<u32>, options: &NewOptions
     if written.is_err() && is_taken {
         context.output.warning("secret", "the container may have taken the new key: it is kept");
     }
-    if let Some(made) = made.filter(|_| is_taken) {
-        made.show(context);
-        made.keep();
+    match made {
+        Some(made) if is_taken => made.keep(),
+        Some(made) => made.disown(context),
+        None => {}
     }
     let slot = written?;
     let what = if number.is_some() { "changed" } else { "added" };

@@ -56,12 +56,20 @@ impl NewSecret {
         self.file = None;
     }
 
-    /// Shows the code, the only time.
-    pub fn show(&self, context: &Context) {
+    /// Shows the code, the only time; before anything depends on it. Fails if it was not written whole.
+    pub fn show(&self, context: &Context) -> Result<()> {
         if let Some(code) = &self.code {
             let item = serde_json::json!({ "recovery_code": code.as_str() });
-            context.output.item(format_args!("recovery code: {}", code.as_str()), item);
+            context.output.reveal(format_args!("recovery code: {}", code.as_str()), item)?;
             context.output.note("write it down and keep it away from this machine: it is not shown again");
+        }
+        Ok(())
+    }
+
+    /// Says that a code which was shown opens nothing.
+    pub fn disown(&self, context: &Context) {
+        if self.code.is_some() {
+            context.output.warning("secret", "the recovery code that was shown opens nothing");
         }
     }
 }

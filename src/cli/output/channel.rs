@@ -107,6 +107,13 @@ impl Channel {
         lost.map(io::Error::to_string)
     }
 
+    /// Writes out what is buffered; the failure that lost any output, a reader who left included.
+    pub(super) fn deliver(&self) -> Result<(), String> {
+        let mut streams = self.streams();
+        streams.flush();
+        streams.lost.as_ref().map_or(Ok(()), |cause| Err(cause.to_string()))
+    }
+
     /// Sets or takes away the bar that lines must step around.
     pub(super) fn set_bar(&self, bar: Option<ProgressBar>) {
         self.streams().bar = bar;

@@ -18,7 +18,10 @@ use channel::Channel;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,6 +105,12 @@ impl Output {
         } else {
             self.channel.row(&line.to_string());
         }
+    }
+
+    /// As [`Output::item`], for a secret that is shown this once: fails unless all of it was written.
+    pub fn reveal(&self, line: impl Display, item: impl Serialize) -> Result<()> {
+        self.item(line, item);
+        self.channel.deliver().map_err(|cause| unshown(&cause))
     }
 
     /// A remark for people, on standard error; not if quiet.
@@ -214,6 +223,24 @@ impl Output {
         self.channel.event(Body::Result { status, exit_code, error: Some(report), fields: Map::new() });
         exit_code
     }
+}
+
+/// Refuses to make a secret that would be shown to nobody: standard output was closed, which is
+/// `/dev/null` by now, or is `/dev/null`.
+pub fn can_reveal() -> Result<()> {
+    let out = io::stdout().as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
+    let out = out.map_err(|cause| unshown(&cause.to_string()))?;
+    let is_nowhere = out.file_type().is_char_device()
+        && std::fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == out.rdev());
+    match is_nowhere {
+        true => Err(unshown("it is closed or /dev/null")),
+        false => Ok(()),
+    }
+}
+
+fn unshown(cause: &str) -> Error {
+    let message = format!("standard output: the recovery code cannot be shown: {cause}");
+    Error::new(Kind::Destination, message).hint("run it where standard output can be read")
 }
 
 impl Drop for Output {

@@ -72,16 +72,18 @@ pub fn make(context: &Context, asker: &Asker, mut plan: Plan) -> Result<Outcome>
         write_secret(sheet, text.as_bytes())?;
         made.files.push(sheet.clone());
     }
-    plan.draft.save(Owner::readable_by(plan.group))?;
+    if plan.sheet.is_none() {
+        // All is taken back if nobody saw it.
+        code.show(context)?;
+    }
+    plan.draft.save(Owner::readable_by(plan.group)).inspect_err(|_| code.disown(context))?;
     made.keep();
     if let Some(account) = account {
         account.keep();
     }
-    match &plan.sheet {
-        None => code.show(context),
-        Some(sheet) => context
-            .output
-            .note(format_args!("print {} and delete it: it opens the container", sheet.display())),
+    if let Some(sheet) = &plan.sheet {
+        let sheet = sheet.display();
+        context.output.note(format_args!("print {sheet} and delete it: it opens the container"));
     }
     finish(context, asker, &plan)
 }
