@@ -1,5 +1,6 @@
 //! `coffer key`: what opens the container. It promises that the slot which was just used is not
-//! removed by mistake, that a recovery code was shown before it takes any slot, and that a list of the slots needs no secret.
+//! removed by mistake, that a recovery code was shown before it takes any slot, and that a list of the
+//! slots needs no secret.
 
 mod rotate;
 

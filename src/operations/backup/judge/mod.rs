@@ -33,7 +33,7 @@ pub struct Judge {
 
 enum Form {
     Plain(Text),
-    Gzip(Gzip),
+    Gzip(Box<Gzip>),
     Zstd(Box<Zstd>),
     Tail(Tail),
 }
@@ -65,7 +65,7 @@ impl Judge {
 impl Form {
     fn begun_with(begin: &[u8]) -> Form {
         let mut form = match begin {
-            [0x1f, 0x8b, ..] => Form::Gzip(Gzip::default()),
+            [0x1f, 0x8b, ..] => Form::Gzip(Box::default()),
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Form::Zstd(Box::default()),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Form::Tail(Tail::xz()),
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Form::Tail(Tail::bzip2()),
