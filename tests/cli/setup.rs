@@ -76,21 +76,32 @@ impl Terminal {
         self.keys(&format!("{answer}\n"));
     }
 
-    /// Waits for the end; the exit code.
-    pub fn end(mut self) -> (i32, String) {
+    /// Waits for the end; the exit code, and all that was shown.
+    #[track_caller]
+    pub fn end(self) -> (i32, String) {
+        self.ends_within(Duration::from_secs(120)).unwrap_or_else(|shown| panic!("it does not end:\n{shown}"))
+    }
+
+    /// The same; what was shown, if it does not end in time.
+    pub fn ends_within(mut self, most: Duration) -> Result<(i32, String), String> {
         let start = Instant::now();
         let code = loop {
             if let Some(status) = self.child.try_wait().expect("its state") {
                 break status.code().unwrap_or(-1);
             }
-            assert!(start.elapsed() < Duration::from_secs(120), "it does not end:\n{}", self.shown);
+            if start.elapsed() >= most {
+                self.screen
+                    .try_iter()
+                    .for_each(|bytes| self.shown.push_str(&String::from_utf8_lossy(&bytes)));
+                return Err(std::mem::take(&mut self.shown));
+            }
             std::thread::sleep(Duration::from_millis(20));
         };
         drop(self.keys.take());
         while let Ok(bytes) = self.screen.recv_timeout(Duration::from_millis(500)) {
             self.shown.push_str(&String::from_utf8_lossy(&bytes));
         }
-        (code, std::mem::take(&mut self.shown))
+        Ok((code, std::mem::take(&mut self.shown)))
     }
 }
 
@@ -177,23 +188,30 @@ fn ctrl_c_at_any_question_leaves_nothing() {
         ("days of backups", ""),
     ];
     for broken_off in [0, 2, 6, 8, 9] {
-        let place = practice();
-        let mut terminal = Terminal::run(place.path(), ARGUMENTS);
-        for (question, answer) in &QUESTIONS[..broken_off.min(9)] {
-            terminal.answer(question, answer);
-        }
-        match QUESTIONS.get(broken_off) {
-            Some((question, _)) => terminal.expect(question),
-            None => {
-                terminal.answer("times of backups", "");
-                terminal.expect("make all this?");
+        let try_once = || {
+            let place = practice();
+            let mut terminal = Terminal::run(place.path(), ARGUMENTS);
+            for (question, answer) in &QUESTIONS[..broken_off.min(9)] {
+                terminal.answer(question, answer);
             }
-        }
-        std::thread::sleep(Duration::from_millis(100));
-        terminal.keys("\u{3}");
-        let (code, shown) = terminal.end();
+            match QUESTIONS.get(broken_off) {
+                Some((question, _)) => terminal.expect(question),
+                None => {
+                    terminal.answer("times of backups", "");
+                    terminal.expect("make all this?");
+                }
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            terminal.keys("\u{3}");
+            let ended = terminal.ends_within(Duration::from_secs(30));
+            ended.map(|(code, shown)| (code, shown, names(place.path())))
+        };
+        // Once in hundreds of runs, on a busy machine, the key did not get through `script`. A program
+        // that takes no notice of it takes none of the second either.
+        let ended = try_once().or_else(|_| try_once());
+        let (code, shown, left) = ended.unwrap_or_else(|shown| panic!("it does not end:\n{shown}"));
         assert_eq!(code, 130, "{shown}");
-        assert_eq!(names(place.path()), ["images"], "at question {broken_off}: {shown}");
+        assert_eq!(left, ["images"], "at question {broken_off}: {shown}");
     }
 }
 
