@@ -59,6 +59,17 @@ pub struct PlacedChunk {
     pub length: u32,
 }
 
+/// Where a commit finds slots to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Growth {
+    /// The file grows as is needed, and the reserve stays.
+    Free,
+    /// On the reserve, as long as a commit that gives space back can follow.
+    OnReserve,
+    /// On the reserve, all of it: it gives space back.
+    GivesBack,
+}
+
 /// Limits and wishes of one commit.
 #[derive(Clone, Copy, Debug)]
 pub struct CommitOptions {
@@ -88,8 +99,7 @@ pub struct Commit {
     /// Slots of segments with metadata that were written before the end.
     metadata_slots: Vec<u32>,
     has_chunks: bool,
-    /// Whether it may live on the reserve and never grows the file: it gives space back.
-    gives_back: bool,
+    growth: Growth,
     /// Slots that the file is cut to, as far as free ones end it.
     cut_to: Option<u32>,
     published: bool,
@@ -120,7 +130,7 @@ impl Container {
             metadata_bytes: 0,
             metadata_slots: Vec::new(),
             has_chunks: false,
-            gives_back: false,
+            growth: Growth::Free,
             cut_to: None,
             published: false,
             parent: self.state.clone(),
@@ -216,7 +226,14 @@ impl Commit {
     /// Makes this a commit that gives space back: it lives on free slots alone, the reserve included,
     /// and never grows the file.
     pub fn give_back(&mut self) {
-        self.gives_back = true;
+        self.growth = Growth::GivesBack;
+        self.slots.stay_within();
+    }
+
+    /// Makes this a commit that lives on free slots alone, the reserve included, and never grows the
+    /// file, but leaves enough of them for a prune.
+    pub fn live_on_reserve(&mut self) {
+        self.growth = Growth::OnReserve;
         self.slots.stay_within();
     }
 

@@ -103,7 +103,7 @@ pub fn go_on(
     progress: &Progress,
 ) -> Result<RotationReport> {
     if !session.store.container().header().rotten.is_empty() {
-        // A change of the table that was cut short left old copies of it.
+        // With the old secrets go all copies of the table that hold them.
         session.store.container_mut().rewrite_header()?;
     }
     let mut report = RotationReport { epoch: session.secrets.current_epoch(), ..Default::default() };
@@ -155,7 +155,7 @@ fn reseal(
     let commit = CommitOptions { max_bytes: settings.max_bytes, time, read_back: true };
     let mut writing = store.begin(pool.clone(), WritingOptions { commit, level: 3 })?;
     if is_tight {
-        writing.commit().give_back();
+        writing.commit().live_on_reserve();
     }
     let table = &store.container().state().table;
     let epoch = store.container().base().keyring().epoch();
@@ -192,7 +192,7 @@ fn settle(session: &mut Session, time: Timestamp, pool: &Arc<ThreadPool>) -> Res
     let settings = store.contents().settings.clone();
     let commit = CommitOptions { max_bytes: settings.max_bytes, time, read_back: true };
     let mut writing = store.begin(pool.clone(), WritingOptions { commit, level: 3 })?;
-    writing.commit().give_back();
+    writing.commit().live_on_reserve();
     let committed = writing.finish(&catalog.encode(), &ledger.encode(), settings)?;
     store.install(committed);
     Ok(())

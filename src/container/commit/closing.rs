@@ -10,7 +10,7 @@ use super::super::segment::{Assembled, Placed, assemble, directory_of};
 use super::super::superblock::RootPointer;
 use super::super::writer::Written;
 use super::super::{scrub, slot_map};
-use super::{Commit, PlacedChunk, Stream, bins, clone_placed, trial};
+use super::{Commit, Growth, PlacedChunk, Stream, bins, clone_placed, trial};
 use crate::crypto::{ObjectKind, SEAL_OVERHEAD};
 use crate::error::{Error, Kind, Result};
 use crate::ids::{ChunkId, SegmentId};
@@ -130,15 +130,19 @@ impl Commit {
     }
 
     /// Grows the file until the reserve is free. Where it cannot grow, a commit that adds no chunks
-    /// or leaves as much free as it found may live on the reserve, and one that gives space back always
-    /// does: that is what it is for.
+    /// or leaves as much free as it found may live on the reserve, as long as a prune can follow it;
+    /// one that gives space back always does: that is what the reserve is for.
     fn keep_reserve(&mut self) -> Result<()> {
-        if self.gives_back {
-            return Ok(());
+        let leaves_reserve = self.slots.leaves_reserve();
+        match self.growth {
+            Growth::GivesBack => return Ok(()),
+            Growth::OnReserve if leaves_reserve => return Ok(()),
+            Growth::OnReserve => return Err(self.slots.no_more(&self.base)),
+            Growth::Free => {}
         }
         let spare = self.reserve_slots();
         match self.slots.keep_free(&self.base, spare) {
-            Err(_) if self.generation() > 1 && !self.has_chunks => Ok(()),
+            Err(_) if self.generation() > 1 && !self.has_chunks && leaves_reserve => Ok(()),
             Err(_) if self.generation() > 1 && !self.slots.has_less_free() && self.slots.leaves_next() => {
                 Ok(())
             }

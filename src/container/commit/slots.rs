@@ -12,8 +12,12 @@ use std::ops::Range;
 /// Bytes by which the file grows at a time while a commit is being written.
 const GROWTH_BYTES: usize = 32 << 20;
 
-/// Slots that the commit after this one must be able to write: two for its metadata, one for its chunks.
+/// Slots that the commit after one with chunks must be able to write: two for its metadata, one for its
+/// chunks.
 const LEAST_NEXT: usize = 3;
+
+/// Slots that the commit after one on the reserve must be able to write, so that a prune can begin.
+const LEAST_ON_RESERVE: usize = 2;
 
 /// The segment table in the making.
 pub struct Slots {
@@ -28,6 +32,8 @@ pub struct Slots {
     /// The oldest generation that a reader pins, if it keeps slots from being reused.
     held: Option<u64>,
     cursor: usize,
+    /// Whether the file is not to grow, whatever its limit says.
+    stays: bool,
 }
 
 impl Slots {
@@ -66,6 +72,7 @@ impl Slots {
             parent: current,
             held: pinned.filter(|p| *p < before),
             cursor: 1,
+            stays: false,
         })
     }
 
@@ -106,6 +113,7 @@ impl Slots {
     /// From now on the file does not grow.
     pub fn stay_within(&mut self) {
         self.most = self.records.len();
+        self.stays = true;
     }
 
     /// Gives up free slots at the end of the file, down to `count` slots, as far as they are usable.
@@ -122,21 +130,7 @@ impl Slots {
 
     fn grow(&mut self, base: &Base) -> Result<()> {
         if self.records.len() >= self.most {
-            let message = format!(
-                "{}: its limit of {} bytes is reached",
-                base.name(),
-                base.geometry.file_bytes(self.most as u32)
-            );
-            return Err(match self.held {
-                Some(held) => Error::new(
-                    Kind::Busy,
-                    format!("{message}, and a reader of commit {held} keeps old segments from being reused"),
-                )
-                .hint("wait until that reader has ended; earlier snapshots are intact"),
-                None => Error::new(Kind::Full, message).hint(
-                    "raise the limit: coffer set CONTAINER --max-size SIZE; earlier snapshots are intact",
-                ),
-            });
+            return Err(self.no_more(base));
         }
         if self.records.len() >= self.allocated {
             let step = (GROWTH_BYTES / base.geometry.segment_bytes).clamp(1, self.most - self.records.len());
@@ -146,6 +140,32 @@ impl Slots {
         }
         self.records.push(SegmentRecord::free(0));
         Ok(())
+    }
+
+    /// Why no slot can be had: no other may be written over, and the file may not grow.
+    pub fn no_more(&self, base: &Base) -> Error {
+        let (name, limit) = (base.name(), base.geometry.file_bytes(self.most as u32));
+        let (message, hint) = match self.stays {
+            true => (
+                format!(
+                    "{name}: no room is left in it for another commit, and this one must not make it longer"
+                ),
+                "free space on the disk, or raise the limit, and run the command again; \
+                 earlier snapshots are intact",
+            ),
+            false => (
+                format!("{name}: its limit of {limit} bytes is reached"),
+                "raise the limit: coffer set CONTAINER --max-size SIZE; earlier snapshots are intact",
+            ),
+        };
+        match self.held {
+            Some(held) => Error::new(
+                Kind::Busy,
+                format!("{message}, and a reader of commit {held} keeps old segments from being reused"),
+            )
+            .hint("wait until that reader has ended; earlier snapshots are intact"),
+            None => Error::new(Kind::Full, message).hint(hint),
+        }
     }
 
     fn allocate(&mut self, base: &Base, count: usize) -> Result<()> {
@@ -168,9 +188,19 @@ impl Slots {
         self.records.iter().filter(|r| !r.live).count()
     }
 
-    /// Whether the next commit will find slots to write: those that this one frees do not help it.
+    /// Slots that the next commit may write: those that this one frees do not help it.
+    fn left_for_next(&self) -> usize {
+        self.records.iter().filter(|r| !r.live && r.generation <= self.parent).count()
+    }
+
+    /// Whether the next commit will find slots to write.
     pub fn leaves_next(&self) -> bool {
-        self.records.iter().filter(|r| !r.live && r.generation <= self.parent).count() >= LEAST_NEXT
+        self.left_for_next() >= LEAST_NEXT
+    }
+
+    /// Whether the next commit will find slots for metadata, as one has to that gives space back.
+    pub fn leaves_reserve(&self) -> bool {
+        self.left_for_next() >= LEAST_ON_RESERVE
     }
 
     /// Grows the file until `spare` slots are free, and enough of them for the next commit.

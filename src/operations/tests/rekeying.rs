@@ -7,11 +7,12 @@ use crate::container::Access;
 use crate::crypto::{Credential, KdfCost, NewSlot, SeededEntropy};
 use crate::error::{Kind, Result};
 use crate::operations::keys;
+use crate::operations::prune::{self, PruneOptions};
 use crate::operations::rekeying::{self, RotationReport};
 use crate::operations::session::{Init, Parity, Session, init_storage, open_storage, pool};
 use crate::operations::verify::verify;
 use crate::progress::Progress;
-use crate::snapshot::Level;
+use crate::snapshot::{Catalog, Level};
 use crate::storage::{SimulatedDisk, Storage};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -193,4 +194,60 @@ fn a_damaged_segment_keeps_the_old_secret_until_it_is_repaired() {
     assert_eq!((report.left.as_slice(), report.is_finished), (&[slot][..], false));
     assert_eq!(session.secrets.epochs().count(), 2);
     assert_eq!(readable(&session), held);
+}
+
+/// Removes the older of the two snapshots.
+fn pruned(session: &mut Session) -> Result<()> {
+    let catalog = Catalog::read(&session.store)?;
+    let plan = prune::plan(
+        &session.store,
+        &[catalog.snapshots[0].id],
+        &PruneOptions::default(),
+        &Progress::default(),
+    )?;
+    prune::apply(&mut session.store, plan, pool(1)?, &Progress::default()).map(drop)
+}
+
+#[test]
+fn a_rotation_on_a_full_disk_leaves_room_for_a_prune_wherever_it_stops() {
+    let (_folder, disk) = made();
+    let before = readable(&opened(&disk, 1, Access::Read).expect("opens"));
+    let (mut refused, mut stops) = (0, 0);
+    for spare in 0..8 {
+        let disk = SimulatedDisk::from_bytes(disk.bytes());
+        let capacity = Some(disk.allocated_bytes() + spare * (700 << 10));
+        disk.set_capacity(capacity);
+        disk.record();
+        {
+            let mut session = opened(&disk, 1, Access::Write).expect("opens");
+            let ended = started(&mut session, &[key(1)], true)
+                .and_then(|_| ended(&mut session, &Progress::default()));
+            match ended {
+                Ok(report) => assert!(report.is_finished),
+                Err(error) => assert_eq!(error.kind(), Kind::Full, "{error}"),
+            }
+            refused += usize::from(rekeying::is_pending(&session));
+        }
+        let mut generation = 0;
+        for point in disk.crash_points() {
+            let image = point.image(1);
+            let mut session = opened(&image, 1, Access::Write).expect("opens");
+            let reached = session.store.container().state().root.generation;
+            // One stop in each commit.
+            if reached == generation {
+                continue;
+            }
+            generation = reached;
+            stops += 1;
+            image.set_capacity(capacity);
+            let place = format!("spare {spare}, operation {}, commit {generation}", point.operation);
+            pruned(&mut session).unwrap_or_else(|error| panic!("{place}: {error}"));
+            drop(session);
+            let session = opened(&image, 1, Access::Read).expect("opens");
+            assert!(is_sound(&session), "{place}");
+            let left = readable(&session);
+            assert!(left.iter().all(|(key, value)| before.get(key) == Some(value)), "{place}");
+        }
+    }
+    assert!(refused > 0 && stops > 20, "{refused} rotations met a full disk, {stops} stops");
 }
