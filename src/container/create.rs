@@ -39,7 +39,8 @@ pub fn create(
     let base = Arc::new(Base::new(storage, geometry, prologue.container, keyring, name));
     super::lock::take_writer(&base)?;
     base.storage.allocate(0, geometry.file_bytes(1)).map_err(|e| base.io("not created", e))?;
-    let mut header = Header { prologue, geometry, keys: keys.clone(), rotten: Vec::new() };
+    let mut header =
+        Header { prologue, geometry, keys: keys.clone(), rotten: Vec::new(), outdated: Vec::new() };
     header.write_new(&*base.storage).map_err(|e| base.io("not created", e))?;
     header.write_keys(&*base.storage, keys)?;
     let mut container = Container {

@@ -79,6 +79,8 @@ pub struct Header {
     pub keys: KeyFrame,
     /// Copies of prologue or key table that are not as they should be, by name.
     pub rotten: Vec<String>,
+    /// Which copies of the key table, by [`copy_bases`], are whole and older: a change was cut short.
+    pub outdated: Vec<usize>,
 }
 
 /// Where the copies of prologue and key table begin.
@@ -155,13 +157,19 @@ impl Header {
                 keys = Some(frame.clone());
             }
         }
-        rotten
-            .extend(frames.iter().filter(|(_, f)| *f != keys).map(|(n, _)| format!("key table in the {n}")));
         let keys = keys.ok_or_else(|| {
             Error::damaged("key table: no copy survives")
                 .hint("restore the file from a copy; without a key table nothing can be decrypted")
         })?;
-        Ok(Header { geometry: Geometry::of(&prologue), prologue, keys, rotten })
+        let mut outdated = Vec::new();
+        for (number, (name, frame)) in frames.into_iter().enumerate() {
+            match frame {
+                Some(frame) if frame == keys => {}
+                Some(frame) if frame.sequence < keys.sequence => outdated.push(number),
+                _ => rotten.push(format!("key table in the {name}")),
+            }
+        }
+        Ok(Header { geometry: Geometry::of(&prologue), prologue, keys, rotten, outdated })
     }
 
     /// Writes everything of the header zone and slot 0 but the superblocks. For new files.
@@ -176,14 +184,29 @@ impl Header {
     /// Replaces the key table, copy by copy, each synced before the next is touched, so that at any
     /// instant a whole copy (old or new) exists.
     pub fn write_keys(&mut self, storage: &dyn Storage, keys: KeyFrame) -> Result<()> {
-        let bytes = keys.encode()?;
-        let failed = |e| Error::io(Kind::Destination, "key table: not written", e);
-        for (_, base) in copy_bases(self.prologue.segment_bytes) {
-            storage.write_at(base + KEY_TABLE_OFFSET, &bytes).map_err(failed)?;
-            storage.sync().map_err(failed)?;
+        for number in 0..4 {
+            self.write_copy(storage, &keys, number)?;
         }
         self.keys = keys;
+        self.outdated.clear();
         Ok(())
+    }
+
+    /// Ends a change of the key table that was cut short: writes it into the copies that are older, and
+    /// into no other.
+    pub fn end_change(&mut self, storage: &dyn Storage) -> Result<()> {
+        for number in std::mem::take(&mut self.outdated) {
+            self.write_copy(storage, &self.keys, number)?;
+        }
+        Ok(())
+    }
+
+    /// Writes one copy of the key table and syncs it.
+    fn write_copy(&self, storage: &dyn Storage, keys: &KeyFrame, number: usize) -> Result<()> {
+        let failed = |e| Error::io(Kind::Destination, "key table: not written", e);
+        let (_, base) = copy_bases(self.prologue.segment_bytes)[number];
+        storage.write_at(base + KEY_TABLE_OFFSET, &keys.encode()?).map_err(failed)?;
+        storage.sync().map_err(failed)
     }
 
     /// The two superblock slots, each from its first whole copy, with the sector's bytes, and the

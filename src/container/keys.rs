@@ -28,6 +28,13 @@ impl Container {
         Ok(())
     }
 
+    /// Ends a change of the key table that was cut short: no copy of the older table stays, in which a
+    /// password that was removed still opens.
+    pub(super) fn end_change(&mut self) -> Result<()> {
+        let storage = self.base.storage.clone();
+        self.header.end_change(&*storage).inspect_err(|_| self.base.poison())
+    }
+
     /// Writes every copy of prologue and key table anew, for those that are rotten.
     pub fn rewrite_header(&mut self) -> Result<()> {
         self.ensure_writable()?;

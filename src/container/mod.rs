@@ -131,7 +131,7 @@ impl Container {
         notes.extend(found.notes);
         let header = header_of_now(&*base.storage, header, &found.state.root, access)?;
         check_header(&header, &found.state.root, name)?;
-        let container = Container {
+        let mut container = Container {
             base,
             header,
             state: Arc::new(found.state),
@@ -143,6 +143,9 @@ impl Container {
         };
         if let (Access::Write, true) = (access, found.adopted) {
             container.rewrite_superblocks()?;
+        }
+        if access == Access::Write {
+            container.end_change()?;
         }
         Ok(container)
     }

@@ -48,6 +48,9 @@ fn newest_of_now(base: &Base, header: &Header) -> Result<Option<Found>> {
     let mut blocks: Vec<_> = slots.into_iter().flatten().collect();
     blocks.sort_by_key(|(block, _)| std::cmp::Reverse(block.generation));
     let mut notes: Vec<String> = header.rotten.iter().map(|what| format!("{what} is damaged")).collect();
+    if !header.outdated.is_empty() {
+        notes.push("a change of the keys was cut short; the next command that writes ends it".into());
+    }
     if rotten > 0 {
         notes.push(format!("{rotten} of 4 superblock copies are damaged"));
     }

@@ -295,3 +295,27 @@ fn keys_that_changed_while_a_slow_unlock_ran_are_taken_as_they_are_now() {
     stale.clone().write_keys(&disk, stale.keys.clone()).expect("written");
     assert_eq!(open(&disk, Access::Read).err().map(|e| e.kind()), Some(Kind::Damaged));
 }
+
+#[test]
+fn a_change_of_the_keys_that_was_cut_short_is_no_damage_and_is_ended_by_the_next_writer() {
+    let disk = SimulatedDisk::new();
+    let mut container = new_container(&disk);
+    disk.record();
+    container.write_keys(KeyFrame { sequence: 2, table: vec![6; 300] }).expect("keys");
+    drop(container);
+    let mut cut = 0;
+    for point in disk.crash_points() {
+        let image = point.image(1);
+        let header = Header::read(&image).expect("a header");
+        assert_eq!(header.rotten, [""; 0], "operation {}", point.operation);
+        cut += usize::from(!header.outdated.is_empty());
+        let reader = open(&image, Access::Read).expect("opens");
+        assert_eq!(reader.header().outdated, header.outdated);
+        assert_eq!(reader.notes().is_empty(), header.outdated.is_empty(), "{:?}", reader.notes());
+        drop(reader);
+        drop(open(&image, Access::Write).expect("opens"));
+        let ended = Header::read(&image).expect("a header");
+        assert_eq!((ended.keys, ended.outdated, ended.rotten), (header.keys, vec![], vec![]));
+    }
+    assert!(cut >= 3, "{cut} images with older copies");
+}
