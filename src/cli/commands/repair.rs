@@ -125,6 +125,9 @@ fn tell(context: &Context, report: &RepairReport, dry: bool) {
     for slot in &report.healed {
         output.note(format_args!("segment in slot {slot}: was damaged; all it holds can be read"));
     }
+    for slot in &report.outdated {
+        output.note(format_args!("segment in slot {slot}: was damaged; only the commit before needed it"));
+    }
     for slot in &report.dropped {
         let object = format!("segment in slot {slot}");
         output.note(format_args!("{object}: was damaged beyond parity; what it held is there elsewhere"));
@@ -164,6 +167,7 @@ fn mended(report: &RepairReport) -> u64 {
         + report.superblock_copies
         + report.healed.len()
         + report.dropped.len()
+        + report.outdated.len()
         + report.index_runs.len()
         + usize::from(report.gives_up_newest)
         + usize::from(report.restored_bytes > 0);
@@ -210,6 +214,7 @@ fn outcome(report: &RepairReport, dry: bool, asked: &Repair) -> Outcome {
         .with("restored_bytes", report.restored_bytes)
         .with("segments", report.healed.len())
         .with("dropped", report.dropped.len())
+        .with("outdated", report.outdated.len())
         .with("index_runs", report.index_runs.len())
         .with("newest_commit_lost", report.is_newest_lost)
         .with("newest_commit_given_up", report.gives_up_newest)

@@ -39,6 +39,8 @@ pub struct RepairReport {
     pub dropped: Vec<u32>,
     /// Segments that alone held something that is lost: left as they are.
     pub beyond: Vec<u32>,
+    /// Damaged segments that only the commit before reaches: they go with the next.
+    pub outdated: Vec<u32>,
     /// Index runs that could not be read and were rebuilt from the directories.
     pub index_runs: Vec<usize>,
     /// Whether the newest commit is damaged beyond use and stays: its predecessor was looked at.
@@ -61,6 +63,7 @@ impl RepairReport {
             || self.restored_bytes > 0
             || !self.healed.is_empty()
             || !self.dropped.is_empty()
+            || !self.outdated.is_empty()
             || !self.index_runs.is_empty()
             || self.moved_chunks > 0
             || self.taken_chunks > 0
@@ -128,8 +131,9 @@ pub fn repair(
             Ok(true)
         })?;
     }
-    // Both superblock slots are written by two commits.
-    let least = if report.superblock_copies > 0 { 2 } else { usize::from(report.restored_bytes > 0) };
+    // Both superblock slots are written by two commits; one leaves the commit before behind.
+    let is_one_due = report.restored_bytes > 0 || !report.outdated.is_empty();
+    let least = if report.superblock_copies > 0 { 2 } else { usize::from(is_one_due) };
     while mending.commits < least {
         commit_nothing(mending.session, time, mending.pool.clone())?;
         mending.commits += 1;

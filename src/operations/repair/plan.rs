@@ -24,6 +24,7 @@ pub struct Survey {
     superblock_copies: usize,
     pub(super) index_runs: Vec<usize>,
     is_newest_lost: bool,
+    outdated: Vec<u32>,
     damaged: BTreeMap<u32, Damaged>,
 }
 
@@ -54,7 +55,7 @@ pub fn survey(session: &Session, pool: &Arc<ThreadPool>, progress: &Progress) ->
         superblock_copies: container.header().superblocks(&**container.base().storage()).1,
         index_runs: store.check_index().into_iter().map(|(number, _)| number).collect(),
         is_newest_lost: container.has_fallen_back(),
-        damaged: BTreeMap::new(),
+        ..Survey::default()
     };
     let slots = store.live_slots();
     let size = container.base().geometry.segment_bytes as u64;
@@ -79,6 +80,10 @@ pub fn survey(session: &Session, pool: &Arc<ThreadPool>, progress: &Progress) ->
         let bad = report.map_or(Vec::new(), |r| r.faults.into_iter().map(|f| f.location).collect());
         survey.damaged.insert(slot, Damaged { bad, by_directory });
     }
+    // What only the commit before reaches: its root is read to be held against what is known.
+    container.ancestry();
+    survey.outdated = container.healed_slots();
+    survey.outdated.retain(|slot| !survey.damaged.contains_key(slot));
     Ok(survey)
 }
 
@@ -90,6 +95,7 @@ impl Survey {
             superblock_copies: self.superblock_copies,
             index_runs: self.index_runs.clone(),
             is_newest_lost: self.is_newest_lost,
+            outdated: self.outdated.clone(),
             ..RepairReport::default()
         }
     }

@@ -7,6 +7,7 @@ use crate::container::Access;
 use crate::crypto::ObjectKind;
 use crate::entry::EntryPath;
 use crate::ids::SnapshotId;
+use crate::operations::keys;
 use crate::operations::repair::{self, RepairReport, Sources};
 use crate::operations::restore::chunk_kind;
 use crate::operations::session::{Session, open_storage, pool};
@@ -354,4 +355,31 @@ fn a_repair_that_is_cut_short_loses_nothing_and_can_be_run_again() {
         assert_eq!(after == before, copy.is_some());
     }
     assert!(!disk.is_empty().expect("a length"));
+}
+
+#[test]
+fn a_damaged_root_of_the_commit_before_is_left_behind() {
+    let (_folder, disk, _) = two_nights();
+    let mut session = opened(&disk, Access::Write);
+    let (time, pool) = (Timestamp { seconds: 1_800_000_000, nanoseconds: 0 }, pool(1).expect("a pool"));
+    let mut copy = Default::default();
+    for _ in 0..2 {
+        copy = session.store.container().state().pointer.copies[0];
+        keys::commit_nothing(&mut session, time, pool.clone()).expect("committed");
+    }
+    let g = session.store.container().base().geometry;
+    assert!(!session.store.live_slots().contains(&copy.slot), "nothing else is there");
+    drop(session);
+    disk.corrupt(g.slot_offset(copy.slot) + u64::from(copy.offset), 8, |b| b.fill(0x5a));
+    let is_whole = || {
+        let session = opened(&disk, Access::Read);
+        session.store.container().ancestry();
+        let report = verify(&session.store, Level::Full, &pool, &Progress::default()).expect("verified");
+        report.damaged.is_empty()
+    };
+    assert!(!is_whole());
+    let report = mended(&disk, &Sources::default());
+    assert_eq!((report.outdated.as_slice(), report.has_losses()), (&[copy.slot][..], false), "{report:?}");
+    assert!(is_whole());
+    assert!(!mended(&disk, &Sources::default()).has_work());
 }
