@@ -67,7 +67,7 @@ impl PartialOrd for EntryPath {
 }
 
 impl std::fmt::Display for EntryPath {
-    /// Valid UTF-8 as it is, other bytes and control characters as `\xNN`.
+    /// As [`write_escaped`] does.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write_escaped(&self.0, f)
     }
@@ -79,14 +79,23 @@ impl std::fmt::Debug for EntryPath {
     }
 }
 
-/// Writes name bytes for people: no control character of a file name reaches a terminal.
+/// Whether a character is seen only by what it does to others: controls, line ends, and what turns the
+/// direction of writing.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Writes name bytes for people: no control character of a file name reaches a terminal, and no two
+/// names look the same for that. Bytes that are no UTF-8 and ASCII controls become `\xNN`, other
+/// characters `\u{N}`.
 pub fn write_escaped(bytes: &[u8], f: &mut impl std::fmt::Write) -> std::fmt::Result {
     for piece in bytes.utf8_chunks() {
         for c in piece.valid().chars() {
-            match c.is_control() || c == '\\' {
-                true if (c as u32) < 256 => write!(f, "\\x{:02x}", c as u32)?,
-                true => write!(f, "\\u{{{:x}}}", c as u32)?,
-                false => f.write_char(c)?,
+            match c {
+                '\\' | '\0'..='\x1f' | '\x7f' => write!(f, "\\x{:02x}", c as u32)?,
+                c if is_hidden(c) => write!(f, "\\u{{{:x}}}", c as u32)?,
+                c => f.write_char(c)?,
             }
         }
         for byte in piece.invalid() {

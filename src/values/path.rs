@@ -27,8 +27,6 @@ fn escape(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     let number = |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
     if let Some(digits) = rest.strip_prefix(b"\\x") {
         let value = number(digits.get(..2)?)?;
-        // A control character above 0x7f is shown by its number, as a lone byte is. Only the latter
-        // is common in names.
         return Some((vec![u8::try_from(value).ok()?], 4));
     }
     let digits = rest.strip_prefix(b"\\u{")?;
@@ -44,7 +42,15 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_written() {
-        for name in [&b"r\xf6ntgen.jpg"[..], b"a\\b", b"a\nb\x1b[0m", b"\xff\xfe", "\u{2028}x".as_bytes()] {
+        for name in [
+            &b"r\xf6ntgen.jpg"[..],
+            b"a\\b",
+            b"a\nb\x1b[0m",
+            b"\xff\xfe",
+            "\u{2028}x".as_bytes(),
+            "\u{85}\u{202e}".as_bytes(),
+            b"\x85",
+        ] {
             let shown = EntryPath(name.to_vec()).to_string();
             let read = unescape(shown.as_bytes()).unwrap_or_else(|| shown.clone().into_bytes());
             assert_eq!(read, name, "{shown}");
