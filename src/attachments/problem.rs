@@ -28,6 +28,8 @@ pub enum ProblemKind {
     PackingDamaged,
     /// A dump of text with a hole of zero bytes in it; what there is is kept.
     Torn,
+    /// A source folder without any file, of which the snapshot before held some.
+    Emptied,
     /// The folder itself is in the backup; what it holds, or part of it, is not.
     UnreadableFolder,
     /// In the backup, without some or all of its extended attributes.
@@ -64,6 +66,9 @@ impl ProblemKind {
             ProblemKind::PackingCutOff => "ends before its packing does: the dump was cut off",
             ProblemKind::PackingDamaged => "does not unpack: the dump is damaged",
             ProblemKind::Torn => "has a hole of zero bytes in its text: the dump is damaged",
+            ProblemKind::Emptied => {
+                "holds no file any more, and in the snapshot before it held some: is its disk there?"
+            }
             ProblemKind::UnreadableFolder => "folder cannot be listed completely",
             ProblemKind::AttributesUnreadable => "extended attributes cannot be read",
             ProblemKind::NameInvalid => "name or path cannot be used",
@@ -84,6 +89,7 @@ impl ProblemKind {
             K::AttributesUnreadable
                 | K::OwnerNotRestored
                 | K::AttributesNotRestored
+                | K::Emptied
                 | K::ModeNotRestored
                 | K::TimeNotRestored
         )

@@ -125,6 +125,32 @@ fn unchanged_files_are_not_read_unless_they_were_fresh_or_it_is_asked() {
 }
 
 #[test]
+fn a_folder_that_was_emptied_is_told_once_and_one_that_never_held_anything_is_not() {
+    let folder = practice();
+    std::fs::create_dir_all(folder.path().join("never")).expect("a folder");
+    let mut session = new_session(&SimulatedDisk::new());
+    let planned = |ahead| {
+        let mut plan = plan(folder.path(), ahead);
+        let never = Source::Attachments { label: b"never".to_vec(), root: folder.path().join("never") };
+        plan.sources.push(never);
+        plan
+    };
+    assert!(run(&mut session, planned(0)).problems.is_empty());
+    std::fs::rename(folder.path().join("img"), folder.path().join("away")).expect("moved");
+    // A folder is left of it, and a link: what a medium that is not there leaves.
+    std::fs::create_dir_all(folder.path().join("img/lost+found")).expect("a folder");
+    std::os::unix::fs::symlink("x", folder.path().join("img/link")).expect("a link");
+    let told = run(&mut session, planned(10));
+    let said: Vec<_> = told.problems.iter().map(ToString::to_string).collect();
+    assert!(
+        matches!(&said[..], [one] if one.starts_with("attachments/img: holds no file any more")),
+        "{said:?}"
+    );
+    assert!(!told.record.is_complete());
+    assert!(run(&mut session, planned(20)).problems.is_empty(), "the next night it is known");
+}
+
+#[test]
 fn a_file_that_never_stands_still_is_kept_named_and_read_again() {
     let folder = practice();
     std::fs::remove_file(folder.path().join("d.sql")).expect("removed");

@@ -6,6 +6,7 @@ pub(super) mod sources;
 
 use super::snapshots::short;
 use crate::attachments::exclude::Excludes;
+use crate::attachments::problem::ProblemKind;
 use crate::cli::args::{places, usage};
 use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
@@ -159,7 +160,11 @@ fn tell(context: &Context, report: &BackupReport) {
         context.output.note(format_args!("snapshot {} was dropped by policy to make room", short(id)));
     }
     for problem in &report.problems {
-        let code = if problem.what.is_loss() { "unreadable" } else { "incomplete" };
+        let code = match problem.what {
+            ProblemKind::Emptied => "emptied",
+            what if what.is_loss() => "unreadable",
+            _ => "incomplete",
+        };
         context.output.warning_about(code, &problem.path, problem);
     }
 }

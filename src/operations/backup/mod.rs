@@ -6,6 +6,7 @@ mod batch;
 mod database;
 mod dump;
 mod earlier;
+mod emptied;
 pub mod figures;
 mod judge;
 mod previous;
@@ -225,6 +226,8 @@ fn attempt(
     {
         let previous = catalog.parent_for(&sources);
         run(&plan, store, previous, progress, &mut storing, &mut writing)?;
+        let emptied = emptied::problems(&plan, &storing.figures, previous, &storing.problems, store);
+        storing.problems.extend(emptied);
     }
     let record = storing.finish(&plan, sources, store, &mut writing)?;
     let (problems, mut notes) = (std::mem::take(&mut storing.problems), std::mem::take(&mut storing.notes));
