@@ -3,7 +3,7 @@
 //! name what could not be set instead of failing. A set-user-id or set-group-id bit is never given
 //! to a thing that belongs to somebody else than it did.
 
-use super::attributes::Place;
+use super::attributes::{Place, is_own};
 use super::inspect;
 use super::problem::ProblemKind;
 use crate::clock::Timestamp;
@@ -82,10 +82,8 @@ impl Node<'_> {
         };
         let mut result = Ok(());
         for present in place.read().unwrap_or_default() {
-            let is_ours =
-                present.name.starts_with(b"user.") || present.name.starts_with(b"system.posix_acl_");
             let is_wanted = metadata.attributes.iter().any(|wanted| wanted.name == present.name);
-            if is_ours && !is_wanted {
+            if is_own(&present) && !is_wanted {
                 result = result.and(place.remove(&present.name));
             }
         }

@@ -86,6 +86,11 @@ impl<Fd: AsFd> Place<'_, Fd> {
     }
 }
 
+/// Whether an attribute is the thing's own: others are given by the system, or only by root.
+pub fn is_own(attribute: &Attribute) -> bool {
+    attribute.name.starts_with(b"user.") || attribute.name.starts_with(b"system.posix_acl_")
+}
+
 /// Calls `read` with growing buffers until the result fits.
 fn grown(read: impl Fn(&mut [u8]) -> Result<usize>) -> Result<Vec<u8>> {
     let mut buffer = vec![0u8; 16 << 10];

@@ -3,7 +3,6 @@
 //! link target, device number and attributes. The bytes of files are the caller's to compare, with
 //! the file from [`Target::open_for_reading`].
 
-use super::attributes::Place;
 use super::inspect;
 use super::problem::{Problem, ProblemKind};
 use super::restore::{Inner, Target, is_same_inode};
@@ -14,7 +13,6 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 use std::fmt;
 use std::fs::File;
-use std::os::fd::AsRawFd;
 
 /// One way in which what stands in the target is not what the entry says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,12 +155,7 @@ fn compare_attributes(
     spot: &Spot,
     stat: &Stat,
 ) -> rustix::io::Result<Option<Difference>> {
-    let pinned = spot.pin_named()?;
-    if !is_same_inode(&rustix::fs::fstat(&pinned)?, stat) {
-        return Err(Errno::STALE);
-    }
-    let path = format!("/proc/self/fd/{}", pinned.as_raw_fd());
-    let found = Place::<&File>::Descriptor(path.as_bytes()).read()?;
+    let found = spot.attributes(stat)?;
     let expected = &expected.attributes;
     let is_only_in = |one: &[Attribute], other: &[Attribute]| -> Vec<Vec<u8>> {
         one.iter().filter(|a| !other.contains(a)).map(|a| a.name.clone()).collect()

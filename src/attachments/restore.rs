@@ -7,6 +7,7 @@
 //! Folders must be created in path order. Everything else may be called from several threads.
 
 use super::apply::{Node, allowed_mode, apply};
+use super::attributes::is_own;
 use super::beneath::Beneath;
 use super::folder_tree::FolderTree;
 use super::inspect;
@@ -47,6 +48,15 @@ impl Default for RestoreOptions {
     /// Replaces; sets owners if run by root.
     fn default() -> Self {
         RestoreOptions { existing: Existing::Replace, owners: rustix::process::geteuid().is_root() }
+    }
+}
+
+impl RestoreOptions {
+    /// Whether a thing that had this metadata comes to belong to whoever restores it, and had another
+    /// owner or group.
+    pub fn leaves_owner(&self, metadata: &Metadata) -> bool {
+        let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        !self.owners && *metadata != Metadata::default() && (metadata.uid, metadata.gid) != own
     }
 }
 
@@ -104,8 +114,8 @@ impl Target {
         Target { inner: Arc::new(Inner::new(root, beneath, options)) }
     }
 
-    /// Whether an earlier run finished this entry. For a file: size, content time, mode and, if
-    /// owners are restored, owner are equal; a file gets its time before it gets its name, so equal
+    /// Whether an earlier run finished this entry. For a file: size, content time, mode, attributes and,
+    /// if owners are restored, owner are equal; a file gets its time before it gets its name, so equal
     /// means complete. Never for folders and for entries without a time.
     pub fn entry_is_done(&self, entry: &Entry) -> Result<bool> {
         let Some(spot) = self.inner.existing_spot(&entry.path) else { return Ok(false) };
@@ -221,20 +231,21 @@ impl Inner {
             && *metadata != Metadata::default()
             && (is_link || stat.st_mode & 0o7777 == allowed_mode(metadata, stat))
             && (!self.options.owners || (stat.st_uid, stat.st_gid) == (metadata.uid, metadata.gid));
+        let has_same = || same_metadata && has_attributes(metadata, spot, stat);
         Ok(match (&entry.kind, inspect::file_type(stat)) {
             (EntryKind::File(content) | EntryKind::Dump(content), FileType::RegularFile) => {
-                same_metadata && inspect::size(stat) == content.size
+                has_same() && inspect::size(stat) == content.size
             }
             (EntryKind::SymbolicLink(target), FileType::Symlink) => {
-                same_metadata && spot.link_target().is_ok_and(|found| found == *target)
+                has_same() && spot.link_target().is_ok_and(|found| found == *target)
             }
             (EntryKind::HardLink(first), _) => {
                 self.stat_of(first).is_some_and(|first| is_same_inode(&first, stat))
             }
-            (EntryKind::Pipe, FileType::Fifo) | (EntryKind::Socket, FileType::Socket) => same_metadata,
+            (EntryKind::Pipe, FileType::Fifo) | (EntryKind::Socket, FileType::Socket) => has_same(),
             (EntryKind::BlockDevice(number), FileType::BlockDevice)
             | (EntryKind::CharacterDevice(number), FileType::CharacterDevice) => {
-                same_metadata && stat.st_rdev == *number
+                has_same() && stat.st_rdev == *number
             }
             _ => false,
         })
@@ -301,6 +312,12 @@ fn cannot_open(root: &Path, error: std::io::Error) -> Error {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether what stands at `spot` has the attributes of its own that `metadata` names, and no others.
+fn has_attributes(metadata: &Metadata, spot: &Spot, stat: &Stat) -> bool {
+    let wanted = metadata.attributes.iter().filter(|attribute| is_own(attribute));
+    spot.attributes(stat).is_ok_and(|found| found.iter().filter(|attribute| is_own(attribute)).eq(wanted))
 }
 
 #[cfg(test)]

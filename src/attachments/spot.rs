@@ -2,13 +2,15 @@
 //! removed. It promises that nothing is followed, that a new thing appears under its name by one
 //! rename, and that only empty folders are ever removed.
 
+use super::attributes::Place;
 use super::inspect;
 use super::restore::{Existing, Outcome, is_same_inode};
+use crate::entry::Attribute;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::{Errno, Result};
 use std::ffi::CString;
 use std::fmt::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 /// How often to try again where somebody else changes the same name at the same time.
@@ -61,6 +63,16 @@ impl Spot {
         self.pin(&self.name)
     }
 
+    /// The attributes of what stands here, which must be the one in `stat`.
+    pub fn attributes(&self, stat: &Stat) -> Result<Vec<Attribute>> {
+        let pinned = self.pin_named()?;
+        if !is_same_inode(&rustix::fs::fstat(&pinned)?, stat) {
+            return Err(Errno::STALE);
+        }
+        let path = format!("/proc/self/fd/{}", pinned.as_raw_fd());
+        Place::<&OwnedFd>::Descriptor(path.as_bytes()).read()
+    }
+
     /// Creates a folder for the owner only, or takes the one that stands here.
     pub fn make_folder(&self, existing: Existing) -> Result<Outcome> {
         for _ in 0..ATTEMPTS {
@@ -94,7 +106,7 @@ impl Spot {
         }
         let Ok(pinned) = self.pin_named() else { return };
         if rustix::fs::fstat(&pinned).is_ok_and(|now| is_same_inode(&now, stat)) {
-            let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&pinned));
+            let path = format!("/proc/self/fd/{}", pinned.as_raw_fd());
             let _ = rustix::fs::chmod(path, Mode::from_raw_mode(stat.st_mode & 0o7777 | 0o700));
         }
     }

@@ -151,6 +151,25 @@ fn a_folder_that_was_emptied_is_told_once_and_one_that_never_held_anything_is_no
 }
 
 #[test]
+fn owners_that_are_left_aside_are_counted() {
+    let folder = practice();
+    let root = rustix::process::geteuid();
+    let given = std::os::unix::fs::chown(folder.path().join("img/3"), Some(4711), None).is_ok();
+    let mut session = new_session(&SimulatedDisk::new());
+    let record = run(&mut session, plan(folder.path(), 0)).record;
+    for owners in [false, true] {
+        let target = tempfile::tempdir().expect("a folder");
+        let mut plan = to(&target.path().join("out"));
+        plan.options.owners = owners && root.is_root();
+        let pool = pool(1).expect("a pool");
+        let report =
+            restore::restore(&session.store, &record, &plan, &pool, &Progress::default()).expect("restored");
+        assert!(report.problems.is_empty(), "{:?}", report.problems);
+        assert_eq!(report.other_owners, u64::from(given && !plan.options.owners), "as {root:?}");
+    }
+}
+
+#[test]
 fn a_file_that_never_stands_still_is_kept_named_and_read_again() {
     let folder = practice();
     std::fs::remove_file(folder.path().join("d.sql")).expect("removed");

@@ -1,9 +1,9 @@
 //! Comparing: every kind of difference is named, and nothing but differences.
 
-use super::carrier::{entry, file, put};
+use super::carrier::{entry, file, put, put_one};
 use crate::attachments::compare::Difference;
 use crate::attachments::restore::{RestoreOptions, Target};
-use crate::entry::{Entry, EntryKind, EntryPath};
+use crate::entry::{Attribute, Entry, EntryKind, EntryPath};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -100,4 +100,27 @@ fn only_files_beneath_the_target_are_opened() {
     for path in ["a", "a/l", "a/p", "up/outside", "../outside", "missing"] {
         assert!(open(path).is_err(), "{path}");
     }
+}
+
+#[test]
+fn a_file_whose_attributes_differ_is_not_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::open(dir.path(), RestoreOptions::default()).unwrap();
+    put(&target, &tree());
+    let (mut entry, bytes) = tree().swap_remove(1);
+    let path = dir.path().join("a/f");
+    let (none, create) = (rustix::fs::XattrFlags::empty(), rustix::fs::XattrFlags::CREATE);
+    assert!(target.entry_is_done(&entry).unwrap());
+    rustix::fs::setxattr(&path, "user.foreign", b"1", none).unwrap();
+    assert!(!target.entry_is_done(&entry).unwrap(), "one too many");
+    assert!(put_one(&target, &entry, &bytes));
+    rustix::fs::setxattr(&path, "user.foreign", b"1", create).expect("it was gone");
+    entry.metadata.attributes = vec![Attribute { name: b"user.foreign".to_vec(), value: b"2".to_vec() }];
+    assert!(!target.entry_is_done(&entry).unwrap(), "another value");
+    assert!(put_one(&target, &entry, &bytes));
+    assert!(target.entry_is_done(&entry).unwrap());
+    // What the system or only root gives is no sign of another thing.
+    let label = Attribute { name: b"security.selinux".to_vec(), value: b"x".to_vec() };
+    entry.metadata.attributes.insert(0, label);
+    assert!(target.entry_is_done(&entry).unwrap());
 }

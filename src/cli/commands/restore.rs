@@ -126,11 +126,15 @@ impl Restore {
         if context.globals.dry_run {
             return Ok(would(&plan.target, &record, &restore::need(store, &record, &plan)?));
         }
-        let report = {
+        let mut report = {
             let _meter = context.output.progress("restoring", "entry", Arc::clone(&context.progress));
             restore::restore(store, &record, &plan, &context.pool()?, &context.progress)?
         };
         remember_damage(context, store, report.damaged.len());
+        if self.no_owners {
+            // It was asked for.
+            report.other_owners = 0;
+        }
         tell(context, &report);
         let outdated = store.container().has_fallen_back();
         Ok(outcome(&plan.target, &record, &report, outdated))
@@ -202,6 +206,10 @@ fn outcome(target: &Path, record: &SnapshotRecord, report: &RestoreReport, outda
             summary += &format!("; {count} {what}");
         }
     }
+    if report.other_owners > 0 {
+        let count = format_count(report.other_owners, "entry");
+        summary += &format!("; {count} had another owner, which only root can give back");
+    }
     if outdated {
         summary += "; the newest commit is damaged, so newer snapshots may be missing";
     }
@@ -212,6 +220,7 @@ fn outcome(target: &Path, record: &SnapshotRecord, report: &RestoreReport, outda
         .with("already_there", report.already_there)
         .with("compared", report.compared)
         .with("different", different)
+        .with("other_owners", report.other_owners)
         .with("damaged", report.damaged.len())
         .with("problems", report.problems.len())
         .summary(summary)

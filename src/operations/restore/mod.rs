@@ -69,6 +69,8 @@ pub struct RestoreReport {
     pub scripts: Vec<Script>,
     /// What a person should know of those.
     pub notes: Vec<String>,
+    /// Entries that had another owner or group than they come to have, because owners were left aside.
+    pub other_owners: u64,
     /// What could not be restored for other reasons.
     pub problems: Vec<Problem>,
 }
@@ -183,9 +185,14 @@ pub fn restore(
     progress.expect(need.entries, need.data_bytes);
     let target = Target::open(&plan.target, plan.options)?;
     let run = Run { store, target: &target, progress, report: Mutex::default() };
-    let databases = pool.install(|| run.entries(chosen(store, record, &plan.selection, &wanted)?))?;
+    let mut other_owners = 0;
+    let entries = chosen(store, record, &plan.selection, &wanted)?.inspect(|entry| {
+        other_owners += u64::from(entry.as_ref().is_ok_and(|e| plan.options.leaves_owner(&e.metadata)));
+    });
+    let databases = pool.install(|| run.entries(entries))?;
     run.scripts(&databases, &StoredRows::new(store, pool.clone()))?;
     let mut report = run.report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.other_owners = other_owners;
     report.problems.extend(target.finish(plan.sync)?);
     if plan.compare {
         let target = Target::open_existing(&plan.target, plan.options)?;
