@@ -9,6 +9,7 @@ pub mod facts;
 mod fault;
 pub mod identifier;
 pub mod identity;
+pub mod information;
 pub mod key;
 pub mod load;
 pub mod opener;

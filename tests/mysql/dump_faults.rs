@@ -4,7 +4,8 @@
 use crate::dump_live::{Writers, rounds};
 use crate::kept::{Kept, plan, take};
 use crate::proxy::{Cut, Proxy, Side};
-use crate::server::{Server, told};
+use crate::server::{Server, mariadbs_own, told};
+use crate::trial::exits;
 use coffer::entry::database::Consistency;
 use coffer::error::{Error, Kind};
 use coffer::mysql::dump::dump;
@@ -205,4 +206,41 @@ fn a_lock_that_is_not_to_be_had_names_who_is_in_the_way() {
     assert!(began.elapsed() < Duration::from_secs(8));
     assert!(error.to_string().contains("SLEEP(3)"), "{error}");
     writers.end();
+}
+
+/// A table whose rows another server keeps, and another engine beside it for each way of reading.
+const AWAY: &str = "INSTALL SONAME 'ha_federatedx'; CREATE DATABASE d; USE d;
+CREATE TABLE near (a INT PRIMARY KEY, b INT, UNIQUE (b)); INSERT INTO near VALUES (7, 8);
+CREATE TABLE plain (a INT PRIMARY KEY) ENGINE=MyISAM; INSERT INTO plain VALUES (1), (2);
+CREATE TABLE child (a INT, FOREIGN KEY (a) REFERENCES near (a)); INSERT INTO child VALUES (7);
+CREATE SERVER away FOREIGN DATA WRAPPER mysql OPTIONS (SOCKET 'SELF', DATABASE 'd', USER 'root', PASSWORD '');
+CREATE TABLE far (a INT PRIMARY KEY) ENGINE=FEDERATED CONNECTION='away/near';
+ALTER SERVER away OPTIONS (SOCKET '/nowhere'); FLUSH TABLES";
+
+#[test]
+fn a_table_whose_server_is_away_costs_no_other() {
+    if mariadbs_own("a FEDERATED engine that is not switched off") {
+        return;
+    }
+    let server = Server::start(&["--local-infile=1"]);
+    server.client("", &AWAY.replace("SELF", &server.socket().display().to_string()));
+    let whole = server.connect().rows("SELECT * FROM information_schema.TABLES WHERE TABLE_SCHEMA='d'");
+    assert!(whole.is_err(), "the server answers for all tables at once: this shows nothing");
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path();
+    exits(path, &server, "init c --no-encryption", 0);
+    let run = exits(path, &server, "doctor --database d", 3);
+    assert!(run.said.contains("engine federated (1 of d)"), "{}", run.said);
+    let run = exits(path, &server, "backup c --database d", 0);
+    assert!(run.said.contains("`d`.`far` is a FEDERATED table"), "{}", run.said);
+    // Into the same server, where foreign keys from everywhere are looked for.
+    let run =
+        exits(path, &server, "restore c latest --to-server --database d --table d.near --replace --yes", 0);
+    assert!(run.said.contains("read back and compared"), "{}", run.said);
+    let run = exits(path, &server, "restore c latest --to-server --as e", 3);
+    assert!(run.said.contains("table `e`.`far` could not be made"), "{}", run.said);
+    assert_eq!(
+        server.client("e", "SELECT a, b FROM near; SELECT SUM(a) FROM plain; SELECT a FROM child"),
+        "7\t8\n3\n7\n"
+    );
 }

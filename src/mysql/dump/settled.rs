@@ -8,6 +8,7 @@ use super::step::Step;
 use super::table::Table;
 use crate::mysql::connection::Connection;
 use crate::mysql::identifier::literal;
+use crate::mysql::information::Question;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -59,11 +60,11 @@ impl Settled {
 
 /// Names of the tables of `database` that were made at `since` or later.
 fn made_since(conn: &mut Connection, database: &str, since: &str, table: Option<&str>) -> Step<Vec<String>> {
-    let only = table.map_or(String::new(), |table| format!(" AND TABLE_NAME={}", literal(table)));
-    let rows = conn.rows(&format!(
-        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA={}{only} AND CREATE_TIME >= {}",
-        literal(database),
-        literal(since)
-    ))?;
-    Ok(rows.iter().filter_map(|row| row.text(0)).collect())
+    let columns = format!("CREATE_TIME >= {}", literal(since));
+    let question = Question { from: "TABLES", columns: &columns, bare: Some("NULL"), filter: "" };
+    let rows = match table {
+        Some(table) => question.of_table(conn, database, table)?,
+        None => question.of(conn, database)?,
+    };
+    Ok(rows.iter().filter(|row| row.number(2) == Some(1)).filter_map(|row| row.text(1)).collect())
 }

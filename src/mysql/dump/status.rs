@@ -4,7 +4,7 @@
 use super::table::Name;
 use crate::error::Result;
 use crate::mysql::connection::{Cells, Connection, code_of};
-use crate::mysql::identifier::literal;
+use crate::mysql::information::Question;
 use std::collections::BTreeMap;
 
 /// A change may come this many seconds after the time that the server notes for it.
@@ -78,14 +78,15 @@ pub fn read(conn: &mut Connection, databases: &[String], counts: bool) -> Result
     let before = if counts { changes(conn)? } else { BTreeMap::new() };
     let mut statuses = BTreeMap::new();
     for database in databases {
-        let sql = format!(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, UPDATE_TIME, TIMESTAMPDIFF(SECOND, UPDATE_TIME, NOW()), \
-             CREATE_TIME, TABLE_ROWS, DATA_LENGTH, DATA_FREE, CHECKSUM FROM information_schema.TABLES \
-             WHERE TABLE_TYPE<>'VIEW' AND TABLE_SCHEMA={}",
-            literal(database)
-        );
-        for row in conn.rows(&sql)?.iter().filter(|row| row.bytes(0) == Some(database.as_bytes())) {
-            statuses.insert((database.clone(), row.text(1).unwrap_or_default()), of(row));
+        let question = Question {
+            from: "TABLES",
+            columns: "ENGINE, UPDATE_TIME, TIMESTAMPDIFF(SECOND, UPDATE_TIME, NOW()), CREATE_TIME, TABLE_ROWS, \
+                      DATA_LENGTH, DATA_FREE, CHECKSUM",
+            bare: Some("ENGINE, NULL, NULL, NULL, NULL, NULL, NULL, NULL"),
+            filter: "TABLE_TYPE<>'VIEW'",
+        };
+        for row in question.of(conn, database)? {
+            statuses.insert((database.clone(), row.text(1).unwrap_or_default()), of(&row));
         }
     }
     if counts {

@@ -9,12 +9,13 @@ use super::{DatabaseReport, LoadPlan, LoadReport, names, orphans, statement, swi
 use crate::codec::encode;
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
-use crate::mysql::connection::Connection;
+use crate::mysql::connection::{Cells, Connection};
 use crate::mysql::identifier::{literal, qualified, quote};
+use crate::mysql::information::Question;
 use crate::mysql::schema::{SchemaOptions, read_database};
 use crate::mysql::stream::RowSource;
 use crate::progress::Progress;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 /// Does what the plan says.
@@ -173,15 +174,17 @@ fn what_goes(conn: &mut Connection, part: &Part, begun: &mut Switch) -> Result<(
 
 /// Foreign keys of tables that stay to tables that go would follow them: they are set anew.
 fn keys_from_elsewhere(conn: &mut Connection, target: &str, going: &HashSet<String>) -> Result<Vec<Step>> {
-    let rows = conn.rows(&format!(
-        "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, REFERENCED_TABLE_NAME \
-         FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA={}",
-        literal(target)
-    ))?;
+    let question = Question {
+        from: "KEY_COLUMN_USAGE",
+        columns: "CONSTRAINT_NAME, REFERENCED_TABLE_NAME",
+        bare: None,
+        filter: &format!("REFERENCED_TABLE_SCHEMA={}", literal(target)),
+    };
+    // A key of two columns has two rows.
+    let text = |row: &Cells| std::array::from_fn(|cell| row.text(cell).unwrap_or_default());
+    let keys: BTreeSet<[String; 4]> = question.everywhere(conn)?.iter().map(text).collect();
     let mut steps = Vec::new();
-    for row in rows {
-        let text = |at| row.text(at).unwrap_or_default();
-        let (database, table, key, referenced) = (text(0), text(1), text(2), text(3));
+    for [database, table, key, referenced] in keys {
         let is_inside = database == target && going.contains(&table.to_lowercase());
         if is_inside || !going.contains(&referenced.to_lowercase()) {
             continue;

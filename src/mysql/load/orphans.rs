@@ -6,6 +6,7 @@ use super::stage::Staged;
 use crate::error::Result;
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{literal, qualified, quote};
+use crate::mysql::information::Question;
 use std::collections::{BTreeMap, HashSet};
 
 /// A sentence for each key that points to a table that is not there, or that some row breaks.
@@ -39,12 +40,14 @@ type Pairs = Vec<(String, String)>;
 /// A sentence for each foreign key of a table that was not restored, into one of `tables` of `target`
 /// (names in lower case), that some row breaks now: its partner is not in what was restored.
 pub fn outside(conn: &mut Connection, target: &str, tables: &HashSet<String>) -> Result<Vec<String>> {
-    let rows = conn.rows(&format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_NAME, \
-         REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA={} \
-         ORDER BY 1, 2, 3, ORDINAL_POSITION",
-        literal(target)
-    ))?;
+    let question = Question {
+        from: "KEY_COLUMN_USAGE",
+        columns: "CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME, ORDINAL_POSITION",
+        bare: None,
+        filter: &format!("REFERENCED_TABLE_SCHEMA={}", literal(target)),
+    };
+    let mut rows = question.everywhere(conn)?;
+    rows.sort_by_key(|row| (row.text(0), row.text(1), row.text(2), row.number(6)));
     let mut keys: BTreeMap<[String; 3], (String, Pairs)> = BTreeMap::new();
     for row in rows {
         let [database, table, key, column, parent, other] =

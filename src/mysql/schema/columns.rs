@@ -6,6 +6,7 @@ use crate::entry::database::{ColumnForm, ColumnRecord};
 use crate::error::Result;
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::literal;
+use crate::mysql::information::Question;
 use crate::mysql::value::{form_of, is_short_year};
 use std::collections::{HashMap, HashSet};
 
@@ -127,12 +128,13 @@ struct UniqueKey {
 
 /// The unique keys of all tables of the database.
 pub fn unique_keys(conn: &mut Connection, database: &str) -> Result<UniqueKeys> {
-    let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NULLABLE, SEQ_IN_INDEX, \
-         NON_UNIQUE, COMMENT FROM information_schema.STATISTICS WHERE TABLE_SCHEMA={}",
-        literal(database)
-    );
-    let mut rows = rows_of(conn, &sql, database)?;
+    let question = Question {
+        from: "STATISTICS",
+        columns: "INDEX_NAME, COLUMN_NAME, SUB_PART, NULLABLE, SEQ_IN_INDEX, NON_UNIQUE, COMMENT",
+        bare: None,
+        filter: "",
+    };
+    let mut rows = question.of(conn, database)?;
     rows.sort_by_key(|row| (row.text(2), row.number(6)));
     let mut keys = UniqueKeys { by_table: HashMap::new(), disabled: HashSet::new() };
     for row in rows {

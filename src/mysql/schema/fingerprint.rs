@@ -5,8 +5,17 @@
 use super::one_row;
 use crate::error::Result;
 use crate::mysql::connection::{Cells, Connection, code_of};
-use crate::mysql::identifier::{literal, qualified};
+use crate::mysql::identifier::qualified;
+use crate::mysql::information::Question;
 use std::collections::BTreeMap;
+
+/// When each table was made, and by what engine.
+const TABLES: Question = Question {
+    from: "TABLES",
+    columns: "CREATE_TIME, ENGINE",
+    bare: Some("NULL, ENGINE"),
+    filter: "TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED')",
+};
 
 /// The hash of a table's definition and time of creation.
 pub type Fingerprint = [u8; 32];
@@ -18,13 +27,8 @@ pub fn definitions_fingerprint(
     database: &str,
 ) -> Result<BTreeMap<String, Fingerprint>> {
     enter(conn, database)?;
-    let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, CREATE_TIME, ENGINE FROM information_schema.TABLES \
-         WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') AND TABLE_SCHEMA={}",
-        literal(database)
-    );
     let mut fingerprints = BTreeMap::new();
-    for row in super::rows_of(conn, &sql, database)? {
+    for row in TABLES.of(conn, database)? {
         let name = row.text(1).unwrap_or_default();
         let fingerprint = hash(conn, database, &name, created(&row))?;
         fingerprints.insert(name, fingerprint);
@@ -35,14 +39,10 @@ pub fn definitions_fingerprint(
 /// The fingerprint of one table; `None`: there is no such table.
 pub fn table_fingerprint(conn: &mut Connection, database: &str, table: &str) -> Result<Option<Fingerprint>> {
     enter(conn, database)?;
-    let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, CREATE_TIME, ENGINE FROM information_schema.TABLES \
-         WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED') AND TABLE_SCHEMA={} AND TABLE_NAME={}",
-        literal(database),
-        literal(table)
-    );
-    let rows = super::rows_of(conn, &sql, database)?;
-    match rows.iter().find(|row| row.bytes(1) == Some(table.as_bytes())) {
+    let rows = TABLES.of_table(conn, database, table)?;
+    let is_it =
+        |row: &&Cells| row.bytes(0) == Some(database.as_bytes()) && row.bytes(1) == Some(table.as_bytes());
+    match rows.iter().find(is_it) {
         Some(row) => hash(conn, database, table, created(row)).map(Some),
         None => Ok(None),
     }

@@ -2,11 +2,12 @@
 //! columns and the key that its rows are ordered by.
 
 use super::columns::{self, StoredColumns};
-use super::{Schema, SchemaOptions, loss, one_row, rows_of};
+use super::{Schema, SchemaOptions, loss, one_row};
 use crate::entry::database::TableRecord;
 use crate::error::Result;
 use crate::mysql::connection::Connection;
-use crate::mysql::identifier::{literal, quote};
+use crate::mysql::identifier::quote;
+use crate::mysql::information::Question;
 
 /// Engines whose tables hold no rows of their own here.
 const DEFINITION_ONLY: [&str; 7] =
@@ -43,13 +44,14 @@ pub fn list(
     options: &SchemaOptions,
     schema: &mut Schema,
 ) -> Result<Vec<Listed>> {
-    let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, IFNULL(DATA_LENGTH,0)+IFNULL(INDEX_LENGTH,0), \
-         TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA={}",
-        literal(name)
-    );
+    let question = Question {
+        from: "TABLES",
+        columns: "TABLE_TYPE, ENGINE, IFNULL(DATA_LENGTH,0)+IFNULL(INDEX_LENGTH,0), TABLE_COMMENT",
+        bare: Some("TABLE_TYPE, ENGINE, 0, ''"),
+        filter: "",
+    };
     let mut listed = Vec::new();
-    for row in rows_of(conn, &sql, name)? {
+    for row in question.of(conn, name)? {
         let table = row.text(1).unwrap_or_default();
         if !(options.wants)(&table) {
             continue;

@@ -4,6 +4,7 @@ use super::unknown;
 use crate::error::Result;
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{literal, quote};
+use crate::mysql::information::Question;
 use std::collections::BTreeMap;
 
 /// A table counts as changing if it was changed within this many seconds.
@@ -83,12 +84,13 @@ pub fn survey(connection: &mut Connection, databases: &[String]) -> Result<Vec<D
         let name = cells.text(0).unwrap_or_default();
         found.insert(name.clone(), DatabaseSurvey { name, ..DatabaseSurvey::default() });
     }
-    let sql = format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH, INDEX_LENGTH, \
-         TIMESTAMPDIFF(SECOND, UPDATE_TIME, NOW()) FROM information_schema.TABLES WHERE {}",
-        which("TABLE_SCHEMA")
-    );
-    for cells in connection.rows(&sql)? {
+    let question = Question {
+        from: "TABLES",
+        columns: "TABLE_TYPE, ENGINE, DATA_LENGTH, INDEX_LENGTH, TIMESTAMPDIFF(SECOND, UPDATE_TIME, NOW())",
+        bare: Some("TABLE_TYPE, ENGINE, 0, 0, NULL"),
+        filter: &which("TABLE_SCHEMA"),
+    };
+    for cells in question.everywhere(connection)? {
         let text = |number| cells.text(number).unwrap_or_default();
         let survey =
             found.entry(text(0)).or_insert_with(|| DatabaseSurvey { name: text(0), ..Default::default() });
