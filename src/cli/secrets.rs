@@ -132,7 +132,7 @@ pub struct Machine;
 
 impl Surroundings for Machine {
     fn variable(&self, name: &str) -> Option<OsString> {
-        std::env::var_os(name).filter(|value| !value.is_empty())
+        crate::schemes::place::environment(name)
     }
 
     fn ask(&self, prompt: &str) -> Option<io::Result<Zeroizing<String>>> {

@@ -6,9 +6,12 @@ use crate::operations::client_state::ClientState;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The process's environment; what is empty is not set.
+/// The process's environment; what is empty is not set. A `HOME` that is not set, as in a service of the
+/// system, is the one that the list of users names.
 pub fn environment(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
+    let set = std::env::var_os(name).filter(|value| !value.is_empty());
+    let listed = || std::env::home_dir().map(OsString::from).filter(|home| !home.is_empty());
+    set.or_else(|| if name == "HOME" { listed() } else { None })
 }
 
 /// The configuration's usual place for whoever runs this.
@@ -39,6 +42,29 @@ pub fn state_folder(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsSt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
+
+    const WITHOUT_HOME: &str = "COFFER_TEST_WITHOUT_HOME";
+
+    /// Runs once more in a process of its own that has no `HOME`.
+    #[test]
+    fn a_process_without_a_home_has_that_of_its_user() {
+        if std::env::var_os(WITHOUT_HOME).is_some() {
+            let users = std::fs::read_to_string("/etc/passwd").expect("users");
+            let own = rustix::process::geteuid().as_raw().to_string();
+            let listed = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+            let home = listed.filter(|user| user.get(2) == Some(&own.as_str())).find_map(|user| {
+                user.get(5).filter(|home| !home.is_empty()).map(|home| OsString::from(*home))
+            });
+            assert_eq!(environment("HOME"), home);
+            return assert_eq!(environment("COFFER_NO_SUCH_VARIABLE"), None);
+        }
+        let mut again = Command::new(std::env::current_exe().expect("this program"));
+        again.args(["--exact", "schemes::place::tests::a_process_without_a_home_has_that_of_its_user"]);
+        let output = again.env_remove("HOME").env(WITHOUT_HOME, "1").output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
 
     #[test]
     fn a_variable_wins_over_the_configuration_and_that_over_the_usual_folder() {
