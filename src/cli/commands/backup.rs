@@ -46,7 +46,7 @@ pub struct Backup {
     #[arg(long, value_name = "TIME", value_parser = usage(parse_time))]
     at: Option<Timestamp>,
     /// zstd level: 1 is fast, 22 is small
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=22))]
     level: i32,
     /// A word to find the snapshot by; may be given several times
     #[arg(long, value_name = "TEXT")]

@@ -140,7 +140,7 @@ impl BackupPlan {
             tags: vec![tag.into()],
             host,
             time,
-            level: 3,
+            level: 2,
             read_all: false,
             read_back: true,
             verifications: Vec::new(),
