@@ -7,11 +7,11 @@ use crate::server::Server;
 /// Rows of 8 KiB: tables of 22 MB, which are read in two pieces.
 const TABLES: &str = "CREATE DATABASE shop; USE shop;
 CREATE TABLE rising (id BIGINT PRIMARY KEY, v TEXT) ENGINE=MyISAM;
-INSERT INTO rising SELECT seq, REPEAT(MD5(seq), 256) FROM seq_1_to_2800;
+INSERT INTO rising SELECT seq, REPEAT(LEFT(SHA2(seq, 256), 32), 256) FROM mysql.seq_1_to_2800;
 CREATE TABLE below LIKE rising; INSERT INTO below SELECT id - 4000, v FROM rising;
-CREATE TABLE page LIKE rising; ALTER TABLE page ENGINE=Aria; INSERT INTO page SELECT * FROM rising;
+CREATE TABLE page LIKE rising; /*M! ALTER TABLE page ENGINE=Aria*/; INSERT INTO page SELECT * FROM rising;
 CREATE TABLE wide (id BIGINT UNSIGNED PRIMARY KEY, v TEXT) ENGINE=MyISAM;
-INSERT INTO wide SELECT 9223372036854774807 + seq, v FROM rising JOIN seq_1_to_2800 ON seq = id ORDER BY seq;
+INSERT INTO wide SELECT CAST(9223372036854774807 AS UNSIGNED) + seq, v FROM rising JOIN mysql.seq_1_to_2800 ON seq = id ORDER BY seq;
 CREATE TABLE early LIKE rising; INSERT INTO early SELECT * FROM rising;
 DELETE FROM early WHERE id = 3; INSERT INTO early VALUES (9000, REPEAT('x', 8000));
 CREATE TABLE late LIKE rising; INSERT INTO late SELECT * FROM rising;

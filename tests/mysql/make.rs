@@ -39,7 +39,7 @@ const MYSQL_SETTINGS: [&str; 5] = [
     "--log-bin-trust-function-creators=1",
 ];
 /// Where the tests take numbers from: a MariaDB has such tables by itself, a MySQL gets views.
-const NUMBERS: [(u32, u32); 19] = [
+const NUMBERS: [(u32, u32); 21] = [
     (1, 3),
     (1, 4),
     (1, 30),
@@ -49,8 +49,10 @@ const NUMBERS: [(u32, u32); 19] = [
     (1, 500),
     (1, 1000),
     (1, 2000),
+    (1, 2800),
     (1, 3000),
     (1, 4999),
+    (1, 9000),
     (1, 10_000),
     (1, 20_000),
     (1, 30_000),
@@ -130,7 +132,8 @@ impl Make {
         let vendor = if self.is_mysql() { "mysql" } else { "mariadb" };
         let way = case.and_then(|case| case.split('=').nth(1)).map(|way| format!("-names{way}"));
         let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let path = root.join(format!("{vendor}-{version}{}-{}", way.unwrap_or_default(), user()));
+        let path =
+            root.join(format!("{vendor}-{version}{}-{}-{}", way.unwrap_or_default(), NUMBERS.len(), user()));
         if !path.is_dir() {
             self.install(root, &path, case);
         }

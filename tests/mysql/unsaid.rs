@@ -215,6 +215,9 @@ fn a_foreign_key_into_a_table_of_another_shape_costs_no_row() {
 
 #[test]
 fn what_a_server_may_refuse_stands_at_the_end_of_a_file() {
+    if mariadbs_own("a key dropped from under a foreign key, which MySQL refuses") {
+        return;
+    }
     let server = Server::start(&[]);
     let folder = backed_up(&server);
     server.client(
