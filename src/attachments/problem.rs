@@ -28,7 +28,7 @@ pub enum ProblemKind {
     PackingDamaged,
     /// A dump of text with a hole of zero bytes in it; what there is is kept.
     Torn,
-    /// A source folder without any file, of which the snapshot before held some.
+    /// A source without any file or table, of which the snapshot before held some.
     Emptied,
     /// The folder itself is in the backup; what it holds, or part of it, is not.
     UnreadableFolder,
@@ -67,7 +67,7 @@ impl ProblemKind {
             ProblemKind::PackingDamaged => "does not unpack: the dump is damaged",
             ProblemKind::Torn => "has a hole of zero bytes in its text: the dump is damaged",
             ProblemKind::Emptied => {
-                "holds no file any more, and in the snapshot before it held some: is its disk there?"
+                "holds no file or table any more, and in the snapshot before it held some"
             }
             ProblemKind::UnreadableFolder => "folder cannot be listed completely",
             ProblemKind::AttributesUnreadable => "extended attributes cannot be read",

@@ -140,10 +140,14 @@ fn a_folder_that_was_emptied_is_told_once_and_one_that_never_held_anything_is_no
     // A folder is left of it, and a link: what a medium that is not there leaves.
     std::fs::create_dir_all(folder.path().join("img/lost+found")).expect("a folder");
     std::os::unix::fs::symlink("x", folder.path().join("img/link")).expect("a link");
+    // Of another computer, whose folder of that name was always empty.
+    let mut other = planned(5);
+    other.host = "other".into();
+    assert!(run(&mut session, other).problems.is_empty());
     let told = run(&mut session, planned(10));
     let said: Vec<_> = told.problems.iter().map(ToString::to_string).collect();
     assert!(
-        matches!(&said[..], [one] if one.starts_with("attachments/img: holds no file any more")),
+        matches!(&said[..], [one] if one.starts_with("attachments/img: holds no file or table any more")),
         "{said:?}"
     );
     assert!(!told.record.is_complete());

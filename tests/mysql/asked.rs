@@ -188,3 +188,22 @@ fn a_user_without_the_lock_may_take_table_by_table() {
     let run = exits(path, &server, &format!("{asked} --accept-per-table"), 0);
     assert!(run.said.contains("an instant of its own"), "{}", run.said);
 }
+
+#[test]
+fn a_database_that_lost_its_tables_is_told() {
+    let server = Server::start(&[]);
+    server.client("", SHOP);
+    server.sql("CREATE DATABASE side");
+    server.client("side", "CREATE TABLE a (a INT)");
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path();
+    exits(path, &server, "init c --no-encryption", 0);
+    for all in ["backup c --all-databases", "backup c --database side --database shop"] {
+        server.client("", "CREATE DATABASE IF NOT EXISTS side; CREATE TABLE IF NOT EXISTS side.a (a INT)");
+        exits(path, &server, all, 0);
+        server.sql(if all.contains("--all") { "DROP DATABASE side" } else { "DROP TABLE side.a" });
+        let run = exits(path, &server, all, 3);
+        assert!(run.said.contains("database/side: holds no file or table any more"), "{}", run.said);
+        exits(path, &server, all, 0);
+    }
+}

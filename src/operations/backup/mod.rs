@@ -32,6 +32,7 @@ use crate::snapshot::{
 use batch::{BUFFER_BYTES, Batch, Piece};
 use crossbeam_channel::{Sender, bounded};
 pub use database::Dumper;
+use emptied::Held;
 use figures::Figures;
 use rayon::ThreadPool;
 use std::collections::BTreeMap;
@@ -226,9 +227,11 @@ fn attempt(
     {
         let previous = catalog.parent_for(&sources);
         run(&plan, store, previous, progress, &mut storing, &mut writing)?;
-        let emptied = emptied::problems(&plan, &storing.figures, previous, &storing.problems, store);
-        storing.problems.extend(emptied);
     }
+    let (figures, counts) = (&storing.figures, &storing.counts);
+    let held = Held { sources: &sources, host: &plan.host, figures, counts };
+    let emptied = emptied::problems(&held, &catalog, &storing.problems, store);
+    storing.problems.extend(emptied);
     let record = storing.finish(&plan, sources, store, &mut writing)?;
     let (problems, mut notes) = (std::mem::take(&mut storing.problems), std::mem::take(&mut storing.notes));
     if is_distrusted {
