@@ -2,7 +2,7 @@
 //! nothing: whoever listens (a terminal, a log, nobody) is the caller's business.
 
 use crate::error::{Error, Kind, Result};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Counters of a running operation and the wish to stop it, shared between threads.
 #[derive(Debug, Default)]
@@ -16,6 +16,17 @@ pub struct Progress {
     /// Bytes to do, 0 while unknown.
     pub total_bytes: AtomicU64,
     stop: AtomicBool,
+    waits: AtomicUsize,
+}
+
+/// A wait for somebody else, until it is dropped.
+#[derive(Debug)]
+pub struct Waiting<'a>(&'a Progress);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waits.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Progress {
@@ -42,5 +53,18 @@ impl Progress {
             true => Err(Error::new(Kind::Interrupted, "interrupted")),
             false => Ok(()),
         }
+    }
+
+    /// Until the returned value is dropped, the operation waits for somebody else (a lock, a server) and
+    /// may not come to look whether it is to stop. Only where the end of the process costs nothing but
+    /// this wait, whatever other threads of the operation do meanwhile.
+    pub fn waiting(&self) -> Waiting<'_> {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+        Waiting(self)
+    }
+
+    /// Whether it waits in that way.
+    pub fn is_waiting(&self) -> bool {
+        self.waits.load(Ordering::Relaxed) > 0
     }
 }

@@ -36,12 +36,10 @@ pub struct Context {
     pub globals: Globals,
     /// Where it tells what it does.
     pub output: Output,
-    /// How far it is, and whether it is to stop.
-    pub progress: Arc<Progress>,
+    progress: Arc<Progress>,
     command: String,
     /// When it began (RFC 3339).
     began: String,
-    watching: AtomicBool,
     adopts: AtomicBool,
     /// Whether this time it changes nothing.
     looks: AtomicBool,
@@ -85,28 +83,16 @@ impl Context {
                 Err(error) => return Err((output, error)),
             }
         }
-        let [watching, adopts, looks] = [(); 3].map(|()| AtomicBool::new(false));
+        let [adopts, looks] = [(); 2].map(|()| AtomicBool::new(false));
         let progress = Arc::new(Progress::default());
         let (command, began) = (name.to_owned(), rfc3339(SystemClock.now()));
         let (seen, about, written) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Context {
-            globals,
-            output,
-            progress,
-            command,
-            began,
-            watching,
-            adopts,
-            looks,
-            about,
-            seen,
-            written,
-        })
+        Ok(Context { globals, output, progress, command, began, adopts, looks, about, seen, written })
     }
 
     /// Ends the command. The result names the container and its last commit, and this machine remembers
     /// them, if the file that was written is still the one that others find.
-    pub fn finish(self, result: Result<Outcome>) -> ExitCode {
+    pub fn finish(&self, result: Result<Outcome>) -> ExitCode {
         let standing = self.is_still_there();
         let is_there = standing.is_ok();
         let result = result.and_then(|outcome| standing.map(|()| self.identify(outcome)));
@@ -250,12 +236,11 @@ impl Context {
         }
     }
 
-    /// From now on, signals ask the command to stop. Not before the last prompt.
-    pub fn watch(&self) -> Result<()> {
-        match self.watching.swap(true, Ordering::Relaxed) {
-            true => Ok(()),
-            false => interrupt::watch(Arc::clone(&self.progress)),
-        }
+    /// How far it is, and whether it is to stop: from now on the command listens to that, and the first
+    /// signal no longer ends the process but asks it to stop.
+    pub fn progress(&self) -> &Arc<Progress> {
+        interrupt::asks(&self.progress);
+        &self.progress
     }
 
     /// A pool with as many threads as were asked for.
@@ -298,10 +283,15 @@ impl Context {
 
     /// Opens the container at `path` with `credentials`.
     pub fn unlock(&self, path: &Path, credentials: &[Credential], access: Access) -> Result<Session> {
-        self.watch()?;
         let place = Place::of(path);
-        let session = session::open(path, credentials, access, self.globals.lock_wait)?;
+        let session = {
+            // Whoever waits for the lock, or for the key, has not begun anything in this file.
+            let _waiting = self.progress.waiting();
+            session::open(path, credentials, access, self.globals.lock_wait)?
+        };
         if access == Access::Write {
+            // What changes a container comes to its end: nobody is told that it did not happen.
+            self.progress();
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             written.push(place.written(session.store.container().tip()));
         }

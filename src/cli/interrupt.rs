@@ -1,17 +1,86 @@
-//! SIGINT and SIGTERM. The first asks the running operation to stop at its next safe point; the
-//! second ends the process at once with exit code 130. A container survives both: nothing is
-//! published before its commit.
+//! SIGINT and SIGTERM, from the first moment of the program. The first signal asks an operation that
+//! listens to stop at its next safe point; before one listens, and while it waits for others, the signal
+//! ends the process: with its `result` and exit code 130, without what it started and what it made in
+//! vain, and with the terminal as it was. The second ends the process at once with exit code 130. A
+//! container survives all of this: nothing is published before its commit.
 
-use crate::error::{Error, Kind, Result};
+mod leaving;
+
+pub use leaving::{Prompt, at_prompt, finished, unfinished};
+
 use crate::progress::Progress;
+use crate::schemes::family::Family;
+use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
-use signal_hook::iterator::Signals;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use signal_hook::iterator::{Handle, Signals};
+use signal_hook::low_level::unregister;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The exit code of an interrupted command.
 pub const INTERRUPTED: u8 = 130;
+/// How often an operation that was asked to stop is looked at.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long it may wait for others after that.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the first signal does.
+enum Stage {
+    /// There is no command yet: it is found asked when it begins.
+    Starting,
+    /// It ends the process.
+    Ends,
+    /// It asks the operation to stop.
+    Asks(Arc<Progress>),
+    /// Nothing: the command is at its end, or sees to signals itself.
+    Nothing,
+    /// The process is ending by a signal.
+    Ending,
+}
+
+struct State {
+    stage: Stage,
+    /// Says how the command ended.
+    conclude: Option<Box<dyn FnOnce() + Send>>,
+    /// What an operation had started when it was asked to stop.
+    started: Option<Family>,
+    handlers: Vec<SigId>,
+    thread: Option<Handle>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State {
+    stage: Stage::Starting,
+    conclude: None,
+    started: None,
+    handlers: Vec::new(),
+    thread: None,
+});
+/// Whether there was a signal: true before anybody else can know.
+static ASKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The state, for a thread of the command. It gets no further while the process is ending.
+fn own_state() -> MutexGuard<'static, State> {
+    let state = state();
+    match state.stage {
+        Stage::Ending => {
+            drop(state);
+            stay()
+        }
+        _ => state,
+    }
+}
+
+fn stay() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
 
 /// From now on, a write beyond the limit on the size of files fails like one to a full disk, instead of
 /// ending the program without a word.
@@ -21,7 +90,7 @@ pub fn survive_size_limits() {
 }
 
 /// If a run of a scheme started this command, it ends with that: its death is a SIGTERM. To be called
-/// first of all.
+/// once signals are watched.
 pub fn follow_parent() {
     let Some(parent) = std::env::var("COFFER_PARENT").ok().and_then(|id| id.parse::<i32>().ok()) else {
         return;
@@ -37,100 +106,117 @@ pub fn follow_parent() {
     }
 }
 
-/// Connects the signals to `progress` until the process ends. To be called once, after any
-/// password was asked for: at a prompt, Ctrl-C should simply end the program.
-pub fn watch(progress: Arc<Progress>) -> Result<()> {
-    let failed = |cause| Error::io(Kind::Failed, "signal handlers could not be installed", cause);
+/// Watches signals until the process ends. To be called first of all, once.
+///
+/// A SIGINT that was ignored when the program began is watched all the same. A shell ignores it for what
+/// a script starts in the background; but whoever watches over such a command (a script that passes its
+/// own signals on, a service manager, a test) sends it to end the command, and nothing is lost by a
+/// command that ends: it commits whole or not at all. SIGHUP stays as it was, so `nohup` works.
+pub fn begin() {
+    // Should it not work, the system's own way of ending remains.
+    if let Err(_cause) = register() {
+        state().handlers.drain(..).for_each(|handler| _ = unregister(handler));
+    }
+}
+
+fn register() -> std::io::Result<()> {
     // Handlers run in the order of their registration: the flag is still down when the first signal
     // looks at it, and up when the second does. That one exits from within the handler, so that
     // it works whatever the threads are doing.
-    let asked = Arc::new(AtomicBool::new(false));
+    let mut own = state();
     for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&asked))
-            .map_err(failed)?;
-        flag::register(signal, Arc::clone(&asked)).map_err(failed)?;
+        let code = i32::from(INTERRUPTED);
+        own.handlers.push(flag::register_conditional_shutdown(signal, code, Arc::clone(&ASKED))?);
+        own.handlers.push(flag::register(signal, Arc::clone(&ASKED))?);
     }
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
-    let forward = move || {
-        for _ in signals.forever() {
-            progress.interrupt();
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    own.thread = Some(signals.handle());
+    let listen = move || signals.forever().for_each(|_| asked());
+    std::thread::Builder::new().name("signals".into()).spawn(listen).map(drop)
+}
+
+/// Whether there was a signal.
+pub fn is_asked() -> bool {
+    ASKED.load(Ordering::SeqCst)
+}
+
+/// What the thread does at a signal.
+fn asked() {
+    let mut waits_since = None;
+    loop {
+        let mut found = state();
+        if matches!(found.stage, Stage::Asks(_)) && found.started.is_none() {
+            // Before the operation hears of it: whoever it ends itself may leave others without a parent.
+            found.started = Some(Family::own().complete());
         }
-    };
-    std::thread::Builder::new().name("signals".into()).spawn(forward).map_err(failed)?;
-    Ok(())
+        match &found.stage {
+            Stage::Starting | Stage::Nothing | Stage::Ending => return,
+            Stage::Ends => leave(found),
+            Stage::Asks(progress) => {
+                progress.interrupt();
+                match progress.is_waiting() {
+                    false => waits_since = None,
+                    true if waits_since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE => {
+                        leave(found)
+                    }
+                    true => {}
+                }
+            }
+        }
+        drop(found);
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The command begins: the first signal, also one that came before, ends the process, and `conclude`
+/// says so.
+pub fn ends(conclude: impl FnOnce() + Send + 'static) {
+    let mut state = own_state();
+    state.conclude = Some(Box::new(conclude));
+    state.stage = Stage::Ends;
+    if is_asked() {
+        leave(state);
+    }
+}
+
+/// From now on, an operation listens to `progress`.
+pub fn asks(progress: &Arc<Progress>) {
+    let mut state = own_state();
+    match state.stage {
+        Stage::Ends if is_asked() => leave(state),
+        Stage::Starting | Stage::Ends => state.stage = Stage::Asks(Arc::clone(progress)),
+        _ => {}
+    }
+}
+
+/// The command is at its end, and a signal no longer changes that. One that failed just when a signal
+/// came failed by that: whoever it waited for got it, too. It does not return then.
+pub fn concludes(has_failed: bool) {
+    let mut state = own_state();
+    if has_failed && matches!(state.stage, Stage::Ends) && is_asked() {
+        leave(state);
+    }
+    state.stage = Stage::Nothing;
+    let started = state.started.take().filter(|_| has_failed);
+    drop(state);
+    started.into_iter().for_each(leaving::end);
+}
+
+/// From now on the command sees to signals itself; it does already.
+pub fn hand_over() {
+    let mut state = own_state();
+    state.stage = Stage::Nothing;
+    state.handlers.drain(..).for_each(|handler| _ = unregister(handler));
+    state.thread.take().iter().for_each(Handle::close);
+}
+
+/// Ends the process.
+fn leave(mut state: MutexGuard<'_, State>) -> ! {
+    state.stage = Stage::Ending;
+    let (conclude, started) = (state.conclude.take(), state.started.take());
+    drop(state);
+    leaving::leave(conclude, started)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::{Child, Command};
-    use std::time::{Duration, Instant};
-
-    /// Not a test of its own: the process that the tests below send signals to.
-    #[test]
-    fn watched_process() {
-        let Ok(behaviour) = std::env::var("COFFER_TEST_INTERRUPT") else { return };
-        let progress = Arc::new(Progress::default());
-        watch(Arc::clone(&progress)).unwrap();
-        let folder = std::path::PathBuf::from(std::env::var_os("COFFER_TEST_FOLDER").unwrap());
-        std::fs::write(folder.join("ready"), "").unwrap();
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(20) {
-            if progress.check().is_err() {
-                std::fs::write(folder.join("stopping"), "").unwrap();
-                if behaviour == "obey" {
-                    std::process::exit(7);
-                }
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn start(behaviour: &str, folder: &std::path::Path) -> Child {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "cli::interrupt::tests::watched_process"])
-            .env("COFFER_TEST_INTERRUPT", behaviour)
-            .env("COFFER_TEST_FOLDER", folder)
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_for(&folder.join("ready"));
-        child
-    }
-
-    fn wait_for(file: &std::path::Path) {
-        let began = Instant::now();
-        while !file.exists() {
-            assert!(began.elapsed() < Duration::from_secs(20), "{file:?} never came");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn send(child: &Child, signal: rustix::process::Signal) {
-        let id = rustix::process::Pid::from_child(child);
-        rustix::process::kill_process(id, signal).unwrap();
-    }
-
-    #[test]
-    fn the_first_signal_asks_the_operation_to_stop() {
-        for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
-            let folder = tempfile::tempdir().unwrap();
-            let mut child = start("obey", folder.path());
-            send(&child, signal);
-            assert_eq!(child.wait().unwrap().code(), Some(7));
-        }
-    }
-
-    #[test]
-    fn the_second_signal_ends_the_process() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = start("refuse", folder.path());
-        send(&child, rustix::process::Signal::INT);
-        wait_for(&folder.path().join("stopping"));
-        assert!(child.try_wait().unwrap().is_none());
-        send(&child, rustix::process::Signal::TERM);
-        let status = child.wait().unwrap();
-        assert_eq!((status.code(), status.signal()), (Some(130), None));
-    }
-}
+mod tests;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
+    interrupt::begin();
     interrupt::follow_parent();
     allocator::keep_large_buffers();
     interrupt::survive_size_limits();
@@ -30,15 +31,20 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> ExitCode {
     let name = arguments.command.name();
     let context = match Context::new(arguments.globals, name) {
-        Ok(context) => context,
+        Ok(context) => Arc::new(context),
         Err((output, error)) => return output.finish(Err(error)),
     };
     let command = arguments.command;
+    let own = Arc::clone(&context);
+    interrupt::ends(move || {
+        own.finish(Err(Error::new(Kind::Interrupted, "interrupted")));
+    });
     context.output.start(serde_json::Map::from_iter([("dry_run".into(), context.globals.dry_run.into())]));
     let result = catch_unwind(AssertUnwindSafe(|| command.run(&context))).unwrap_or_else(|_| {
         Err(Error::new(Kind::Failed, "the program stopped through a mistake of its own")
             .hint("what was committed before is intact; please report the message above"))
     });
+    interrupt::concludes(result.is_err());
     context.finish(result)
 }
 

@@ -7,6 +7,7 @@
 //! `COFFER_KEY_FILE` and `COFFER_PASSWORD`; then a prompt. The first that exists decides; one that exists and cannot be read
 //! is an error, never a reason to try the next.
 
+use super::interrupt;
 use crate::error::{Error, Kind, Result};
 use crate::schemes::config::ContainerPlace;
 use crate::schemes::family::Mark;
@@ -137,7 +138,10 @@ impl Surroundings for Machine {
 
     fn ask(&self, prompt: &str) -> Option<io::Result<Zeroizing<String>>> {
         let somebody = io::stdin().is_terminal() || io::stderr().is_terminal();
-        somebody.then(|| rpassword::prompt_password(prompt).map(Zeroizing::new))
+        somebody.then(|| {
+            let _prompt = interrupt::at_prompt();
+            rpassword::prompt_password(prompt).map(Zeroizing::new)
+        })
     }
 }
 
@@ -223,7 +227,11 @@ fn from_environment(surroundings: &dyn Surroundings) -> Result<Option<Gathered>>
 }
 
 fn from_prompt(request: &Request<'_>, surroundings: &dyn Surroundings) -> Result<Option<Gathered>> {
-    let failed = |cause| Error::io(Kind::Failed, "the password could not be read from the terminal", cause);
+    let failed = |cause: io::Error| match cause.kind() {
+        // Ctrl-C, which is on its way to whoever ends the process.
+        io::ErrorKind::Interrupted => Error::new(Kind::Interrupted, "interrupted"),
+        _ => Error::io(Kind::Failed, "the password could not be read from the terminal", cause),
+    };
     let new = if request.ask == Ask::Twice { "new " } else { "" };
     let first = format!("{new}password for {}: ", request.object);
     let Some(answer) = surroundings.ask(&first) else { return Ok(None) };
@@ -272,6 +280,8 @@ fn recovery_code_file(path: &Path) -> Result<Gathered> {
 
 /// How long a command that gives a password may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+/// How long its output is waited for at a time.
+const COMMAND_LOOK: Duration = Duration::from_millis(50);
 /// How long the death of one that took longer is waited for.
 const COMMAND_DEATH: Duration = Duration::from_secs(5);
 
@@ -297,10 +307,15 @@ fn password_command_within(command: &str, limit: Duration) -> Result<Gathered> {
     let (sender, answer) = sync_channel(1);
     std::thread::spawn(move || sender.send(read_bounded(output, "the password command's output")));
     let end = Instant::now() + limit;
-    let read = answer.recv_timeout(limit);
+    let mut read = None;
     let status = loop {
+        read = read.or_else(|| answer.recv_timeout(COMMAND_LOOK).ok());
         match child.try_wait().map_err(failed)? {
-            Some(status) if read.is_ok() => break status,
+            Some(status) if read.is_some() => break status,
+            _ if interrupt::is_asked() => {
+                family.end(COMMAND_DEATH);
+                return Err(Error::new(Kind::Interrupted, "interrupted"));
+            }
             _ if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
             _ => {
                 family.end(COMMAND_DEATH);
@@ -314,7 +329,7 @@ fn password_command_within(command: &str, limit: Duration) -> Result<Gathered> {
     if !status.success() {
         return Err(Error::new(Kind::Failed, format!("the password command failed: {status}")));
     }
-    let mut password = read.map_err(|_| failed(io::ErrorKind::BrokenPipe.into()))??;
+    let mut password = read.ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))??;
     take_line_end(&mut password);
     let origin = "--password-command".to_owned();
     Ok(Gathered { secret: Secret::Password(not_empty(password, &origin)?), origin, warnings: Vec::new() })

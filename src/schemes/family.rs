@@ -6,12 +6,20 @@ use crate::crypto::{Entropy, SystemEntropy};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::process::{Child, Command};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The variable that whatever a command starts inherits.
 const MARK: &str = "COFFER_TASK";
 /// How often processes that were killed are looked at.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// The marks of the commands that are looked after at this time, as they stand among variables.
+static MARKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn marks() -> MutexGuard<'static, Vec<String>> {
+    MARKS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What the processes of one command have in common, before there are any.
 pub struct Mark(String);
@@ -29,7 +37,9 @@ impl Mark {
     /// The processes of `child`, which bears the mark.
     pub fn of(self, child: &Child) -> Family {
         let root = child.id() as i32;
-        let mut family = Family { entry: format!("{MARK}={}", self.0), known: BTreeMap::new() };
+        let entry = format!("{MARK}={}", self.0);
+        marks().push(entry.clone());
+        let mut family = Family { entries: vec![entry], known: BTreeMap::new() };
         family.known.extend(Process::read(root).map(|process| (root, process.since)));
         family
     }
@@ -37,8 +47,8 @@ impl Mark {
 
 /// The processes of a command.
 pub struct Family {
-    /// The mark as it stands among the variables of a process.
-    entry: String,
+    /// Its mark as it stands among the variables of a process.
+    entries: Vec<String>,
     /// When each that was found so far began, by its id: an id may come again.
     known: BTreeMap<i32, u64>,
 }
@@ -78,6 +88,21 @@ impl Process {
 }
 
 impl Family {
+    /// All that this process started, and what carries the mark of a command that somebody looks after.
+    pub fn own() -> Family {
+        let own = std::process::id();
+        let mut family = Family { entries: marks().clone(), known: BTreeMap::new() };
+        let children = Process::all().into_iter().filter(|(_, process)| process.parent == own as i32);
+        family.known.extend(children.map(|(id, process)| (id, process.since)));
+        family
+    }
+
+    /// The same with all that descend from them by now, whose parents may end before them.
+    pub fn complete(mut self) -> Family {
+        self.find();
+        self
+    }
+
     /// Sends `signal` to each.
     pub fn signal(&mut self, signal: Signal) {
         for (id, _) in self.find() {
@@ -131,6 +156,12 @@ impl Family {
     /// Whether it inherited the mark. The variables of somebody else's process cannot be read.
     fn is_marked(&self, id: i32) -> bool {
         let variables = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
-        variables.split(|byte| *byte == 0).any(|entry| entry == self.entry.as_bytes())
+        variables.split(|byte| *byte == 0).any(|entry| self.entries.iter().any(|own| own.as_bytes() == entry))
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        marks().retain(|mark| !self.entries.contains(mark));
     }
 }

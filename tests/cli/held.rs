@@ -21,7 +21,7 @@ fn prepared() -> Place {
 }
 
 /// A backup that holds the container until a line is sent to the pipe `go`.
-fn holder(place: &Place) -> Child {
+pub fn holder(place: &Place) -> Child {
     bash(place.path(), "rm -f go; mkfifo go");
     let script = "cat d.sql; touch reading; cat go";
     let child = command(COFFER, place.path())

@@ -12,4 +12,5 @@ mod program;
 mod server;
 mod setup;
 mod shown;
+mod signals;
 mod tree;

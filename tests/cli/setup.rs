@@ -24,8 +24,13 @@ pub struct Terminal {
 impl Terminal {
     /// Runs `coffer` with `arguments` in `folder`.
     pub fn run(folder: &Path, arguments: &str) -> Terminal {
+        Terminal::script(folder, &format!("{DEFAULT_SIGNALS} {COFFER} {arguments}"))
+    }
+
+    /// Runs `line` of a shell in `folder`.
+    pub fn script(folder: &Path, line: &str) -> Terminal {
         let mut child = command("script", folder)
-            .args(["-qefc", &format!("{DEFAULT_SIGNALS} {COFFER} {arguments}"), "/dev/null"])
+            .args(["-qefc", line, "/dev/null"])
             .env("TERM", "dumb")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

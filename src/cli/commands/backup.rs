@@ -101,13 +101,13 @@ impl Backup {
         let noted = state.as_ref().map(|state| state.verifications(&container)).unwrap_or_default();
         plan.verifications = noted.clone();
         let report = {
-            let _meter = context.output.progress("backing up", "file", Arc::clone(&context.progress));
+            let _meter = context.output.progress("backing up", "file", Arc::clone(context.progress()));
             let policy = session.store.contents().settings.retention.clone();
             let now = plan.time;
             let droppable =
                 |catalog: &Catalog, ledger: &Ledger| droppable(catalog, ledger, policy.as_ref(), now);
             let pool = context.pool()?;
-            backup::backup_making_room(&mut session.store, plan, &droppable, pool, &context.progress)?
+            backup::backup_making_room(&mut session.store, plan, &droppable, pool, context.progress())?
         };
         if let Some(state) = state.filter(|_| !noted.is_empty()) {
             // What stays is entered again, and the ledger holds it once all the same.
@@ -121,7 +121,7 @@ impl Backup {
                 &report.record,
                 &profile,
                 &context.pool()?,
-                &context.progress,
+                context.progress(),
             )?;
             outcome = with_listed(context, outcome, &listed);
         }

@@ -183,8 +183,8 @@ impl Source {
         let plan = CopyPlan { verifications: noted.clone(), ..self.plan(copying) };
         let mut report = CopyReport::default();
         let result = {
-            let _meter = context.output.progress("copying", "snapshot", Arc::clone(&context.progress));
-            let (store, progress) = (&mut other.store, &context.progress);
+            let _meter = context.output.progress("copying", "snapshot", Arc::clone(context.progress()));
+            let (store, progress) = (&mut other.store, context.progress());
             copy::copy(&self.session.store, store, &plan, &context.pool()?, progress, &mut report)
         };
         remember_damage(context, &self.session.store, report.left_out.len());
@@ -304,7 +304,7 @@ fn would(
 ) -> Result<Outcome> {
     let other = secret.open(context, to, Access::Read, source.own.as_ref())?;
     let plan = source.plan(copying);
-    let missing = copy::missing(&source.session.store, &other.store, &plan, &context.progress)?;
+    let missing = copy::missing(&source.session.store, &other.store, &plan, context.progress())?;
     for record in &missing.snapshots {
         let line = format!("would copy {}  {}", short(&record.id), format_time(record.time));
         context.output.item(line, json!({ "would_copy": record.id.to_string() }));

@@ -4,6 +4,7 @@
 use crate::cli::configured::{self, Configured};
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
+use crate::cli::interrupt;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::schemes::audit::{Act, who};
@@ -53,6 +54,7 @@ impl Daemon {
         }
         let (sender, wakes) = channel();
         listen(sender.clone())?;
+        interrupt::hand_over();
         let around = surroundings(context, &configured);
         context.output.note(format_args!("{count}, state in {}", configured.state.display()));
         // Its end is written down as that of every command.

@@ -59,7 +59,8 @@ impl Demo {
         }
         let is_named = self.server.is_argument();
         let folder = Folder::create(self.keep.as_deref())?;
-        context.watch()?;
+        // What stands in the folder goes away again.
+        context.progress();
         if self.live || is_named {
             let server = is_named.then(|| self.server.options(context)).transpose()?;
             return live::show(context, &folder, server);
@@ -141,7 +142,7 @@ impl<'a> Show<'a> {
     }
 
     fn night(&mut self, night: u32) -> Result<()> {
-        self.context.progress.check()?;
+        self.context.progress().check()?;
         let change = self.practice.age(night)?;
         let bytes = tree_bytes(&self.practice.dump())? + tree_bytes(&self.practice.attachments())?;
         let began = Instant::now();
@@ -181,7 +182,7 @@ impl<'a> Show<'a> {
             read_back: false,
             ..BackupPlan::usual(sources, "demo", session::host_name(), self.context.time(None))
         };
-        let progress = &self.context.progress;
+        let progress = self.context.progress();
         let report = backup::backup(&mut self.session.store, plan, Arc::clone(&self.pool), progress)?;
         match report.problems.first() {
             Some(problem) => Err(wrong(&format!("backup: {problem}"))),
@@ -191,7 +192,7 @@ impl<'a> Show<'a> {
 
     fn verify(&self) -> Result<()> {
         let began = Instant::now();
-        let report = verify::verify(&self.session.store, Level::Full, &self.pool, &self.context.progress)?;
+        let report = verify::verify(&self.session.store, Level::Full, &self.pool, self.context.progress())?;
         if let Some(damage) = report.damaged.first() {
             return Err(wrong(&format!("verify: {}: {}", damage.object, damage.reason)));
         }
@@ -217,7 +218,7 @@ impl<'a> Show<'a> {
             compare: true,
             sync: false,
         };
-        let report = restore::restore(&session.store, record, &plan, &self.pool, &self.context.progress)?;
+        let report = restore::restore(&session.store, record, &plan, &self.pool, self.context.progress())?;
         let faults = report.damaged.len() + report.differences.len() + report.wrong_contents.len();
         match faults + report.problems.len() {
             0 => Ok(target),
@@ -275,7 +276,7 @@ impl<'a> Show<'a> {
         let slot = *self.session.store.live_slots().first().ok_or_else(|| wrong("no segment is in use"))?;
         flip(&copy, geometry.slot_offset(slot) + geometry.segment_bytes as u64 / 3)?;
         let damaged = session::open(&copy, std::slice::from_ref(&self.key), Access::Read, Duration::ZERO)?;
-        let report = verify::verify(&damaged.store, Level::Full, &self.pool, &self.context.progress)?;
+        let report = verify::verify(&damaged.store, Level::Full, &self.pool, self.context.progress())?;
         let named = match &report.damaged[..] {
             [damage] if damage.is_mendable && report.affected.is_empty() => damage,
             other => return Err(wrong(&format!("one flipped byte was seen as {} damages", other.len()))),

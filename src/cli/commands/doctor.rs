@@ -50,7 +50,6 @@ impl Doctor {
             }
         }
         let server = self.server.options(context)?;
-        context.watch()?;
         let question =
             Question { server, databases: self.database.clone(), users: self.users, load: self.restore };
         let diagnosis = doctor::diagnose(&question)?;

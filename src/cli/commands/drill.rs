@@ -73,8 +73,8 @@ impl Drill {
             return Ok(Outcome::done().with("snapshot", record.id.to_string()).summary(summary));
         }
         let mut report = {
-            let _meter = context.output.progress("trying", "entry", Arc::clone(&context.progress));
-            drill::drill(&session.store, &record, &plan, &context.pool()?, &context.progress)?
+            let _meter = context.output.progress("trying", "entry", Arc::clone(context.progress()));
+            drill::drill(&session.store, &record, &plan, &context.pool()?, context.progress())?
         };
         if session.store.container().has_fallen_back() {
             let message = "the newest commit is damaged, so newer snapshots may be missing";

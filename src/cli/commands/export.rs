@@ -80,10 +80,11 @@ impl Export {
         };
         let plan = ExportPlan { init: self.init(context, credential), new_family: self.new_family, snapshot };
         let (session, report) = {
-            let _meter = context.output.progress("exporting", "snapshot", Arc::clone(&context.progress));
-            copy::export(&source, plan, &context.pool()?, &mut SystemEntropy, &context.progress).inspect_err(
-                |error| remember_damage(context, &source.store, usize::from(error.kind() == Kind::Damaged)),
-            )?
+            let _meter = context.output.progress("exporting", "snapshot", Arc::clone(context.progress()));
+            copy::export(&source, plan, &context.pool()?, &mut SystemEntropy, context.progress())
+                .inspect_err(|error| {
+                    remember_damage(context, &source.store, usize::from(error.kind() == Kind::Damaged))
+                })?
         };
         if let Some(new) = new_key {
             new.keep();

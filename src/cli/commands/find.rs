@@ -45,7 +45,6 @@ impl Find {
         let mut found = 0u64;
         for record in records {
             for entry in inspect::list(&session.store, record, None)? {
-                context.progress.check()?;
                 let entry = entry?;
                 if !matches(&pattern, &entry) {
                     continue;

@@ -114,7 +114,7 @@ impl Init {
         };
         let time = context.time(self.at);
         let source = self.relative.open(context, credential.as_ref(), time)?;
-        context.watch()?;
+        context.progress();
         let cost = if self.strong_kdf { KdfCost::STRONG } else { KdfCost::DEFAULT };
         let label = self.label.clone().unwrap_or_default();
         let slot = NewSlot { credential, label, cost, created: time };
@@ -129,7 +129,10 @@ impl Init {
         };
         let pool = context.pool()?;
         let related = source.as_ref().filter(|_| !self.relative.new_family).map(|source| &source.session);
-        let make = |storage| session::init_related(&plan, related, storage, Arc::clone(&pool), &mut entropy);
+        let make = |storage| {
+            let made = session::init_related(&plan, related, storage, Arc::clone(&pool), &mut entropy)?;
+            context.progress().check().map(|()| made)
+        };
         let mut session = session::make_whole(&path, make)?;
         if let Some(new) = new_key {
             new.keep();

@@ -39,7 +39,6 @@ impl Ls {
         let path = entries::paths(&session.store, &record, &rest[1..])?.pop();
         let (mut count, mut bytes) = (0u64, 0u64);
         for entry in inspect::list(&session.store, &record, path.clone())? {
-            context.progress.check()?;
             let entry = entry?;
             count += 1;
             bytes = bytes.saturating_add(entry.kind.content().map_or(0, |content| content.size));

@@ -177,8 +177,8 @@ impl Plan {
         report: &mut MigrationReport,
     ) -> Result<SnapshotRecord> {
         let began = Instant::now();
-        let _meter = context.output.progress("backing up", "file", Arc::clone(&context.progress));
-        let made = backup::backup(&mut session.store, plan, context.pool()?, &context.progress)?;
+        let _meter = context.output.progress("backing up", "file", Arc::clone(context.progress()));
+        let made = backup::backup(&mut session.store, plan, context.pool()?, context.progress())?;
         report.step(
             "backed up, and read back from the medium",
             began.elapsed(),
@@ -199,8 +199,8 @@ impl Plan {
 
     fn verify(&self, context: &Context, session: &Session, report: &mut MigrationReport) -> Result<bool> {
         let began = Instant::now();
-        let _meter = context.output.progress("verifying", "segment", Arc::clone(&context.progress));
-        let found = verify::verify(&session.store, Level::Full, &context.pool()?, &context.progress)?;
+        let _meter = context.output.progress("verifying", "segment", Arc::clone(context.progress()));
+        let found = verify::verify(&session.store, Level::Full, &context.pool()?, context.progress())?;
         remember(context, &session.store.container().base().container, Level::Full, &found);
         report.step("the whole container verified", began.elapsed(), found.read_bytes);
         for damage in &found.damaged {

@@ -1,7 +1,8 @@
 //! A secret that is made for a container. It promises that a new key file never takes the place of
-//! another, and that it goes away again if the container did not take its key.
+//! another, and that it goes away again if the container did not take its key, also by a signal.
 
 use crate::cli::context::Context;
+use crate::cli::interrupt;
 use crate::crypto::{Credential, SystemEntropy, key_file, recovery};
 use crate::error::{Error, Kind, Result};
 use std::fs::OpenOptions;
@@ -31,8 +32,8 @@ impl NewSecret {
             }
             _ => Error::io(Kind::Failed, format!("key file {} could not be written", path.display()), cause),
         };
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let open = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let mut file = interrupt::unfinished(path, open).map_err(failed)?;
         let new =
             NewSecret { credential: Credential::KeyFile(key.clone()), file: Some(path.into()), code: None };
         file.write_all(key_file::encode(&key).as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
@@ -53,7 +54,9 @@ impl NewSecret {
 
     /// The container has taken it: its file stays.
     pub fn keep(mut self) {
-        self.file = None;
+        if let Some(path) = self.file.take() {
+            interrupt::finished(&path);
+        }
     }
 
     /// Shows the code, the only time; before anything depends on it. Fails if it was not written whole.
@@ -79,6 +82,7 @@ impl Drop for NewSecret {
         if let Some(path) = &self.file {
             // Nothing was locked with it.
             let _ = std::fs::remove_file(path);
+            interrupt::finished(path);
         }
     }
 }

@@ -155,7 +155,6 @@ impl What {
     fn look(&self, context: &Context, container: &Path, is_apply: bool) -> Result<Looked> {
         self.report.as_deref().map_or(Ok(()), paper::check_place)?;
         let question = self.question(context)?;
-        context.watch()?;
         let began = Instant::now();
         let mut conn = Connection::open(&question.server)?;
         let fitted = old_data::fit(&mut conn, &question)?;
@@ -166,8 +165,8 @@ impl What {
         }
         missing.iter().for_each(|grant| context.output.warning("privilege", grant));
         let tables = {
-            let _meter = context.output.progress("counting", "row", Arc::clone(&context.progress));
-            old_data::plan(&mut conn, &fitted, &context.progress)?
+            let _meter = context.output.progress("counting", "row", Arc::clone(context.progress()));
+            old_data::plan(&mut conn, &fitted, context.progress())?
         };
         let name = container.file_name().unwrap_or(container.as_os_str());
         let mut notes = question.profile.old_data_remarks.clone();

@@ -59,7 +59,7 @@ impl Prune {
         let mut session = context.open(&path, if dry { Access::Read } else { Access::Write })?;
         let options = PruneOptions { time: context.time(None), ..PruneOptions::default() };
         let (decision, plan) = {
-            let _meter = context.output.progress("planning", "snapshot", Arc::clone(&context.progress));
+            let _meter = context.output.progress("planning", "snapshot", Arc::clone(context.progress()));
             self.plan(context, &session, &named, &options)?
         };
         if !(self.tag.is_empty() && self.source.is_empty()) && decision.judged.iter().all(is_passed_over) {
@@ -71,8 +71,8 @@ impl Prune {
             return Ok(outcome(&decision, numbers, true));
         }
         let report = {
-            let _meter = context.output.progress("pruning", "segment", Arc::clone(&context.progress));
-            prune::apply(&mut session.store, plan, context.pool()?, &context.progress)?
+            let _meter = context.output.progress("pruning", "segment", Arc::clone(context.progress()));
+            prune::apply(&mut session.store, plan, context.pool()?, context.progress())?
         };
         let numbers = [report.freed_bytes, report.file_bytes_before, report.file_bytes_after];
         Ok(outcome(&decision, numbers, false))
@@ -102,9 +102,9 @@ impl Prune {
             false => drop_named(context, &catalog, named)?,
         };
         match self.max_size {
-            Some(bytes) => retain::fit(store, decision, bytes, options, &context.progress),
+            Some(bytes) => retain::fit(store, decision, bytes, options, context.progress()),
             None => {
-                let plan = prune::plan(store, &decision.victims(), options, &context.progress)?;
+                let plan = prune::plan(store, &decision.victims(), options, context.progress())?;
                 Ok((decision, plan))
             }
         }

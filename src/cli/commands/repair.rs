@@ -73,14 +73,14 @@ impl Repair {
             repair::adopt(&mut session, context.time(None), &pool)?;
         }
         let survey = {
-            let _meter = context.output.progress("verifying", "segment", Arc::clone(&context.progress));
-            repair::survey(&session, &pool, &context.progress)?
+            let _meter = context.output.progress("verifying", "segment", Arc::clone(context.progress()));
+            repair::survey(&session, &pool, context.progress())?
         };
         let mut report = match dry {
-            true => repair::plan(&session, &survey, &sources, &context.progress)?,
+            true => repair::plan(&session, &survey, &sources, context.progress())?,
             false => {
                 let time = context.time(None);
-                repair::repair(&mut session, survey, &sources, time, pool, &context.progress)?
+                repair::repair(&mut session, survey, &sources, time, pool, context.progress())?
             }
         };
         report.gives_up_newest = gives_up;

@@ -127,8 +127,8 @@ impl Restore {
             return Ok(would(&plan.target, &record, &restore::need(store, &record, &plan)?));
         }
         let mut report = {
-            let _meter = context.output.progress("restoring", "entry", Arc::clone(&context.progress));
-            restore::restore(store, &record, &plan, &context.pool()?, &context.progress)?
+            let _meter = context.output.progress("restoring", "entry", Arc::clone(context.progress()));
+            restore::restore(store, &record, &plan, &context.pool()?, context.progress())?
         };
         remember_damage(context, store, report.damaged.len());
         if self.no_owners {

@@ -74,7 +74,8 @@ impl Setup {
         if !asker.yes("make all this?", true)? {
             return Err(Error::new(Kind::Interrupted, "nothing was made"));
         }
-        context.watch()?;
+        // What was made goes away again.
+        context.progress();
         make::make(context, &asker, plan)
     }
 }

@@ -101,8 +101,8 @@ fn verify_share(context: &Context, path: &Path, percent: f64) -> Result<Outcome>
     let mut rounds = Rounds::load(&state, &container);
     let slots = rounds.choose(&session.store, percent, now);
     let report = {
-        let _meter = context.output.progress("verifying", "segment", Arc::clone(&context.progress));
-        verify::verify_slots(&session.store, &slots, &context.pool()?, &context.progress)?
+        let _meter = context.output.progress("verifying", "segment", Arc::clone(context.progress()));
+        verify::verify_slots(&session.store, &slots, &context.pool()?, context.progress())?
     };
     let standing = rounds.note(&session.store, &slots, &report.unproven, now);
     if let Err(error) = rounds.keep() {
@@ -138,14 +138,13 @@ fn verify_share(context: &Context, path: &Path, percent: f64) -> Result<Outcome>
 
 fn look(context: &Context, path: &Path, level: Level) -> Result<(ContainerId, VerifyReport)> {
     let pool = context.pool()?;
-    let progress = || context.output.progress("verifying", "segment", Arc::clone(&context.progress));
+    let progress = || context.output.progress("verifying", "segment", Arc::clone(context.progress()));
     if level == Level::Scrub {
         let storage = FileStorage::open(path, false)?;
-        context.watch()?;
         let _meter = progress();
         let name = path.display().to_string();
         let container = Header::read(&storage).map_err(|e| e.at(&name))?.prologue.container;
-        let report = verify::scrub(&storage, &name, &pool, &context.progress)?;
+        let report = verify::scrub(&storage, &name, &pool, context.progress())?;
         return Ok((container, report));
     }
     let session = context.open(path, Access::Read).map_err(|error| match error.kind() {
@@ -155,7 +154,7 @@ fn look(context: &Context, path: &Path, level: Level) -> Result<(ContainerId, Ve
         _ => error,
     })?;
     let _meter = progress();
-    let report = verify::verify(&session.store, level, &pool, &context.progress)?;
+    let report = verify::verify(&session.store, level, &pool, context.progress())?;
     Ok((session.store.container().base().container, report))
 }
 

@@ -24,6 +24,8 @@ struct Streams {
     /// Why output is no longer written: the first failure.
     lost: Option<io::Error>,
     bar: Option<ProgressBar>,
+    /// Whether the `result` was told, after which nothing is.
+    is_over: bool,
 }
 
 impl Channel {
@@ -33,7 +35,7 @@ impl Channel {
         clock: Arc<dyn Clock>,
         (out, err): (Box<dyn Write + Send>, Box<dyn Write + Send>),
     ) -> Self {
-        let streams = Mutex::new(Streams { out, err, lost: None, bar: None });
+        let streams = Mutex::new(Streams { out, err, lost: None, bar: None, is_over: false });
         Channel { json, command: command.to_owned(), clock, streams, log: Mutex::new(None) }
     }
 
@@ -56,19 +58,27 @@ impl Channel {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An event, if programs listen. All but items reach them at once.
+    /// An event, if programs listen. All but items reach them at once. After a result there is none, and
+    /// no line for people.
     pub(super) fn event(&self, body: Body) {
-        let logged = self.log().as_ref().is_some_and(|log| log.json);
-        if !self.json && !logged {
-            return;
+        let is_last = matches!(body, Body::Result { .. });
+        let mut log = self.log();
+        let logged = log.as_ref().is_some_and(|log| log.json);
+        if self.json || logged {
+            let is_item = matches!(body, Body::Item { .. });
+            let line = Event::new(&self.command, self.clock.now(), body).line();
+            if let Some(log) = log.as_mut().filter(|log| log.json && !is_item) {
+                log.line(&line);
+            }
+            if self.json {
+                self.streams().last_if(is_last, |streams| streams.output(&line, !is_item));
+                *log = log.take().filter(|_| !is_last);
+                return;
+            }
         }
-        let is_item = matches!(body, Body::Item { .. });
-        let line = Event::new(&self.command, self.clock.now(), body).line();
-        if let Some(log) = self.log().as_mut().filter(|log| log.json && !is_item) {
-            log.line(&line);
-        }
-        if self.json {
-            self.streams().output(&line, !is_item);
+        if is_last {
+            *log = None;
+            self.streams().last_if(true, Streams::flush);
         }
     }
 
@@ -94,6 +104,9 @@ impl Channel {
         self.log_text(text);
         let line = format!("{}\n", printable(text));
         let mut streams = self.streams();
+        if streams.is_over {
+            return;
+        }
         streams.flush();
         // There is nobody left to tell when standard error fails.
         streams.aside(|streams| _ = streams.err.write_all(line.as_bytes()));
@@ -121,6 +134,15 @@ impl Channel {
 }
 
 impl Streams {
+    /// Writes something, after which nothing is written if it is the last.
+    fn last_if(&mut self, is_last: bool, write: impl FnOnce(&mut Self)) {
+        write(self);
+        if is_last {
+            self.is_over = true;
+            self.bar.take().iter().for_each(ProgressBar::finish_and_clear);
+        }
+    }
+
     fn aside(&mut self, write: impl FnOnce(&mut Self)) {
         match self.bar.clone() {
             Some(bar) => bar.suspend(|| write(self)),
@@ -129,6 +151,9 @@ impl Streams {
     }
 
     fn output(&mut self, line: &str, flush: bool) {
+        if self.is_over {
+            return;
+        }
         if self.lost.is_none() {
             self.aside(|streams| {
                 let written = streams.out.write_all(line.as_bytes());

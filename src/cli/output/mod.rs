@@ -179,13 +179,14 @@ impl Output {
         )
     }
 
-    /// Ends the command: the last line, the `result`, and the exit code.
-    pub fn finish(self, result: Result<Outcome>) -> ExitCode {
+    /// Ends the command: the last line, the `result`, and the exit code. Nothing is told after it, whoever
+    /// still has something to say.
+    pub fn finish(&self, result: Result<Outcome>) -> ExitCode {
         ExitCode::from(self.conclude(result))
     }
 
     /// As [`Output::finish`], with the exit code as a number.
-    pub fn conclude(self, result: Result<Outcome>) -> u8 {
+    pub fn conclude(&self, result: Result<Outcome>) -> u8 {
         self.finished.store(true, Ordering::Relaxed);
         match result {
             Ok(outcome) => self.conclude_outcome(outcome),

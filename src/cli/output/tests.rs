@@ -184,3 +184,22 @@ fn no_control_character_reaches_a_terminal() {
     output.conclude(Ok(Outcome::done()));
     assert_eq!((out.text().as_str(), err.text().as_str()), ("\\x1b[31m\n", "warning[x]: \\x07\n"));
 }
+
+#[test]
+fn nothing_is_told_after_the_result() {
+    for json in [true, false] {
+        let (out, err) = (Kept::default(), Kept::default());
+        let output = output(settings(false, false, json), &out, &err);
+        output.item("a row", 1);
+        assert_eq!(output.conclude(Err(Error::new(Kind::Interrupted, "interrupted"))), 130);
+        let told = (out.text(), err.text());
+        output.item("a row", 2);
+        output.note("a note");
+        output.problem(&Error::new(Kind::Failed, "too late"));
+        drop(output.progress("reading", "file", Arc::new(Progress::default())));
+        output.conclude(Ok(Outcome::done()));
+        drop(output);
+        assert_eq!((out.text(), err.text()), told);
+        assert!(told.1.contains("interrupted"), "{}", told.1);
+    }
+}

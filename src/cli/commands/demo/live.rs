@@ -85,7 +85,7 @@ pub fn show(context: &Context, folder: &Folder, given: Option<ServerOptions>) ->
     let (second, took) = back_up(context, &mut session, &stage.options)?;
     tell(context, "the next night", &second, took);
     let pool = context.pool()?;
-    let proven = verify::verify(&session.store, Level::Full, &pool, &context.progress)?;
+    let proven = verify::verify(&session.store, Level::Full, &pool, context.progress())?;
     if !proven.damaged.is_empty() {
         return Err(wrong("verify finds damage"));
     }
@@ -98,7 +98,7 @@ pub fn show(context: &Context, folder: &Folder, given: Option<ServerOptions>) ->
     let options = LoadOptions { rename_to: Some(RESTORED.into()), events: false, ..LoadOptions::default() };
     let began = Instant::now();
     let plan = server_restore::plan(&source, &stage.options, &options)?;
-    let report = server_restore::apply(&plan, &session.store, &pool, &context.progress)?;
+    let report = server_restore::apply(&plan, &session.store, &pool, context.progress())?;
     if let Some(lost) = report.not_made.first() {
         return Err(wrong(lost));
     }
@@ -125,7 +125,7 @@ fn stage(context: &Context, given: Option<ServerOptions>) -> Result<Stage> {
             Ok(Stage { options, _private: None })
         }
         None => {
-            let server = ScratchServer::start(None, None, None, &context.progress)?;
+            let server = ScratchServer::start(None, None, None, context.progress())?;
             say(context, "server", "a private database server, started for this and gone afterwards".into());
             Ok(Stage { options: server.options(), _private: Some(server) })
         }
@@ -210,7 +210,7 @@ fn back_up(
         ..BackupPlan::usual(sources, "demo", session::host_name(), context.time(None))
     };
     let began = Instant::now();
-    let report = backup::backup(&mut session.store, plan, context.pool()?, &context.progress)?;
+    let report = backup::backup(&mut session.store, plan, context.pool()?, context.progress())?;
     match report.problems.first() {
         Some(problem) => Err(wrong(&format!("backup: {problem}"))),
         None => Ok((report, began.elapsed())),

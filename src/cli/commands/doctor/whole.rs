@@ -18,7 +18,6 @@ use std::path::Path;
 /// Examines everything.
 pub fn examine(context: &Context) -> Result<Outcome> {
     let configured = Configured::load(context)?;
-    context.watch()?;
     let findings = Findings::new(context);
     let config = &configured.config;
     own_files(&findings, &configured);

@@ -69,8 +69,8 @@ impl Rotate {
             context.output.note(format_args!("key slot {slot} was removed"));
         }
         let report = {
-            let _meter = context.output.progress("sealing anew", "segment", Arc::clone(&context.progress));
-            rekeying::go_on(&mut session, time, &pool, entropy, &context.progress)
+            let _meter = context.output.progress("sealing anew", "segment", Arc::clone(context.progress()));
+            rekeying::go_on(&mut session, time, &pool, entropy, context.progress())
         };
         let report = report.map_err(|error| match error.kind() {
             Kind::Interrupted => error

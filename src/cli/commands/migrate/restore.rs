@@ -183,7 +183,7 @@ impl Restore {
         for entries in &source.databases {
             let name = &entries.record.name;
             let is_meant = self.database.is_empty() || self.database.contains(name);
-            if is_meant && moving.has_begun(name) && equals(&before.server, entries, &context.progress)? {
+            if is_meant && moving.has_begun(name) && equals(&before.server, entries, context.progress())? {
                 let note =
                     format!("database `{name}` was moved before; every row was compared anew, and it stays");
                 report.notes.push(note);
@@ -289,8 +289,8 @@ fn attachments(
     report: &mut MigrationReport,
 ) -> Result<()> {
     let began = Instant::now();
-    let _meter = context.output.progress("restoring", "file", Arc::clone(&context.progress));
-    let done = restore::restore(&session.store, record, files, &context.pool()?, &context.progress)?;
+    let _meter = context.output.progress("restoring", "file", Arc::clone(context.progress()));
+    let done = restore::restore(&session.store, record, files, &context.pool()?, context.progress())?;
     // Names of files may tell of patients: they are for the screen only.
     for path in &done.wrong_contents {
         context.output.warning_about("differs", path, "its bytes are not those of the snapshot");
@@ -321,8 +321,8 @@ fn databases(
     report: &mut MigrationReport,
 ) -> Result<()> {
     let began = Instant::now();
-    let _meter = context.output.progress("loading", "table", Arc::clone(&context.progress));
-    let done = server_restore::apply(plan, &session.store, &context.pool()?, &context.progress)?;
+    let _meter = context.output.progress("loading", "table", Arc::clone(context.progress()));
+    let done = server_restore::apply(plan, &session.store, &context.pool()?, context.progress())?;
     for database in &done.databases {
         if let Some(known) = report.facts.databases.iter_mut().find(|d| d.database == database.database) {
             known.ms = u64::try_from(database.took.as_millis()).unwrap_or(u64::MAX);

@@ -104,10 +104,10 @@ impl Apply {
             source: &source,
             snapshot: &snapshot,
             pacing: self.pacing(),
-            progress: &context.progress,
+            progress: context.progress(),
         };
         {
-            let _meter = context.output.progress("proving", "row", Arc::clone(&context.progress));
+            let _meter = context.output.progress("proving", "row", Arc::clone(context.progress()));
             old_data::prove(&removal, &mut looked.conn)?;
         }
         target.pin(record, looked.question.before)?;
@@ -115,7 +115,7 @@ impl Apply {
         enter(&mut journal, &mut looked.report);
         journal.write(true)?;
         {
-            let _meter = context.output.progress("removing", "row", Arc::clone(&context.progress));
+            let _meter = context.output.progress("removing", "row", Arc::clone(context.progress()));
             old_data::apply(&removal, &mut looked.conn, &mut journal, &mut looked.report.tables)?;
         }
         count_left(context, looked)?;
@@ -155,8 +155,8 @@ impl Target<'_> {
         };
         let sources = vec![Source::Databases(Arc::new(dump))];
         let plan = BackupPlan::usual(sources, "before-remove-old-data", host_name(), context.time(None));
-        let _meter = context.output.progress("backing up", "file", Arc::clone(&context.progress));
-        let report = backup::backup(&mut session.store, plan, context.pool()?, &context.progress)?;
+        let _meter = context.output.progress("backing up", "file", Arc::clone(context.progress()));
+        let report = backup::backup(&mut session.store, plan, context.pool()?, context.progress())?;
         context.output.note(format_args!(
             "snapshot {} was made of `{}`",
             short(&report.record.id),
@@ -207,7 +207,7 @@ fn enter(journal: &mut Journal, report: &mut OldDataReport) {
 
 /// Counts what is there after the removal.
 fn count_left(context: &Context, looked: &mut Looked) -> Result<()> {
-    let now = old_data::plan(&mut looked.conn, &looked.fitted, &context.progress)?;
+    let now = old_data::plan(&mut looked.conn, &looked.fitted, context.progress())?;
     for (table, now) in looked.report.tables.iter_mut().zip(now) {
         table.left = now.left;
         if now.orphans > table.orphans {

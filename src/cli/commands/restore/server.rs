@@ -75,8 +75,8 @@ impl ServerRestore {
             confirm_replacing(context, &plan)?;
         }
         let report = {
-            let _meter = context.output.progress("loading", "table", Arc::clone(&context.progress));
-            server_restore::apply(&plan, store, &context.pool()?, &context.progress)?
+            let _meter = context.output.progress("loading", "table", Arc::clone(context.progress()));
+            server_restore::apply(&plan, store, &context.pool()?, context.progress())?
         };
         let outcome = outcome(context, record, &report);
         Ok(match &scrub {

@@ -74,7 +74,6 @@ impl Run {
         if context.globals.dry_run {
             return would(context, &job, &order, clock.now());
         }
-        context.watch()?;
         forward(context, &stop)?;
         let mut order = order;
         loop {
@@ -151,7 +150,7 @@ fn watch(context: &Context, configured: &Configured, found: &Standing) {
 
 /// Passes the wish to stop on to the run.
 fn forward(context: &Context, stop: &Arc<Stop>) -> Result<()> {
-    let (progress, stop) = (Arc::clone(&context.progress), Arc::clone(stop));
+    let (progress, stop) = (Arc::clone(context.progress()), Arc::clone(stop));
     let pause = std::time::Duration::from_millis(100);
     let watch = move || {
         while progress.check().is_ok() {
