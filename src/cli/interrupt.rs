@@ -9,7 +9,6 @@ mod leaving;
 pub use leaving::{Prompt, at_prompt, finished, unfinished};
 
 use crate::progress::Progress;
-use crate::schemes::family::Family;
 use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
@@ -44,19 +43,12 @@ struct State {
     stage: Stage,
     /// Says how the command ended.
     conclude: Option<Box<dyn FnOnce() + Send>>,
-    /// What an operation had started when it was asked to stop.
-    started: Option<Family>,
     handlers: Vec<SigId>,
     thread: Option<Handle>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
-    stage: Stage::Starting,
-    conclude: None,
-    started: None,
-    handlers: Vec::new(),
-    thread: None,
-});
+static STATE: Mutex<State> =
+    Mutex::new(State { stage: Stage::Starting, conclude: None, handlers: Vec::new(), thread: None });
 /// Whether there was a signal: true before anybody else can know.
 static ASKED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
@@ -144,11 +136,7 @@ pub fn is_asked() -> bool {
 fn asked() {
     let mut waits_since = None;
     loop {
-        let mut found = state();
-        if matches!(found.stage, Stage::Asks(_)) && found.started.is_none() {
-            // Before the operation hears of it: whoever it ends itself may leave others without a parent.
-            found.started = Some(Family::own().complete());
-        }
+        let found = state();
         match &found.stage {
             Stage::Starting | Stage::Nothing | Stage::Ending => return,
             Stage::Ends => leave(found),
@@ -197,9 +185,6 @@ pub fn concludes(has_failed: bool) {
         leave(state);
     }
     state.stage = Stage::Nothing;
-    let started = state.started.take().filter(|_| has_failed);
-    drop(state);
-    started.into_iter().for_each(leaving::end);
 }
 
 /// From now on the command sees to signals itself; it does already.
@@ -213,9 +198,9 @@ pub fn hand_over() {
 /// Ends the process.
 fn leave(mut state: MutexGuard<'_, State>) -> ! {
     state.stage = Stage::Ending;
-    let (conclude, started) = (state.conclude.take(), state.started.take());
+    let conclude = state.conclude.take();
     drop(state);
-    leaving::leave(conclude, started)
+    leaving::leave(conclude)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 
 use super::interrupt;
 use crate::error::{Error, Kind, Result};
+use crate::operations::family::Mark;
 use crate::schemes::config::ContainerPlace;
-use crate::schemes::family::Mark;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};

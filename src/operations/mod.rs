@@ -7,6 +7,7 @@ pub mod databases;
 pub mod doctor;
 pub mod drill;
 pub mod dump_format;
+pub mod family;
 pub mod inspect;
 pub mod keys;
 pub mod losses;

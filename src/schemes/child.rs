@@ -3,8 +3,8 @@
 //! wish to stop reaches it at once and a limit ends it with all that it started, and that its end is
 //! known exactly.
 
-use super::family::{Family, Mark};
 use super::stop::Stop;
+use crate::operations::family::{Family, Mark};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Write};

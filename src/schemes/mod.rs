@@ -7,7 +7,6 @@ mod child;
 pub mod config;
 pub mod daemon;
 pub mod destination;
-pub mod family;
 pub mod history;
 mod hooks;
 pub mod notice;

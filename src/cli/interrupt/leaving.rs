@@ -2,7 +2,7 @@
 //! away, the command says that it was interrupted, and what it started ends.
 
 use super::INTERRUPTED;
-use crate::schemes::family::Family;
+use crate::operations::family::Family;
 use rustix::process::Signal;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
@@ -60,8 +60,8 @@ impl Drop for Prompt {
     }
 }
 
-/// Ends the process; `conclude` says so. `started` is what is known to have been started.
-pub(super) fn leave(conclude: Option<Box<dyn FnOnce() + Send>>, started: Option<Family>) -> ! {
+/// Ends the process; `conclude` says so.
+pub(super) fn leave(conclude: Option<Box<dyn FnOnce() + Send>>) -> ! {
     if let Some((mut terminal, attributes)) = held(&PROMPT).take() {
         let _ = tcsetattr(&terminal, OptionalActions::Now, &attributes);
         let _ = terminal.write_all(b"\n");
@@ -77,12 +77,12 @@ pub(super) fn leave(conclude: Option<Box<dyn FnOnce() + Send>>, started: Option<
     if std::thread::Builder::new().name("end".into()).spawn(say).is_ok() {
         let _ = said.recv_timeout(SAYING);
     }
-    started.into_iter().chain([Family::own()]).for_each(end);
+    end(Family::own());
     std::process::exit(i32::from(INTERRUPTED))
 }
 
 /// Ends processes that were started: by asking, then by force.
-pub(super) fn end(mut family: Family) {
+fn end(mut family: Family) {
     if family.is_gone() {
         return;
     }

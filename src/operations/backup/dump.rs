@@ -9,6 +9,7 @@ use crate::attachments::problem::{Problem, ProblemKind};
 use crate::clock::Timestamp;
 use crate::entry::{Content, Entry, EntryKind, EntryPath, Metadata};
 use crate::error::{Error, Kind, Result};
+use crate::operations::family::Mark;
 use crate::progress::Progress;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -18,9 +19,13 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// How long a silent stream is waited for at a time.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+
+/// How long the death of a dump command that is ended is waited for.
+const DEATH: Duration = Duration::from_secs(5);
 
 /// Reads one dump source into `batcher`; a file that `previous` has unchanged is not read.
 pub fn read(
@@ -122,15 +127,18 @@ fn read_command(
 ) -> Result<()> {
     let object = format!("dump command `{command}`");
     let failed = |e| Error::io(Kind::Source, format!("{object}: not run"), e);
-    let mut child = shell(command).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().map_err(failed)?;
+    let mut shell = shell(command);
+    let mark = Mark::put(&mut shell).map_err(failed)?;
+    let mut child = shell.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().map_err(failed)?;
+    let mut family = mark.of(&child);
     let output =
         child.stdout.take().ok_or_else(|| Error::new(Kind::Failed, format!("{object}: no output")))?;
     let mut output = Patient { input: output, progress };
     let streamed = stream(&mut output, path, &object, progress, batcher);
     drop(output);
     if streamed.is_err() {
-        // Nobody reads any more; a command that keeps writing must not outlive the backup.
-        let _ = child.kill();
+        // Nobody reads any more; neither the command nor what it started may outlive the backup.
+        family.end(DEATH);
     }
     let status = child.wait().map_err(failed)?;
     let size = match streamed {

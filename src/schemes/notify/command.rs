@@ -2,8 +2,8 @@
 //! is gone when its time is over, and that it never sees what opens a container.
 
 use super::{Failure, json};
+use crate::operations::family::{Family, Mark};
 use crate::schemes::config::Channel;
-use crate::schemes::family::{Family, Mark};
 use crate::schemes::notice::Notice;
 use std::io::Write;
 use std::os::unix::process::CommandExt;

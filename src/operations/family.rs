@@ -97,12 +97,6 @@ impl Family {
         family
     }
 
-    /// The same with all that descend from them by now, whose parents may end before them.
-    pub fn complete(mut self) -> Family {
-        self.find();
-        self
-    }
-
     /// Sends `signal` to each.
     pub fn signal(&mut self, signal: Signal) {
         for (id, _) in self.find() {
