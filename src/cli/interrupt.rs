@@ -6,7 +6,7 @@
 
 mod leaving;
 
-pub use leaving::{Prompt, at_prompt, finished, unfinished};
+pub use leaving::{Input, Prompt, at_input, at_prompt, finished, unfinished};
 
 use crate::progress::Progress;
 use signal_hook::SigId;
@@ -142,7 +142,7 @@ fn asked() {
             Stage::Ends => leave(found),
             Stage::Asks(progress) => {
                 progress.interrupt();
-                match progress.is_waiting() {
+                match progress.is_waiting() || leaving::is_at_input() {
                     false => waits_since = None,
                     true if waits_since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE => {
                         leave(found)

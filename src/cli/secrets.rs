@@ -338,6 +338,7 @@ fn password_command_within(command: &str, limit: Duration) -> Result<Gathered> {
 /// The content of a secret's file, and a warning if everybody can read it.
 fn read_file(path: &Path, what: &str) -> Result<(Zeroizing<Vec<u8>>, Vec<String>)> {
     if path == Path::new("-") {
+        let _input = interrupt::at_input();
         return Ok((read_bounded(io::stdin().lock(), "standard input")?, Vec::new()));
     }
     let name = format!("{what} {}", path.display());

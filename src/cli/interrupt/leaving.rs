@@ -8,6 +8,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -43,15 +44,38 @@ pub fn finished(path: &Path) {
     held(&UNFINISHED).retain(|other| *other != path);
 }
 
+/// How many threads wait for what somebody gives.
+static INPUTS: AtomicUsize = AtomicUsize::new(0);
+
+/// Somebody is to give something on standard input or at the terminal; dropped when it is there.
+pub struct Input(());
+
+/// From now on, something is waited for on standard input or at the terminal.
+pub fn at_input() -> Input {
+    INPUTS.fetch_add(1, Ordering::Relaxed);
+    Input(())
+}
+
+/// Whether somebody is to give something.
+pub(super) fn is_at_input() -> bool {
+    INPUTS.load(Ordering::Relaxed) > 0
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        INPUTS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A password that is being asked for; dropped when it is there.
-pub struct Prompt(());
+pub struct Prompt(Input);
 
 /// A password is about to be asked for at the terminal, which then does not show what is typed.
 pub fn at_prompt() -> Prompt {
     let terminal = File::options().read(true).write(true).open("/dev/tty");
     let as_it_was = terminal.ok().and_then(|terminal| Some((tcgetattr(&terminal).ok()?, terminal)));
     *held(&PROMPT) = as_it_was.map(|(attributes, terminal)| (terminal, attributes));
-    Prompt(())
+    Prompt(at_input())
 }
 
 impl Drop for Prompt {

@@ -1,6 +1,7 @@
 //! Questions to whoever sits at the terminal. They promise to repeat a question whose answer makes no
 //! sense, with the reason, and to take the usual answer where nobody is asked.
 
+use crate::cli::interrupt;
 use crate::error::{Error, Kind, Result};
 use std::io::{BufRead, Write};
 
@@ -78,6 +79,7 @@ fn line(prompt: &str) -> Result<String> {
     let failed = |cause| Error::io(Kind::Failed, "the terminal cannot be read", cause);
     eprint!("{prompt}");
     std::io::stderr().flush().map_err(failed)?;
+    let _input = interrupt::at_input();
     let mut typed = String::new();
     match std::io::stdin().lock().read_line(&mut typed).map_err(failed)? {
         0 => Err(Error::new(Kind::Interrupted, "no more answers; nothing was made")),
