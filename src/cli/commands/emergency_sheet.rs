@@ -5,6 +5,7 @@ use super::new_secret::NewSecret;
 use crate::cli::configured::Configured;
 use crate::cli::context::{Context, is_encrypted};
 use crate::cli::events::Outcome;
+use crate::cli::interrupt;
 use crate::cli::output::can_reveal;
 use crate::cli::secrets::{Ask, Options};
 use crate::container::Access;
@@ -126,20 +127,20 @@ struct Place {
 impl Place {
     fn make(path: &Path) -> Result<Place> {
         let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(path);
-        let file = file.map_err(|cause| paper::unwritten(path, cause))?;
+        let make = || options.write(true).create_new(true).mode(0o600).open(path);
+        let file = interrupt::unfinished(path, make).map_err(|cause| paper::unwritten(path, cause))?;
         Ok(Place { file, path: path.into(), is_needed: false })
     }
 
     fn fill(mut self, page: &str) -> Result<()> {
         let written = self.file.write_all(page.as_bytes()).and_then(|()| self.file.sync_all());
+        // Half a page, or none, is not to be taken for the whole.
+        self.is_needed = written.is_ok();
         written.map_err(|cause| {
             Error::io(Kind::Destination, format!("{}: cannot be written", self.path.display()), cause).hint(
                 "if a recovery code was made, take its slot away again: coffer key list, coffer key remove",
             )
-        })?;
-        self.is_needed = true;
-        Ok(())
+        })
     }
 }
 
@@ -148,5 +149,6 @@ impl Drop for Place {
         if !self.is_needed {
             let _ = std::fs::remove_file(&self.path);
         }
+        interrupt::finished(&self.path);
     }
 }

@@ -132,5 +132,7 @@ pub fn write_secret(path: &Path, secret: &[u8]) -> Result<()> {
         _ => Error::io(Kind::Failed, format!("{}: could not be written", path.display()), cause),
     };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(secret).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all()).map_err(failed)
+    let written = file.write_all(secret).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
+    // Part of a secret is of no use to anybody, and an empty file would be taken for one.
+    written.map_err(failed).inspect_err(|_| _ = std::fs::remove_file(path))
 }
