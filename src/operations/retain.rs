@@ -4,7 +4,7 @@
 use super::prune::{self, PruneOptions, PrunePlan};
 use crate::chunk_store::ChunkStore;
 use crate::clock::Timestamp;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ids::SnapshotId;
 use crate::progress::Progress;
 use crate::retention::{self, EVERY, Period, Policy, Reason, Rule, Selection, Snapshot, Verdict};
@@ -115,7 +115,7 @@ pub fn everything(policy: Option<&Policy>) -> Policy {
 /// Drops, beside what `decision` drops, the oldest that only rules keep, as few as make the file at most
 /// `max_bytes` long.
 ///
-/// [`Kind::Usage`] if it is longer even without all of them.
+/// [`Kind::Full`] if it is longer even without all of them.
 pub fn fit(
     store: &ChunkStore,
     decision: Decision,
@@ -138,7 +138,8 @@ pub fn fit(
         return Ok(none);
     }
     let mut best = attempt(candidates.len())?.map_err(|error| {
-        error.hint("unpin snapshots, lower --protect-verified or --min-age, or allow more")
+        let full = Error::new(Kind::Full, error.message());
+        full.hint("unpin snapshots, lower --protect-verified or --min-age, or allow more")
     })?;
     // Dropping `low` does not suffice, dropping `high` does.
     let (mut low, mut high) = (0, candidates.len());

@@ -168,6 +168,6 @@ fn for_a_size_the_oldest_that_nothing_protects_give_way() {
     assert_eq!(decision.victims(), [], "no more than needed");
     let error =
         retain::fit(store, decide(), 1, &prune::PruneOptions::default(), &progress).expect_err("never fits");
-    assert_eq!(error.kind(), Kind::Usage);
+    assert_eq!(error.kind(), Kind::Full);
     assert!(error.message().contains("needs") && error.remedy().is_some_and(|hint| hint.contains("unpin")));
 }
