@@ -10,6 +10,10 @@ use jiff::tz::TimeZone;
 use std::fmt;
 use std::str::FromStr;
 
+/// The fewest digits that name a snapshot: fewer are sooner a slip (the number of something else) than
+/// a name, and what they name may be removed.
+const LEAST_DIGITS: usize = 4;
+
 /// A snapshot as a person names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
@@ -18,7 +22,7 @@ pub enum Selector {
         /// How many snapshots before the newest.
         back: u32,
     },
-    /// The first digits of its id, lower-case hexadecimal, 1 to 32 of them.
+    /// The first digits of its id, lower-case hexadecimal, 4 to 32 of them.
     Id(String),
     /// A day: the last snapshot made on it, in the machine's time zone.
     Day(Date),
@@ -43,9 +47,14 @@ impl FromStr for Selector {
         if text.contains('-') {
             return text.parse().map(Selector::Day).map_err(|cause| unknown().because(cause));
         }
-        let digits = 1..=SnapshotId::LEN * 2;
+        let digits = LEAST_DIGITS..=SnapshotId::LEN * 2;
         if digits.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Ok(Selector::Id(text.to_ascii_lowercase()));
+        }
+        if text.len() < LEAST_DIGITS && !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            let message = format!("`{text}` is too short for the beginning of a snapshot's id");
+            return Err(Error::new(Kind::Usage, message)
+                .hint(format!("write at least {LEAST_DIGITS} digits; coffer snapshots lists them")));
         }
         Err(unknown())
     }
@@ -137,6 +146,8 @@ mod tests {
             "latestx",
             "2026-02-30",
             "-",
+            "8",
+            "abc",
             &long,
         ] {
             assert_eq!(text.parse::<Selector>().expect_err(text).kind(), Kind::Usage);
@@ -149,7 +160,7 @@ mod tests {
             .zip([0x0a, 0xab, 0xac, 0x0b])
             .map(|(time, first)| {
                 let mut id = SnapshotId::ZERO;
-                id.0[0] = first;
+                id.0[..2].copy_from_slice(&[0xee, first]);
                 (id, parse_time(time).unwrap())
             })
             .collect()
@@ -159,9 +170,13 @@ mod tests {
     fn names_find_their_snapshot() {
         let all = snapshots();
         let find = |text: &str, zone: &TimeZone| selector(text).find_in(&all, zone).ok();
-        for (text, at) in
-            [("latest", Some(3)), ("latest~3", Some(0)), ("latest~4", None), ("ab", Some(1)), ("ad", None)]
-        {
+        for (text, at) in [
+            ("latest", Some(3)),
+            ("latest~3", Some(0)),
+            ("latest~4", None),
+            ("eeab", Some(1)),
+            ("eead", None),
+        ] {
             assert_eq!(find(text, &TimeZone::UTC), at, "{text}");
         }
         assert_eq!(find("2026-01-31", &TimeZone::UTC), Some(3));
@@ -172,10 +187,10 @@ mod tests {
     #[test]
     fn errors_say_what_to_do() {
         let all = snapshots();
-        let error = selector("a").find_in(&all, &TimeZone::UTC).unwrap_err();
+        let error = Selector::Id("eea".into()).find_in(&all, &TimeZone::UTC).unwrap_err();
         assert_eq!(error.kind(), Kind::Usage);
-        assert!(error.remedy().unwrap().contains("ab0000") && error.remedy().unwrap().contains("ac0000"));
-        assert_eq!(selector("ff").find(&all).unwrap_err().kind(), Kind::NotFound);
+        assert!(error.remedy().unwrap().contains("eeab00") && error.remedy().unwrap().contains("eeac00"));
+        assert_eq!(selector("ffff").find(&all).unwrap_err().kind(), Kind::NotFound);
         let empty = selector("latest").find(&[]).unwrap_err();
         assert_eq!(
             (empty.kind(), empty.remedy()),
