@@ -2,6 +2,7 @@
 //! surprise, to say which of both a secret does not open, and that an unencrypted one is written to
 //! only when that is asked for by name.
 
+use super::args::SecretOptions;
 use super::context::{Context, is_encrypted};
 use super::secrets::{self, Ask, Machine, Surroundings};
 use crate::container::Access;
@@ -10,6 +11,24 @@ use crate::error::{Error, Kind, Result};
 use crate::operations::session::Session;
 use clap::Args;
 use std::path::{Path, PathBuf};
+
+/// Refuses to read a secret of `own` and one of `others`, options with their values, from standard input.
+pub fn once_from_standard_input(own: &SecretOptions, others: &[(&str, &Option<PathBuf>)]) -> Result<()> {
+    let dash = |(_, path): &&(&str, &Option<PathBuf>)| path.as_deref() == Some(Path::new("-"));
+    let own = [
+        ("--password-file", &own.password_file),
+        ("--key-file", &own.key_file),
+        ("--recovery-code-file", &own.recovery_code_file),
+    ];
+    match (own.iter().find(dash), others.iter().find(dash)) {
+        (Some((own, _)), Some((other, _))) => Err(Error::new(
+            Kind::Usage,
+            format!("{own} - and {other} - both read standard input, which can be read once"),
+        )
+        .hint("give one of the two secrets in a file")),
+        _ => Ok(()),
+    }
+}
 
 /// Where the secret of the other container comes from: without any of these it is the same secret.
 #[derive(Clone, Debug, Default, Args)]
@@ -55,13 +74,8 @@ impl OtherSecret {
 
     /// Refuses to read two secrets from standard input; before either is read.
     pub fn check_standard_input(&self, context: &Context) -> Result<()> {
-        let dash = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
-        let own = &context.globals.secret;
-        let own = dash(&own.password_file) || dash(&own.key_file) || dash(&own.recovery_code_file);
-        match own && (dash(&self.to_password_file) || dash(&self.to_key_file)) {
-            true => Err(Error::new(Kind::Usage, "standard input cannot give two secrets")),
-            false => Ok(()),
-        }
+        let to = [("--to-password-file", &self.to_password_file), ("--to-key-file", &self.to_key_file)];
+        once_from_standard_input(&context.globals.secret, &to)
     }
 
     /// The secret for a container that is to be made; `own` is that of the first container.

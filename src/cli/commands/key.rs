@@ -8,6 +8,7 @@ use super::new_secret::NewSecret;
 use crate::cli::args::places;
 use crate::cli::context::Context;
 use crate::cli::events::Outcome;
+use crate::cli::other;
 use crate::cli::output::can_reveal;
 use crate::cli::secrets::{self, Ask};
 use crate::container::Access;
@@ -155,6 +156,7 @@ fn open(context: &Context, path: &Path) -> Result<Session> {
 
 /// Adds a slot, or changes the one of this number.
 fn put(context: &Context, path: &Path, number: Option<u32>, options: &NewOptions) -> Result<Outcome> {
+    options.check_standard_input(context)?;
     let mut session = open(context, path)?;
     if let Some(number) = number {
         existing(&session, number)?;
@@ -197,6 +199,12 @@ fn put(context: &Context, path: &Path, number: Option<u32>, options: &NewOptions
 }
 
 impl NewOptions {
+    /// Refuses to read two secrets from standard input, before either is read.
+    fn check_standard_input(&self, context: &Context) -> Result<()> {
+        let new = [("--new-password-file", &self.new_password_file)];
+        other::once_from_standard_input(&context.globals.secret, &new)
+    }
+
     fn make(&self) -> Result<Option<NewSecret>> {
         match (&self.new_key_file, self.new_recovery_code) {
             (Some(path), _) => NewSecret::key_file(path).map(Some),

@@ -3,13 +3,14 @@
 
 use crate::cli::commands::copy::Source;
 use crate::cli::context::{Context, is_encrypted};
+use crate::cli::other;
 use crate::cli::secrets::{self, Ask};
 use crate::clock::Timestamp;
 use crate::container::Access;
 use crate::crypto::Credential;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Which container to begin as a copy of.
 #[derive(Clone, Debug, Default, Args)]
@@ -49,13 +50,11 @@ impl Relative {
     /// Refuses, before anybody is asked for a secret, what cannot work.
     pub fn check(&self, context: &Context) -> Result<()> {
         let Some(path) = &self.copy_of else { return Ok(()) };
-        let dash = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
-        let own = &context.globals.secret;
-        if (dash(&own.password_file) || dash(&own.key_file))
-            && (dash(&self.copy_of_password_file) || dash(&self.copy_of_key_file))
-        {
-            return Err(Error::new(Kind::Usage, "standard input cannot give two secrets"));
-        }
+        let theirs = [
+            ("--copy-of-password-file", &self.copy_of_password_file),
+            ("--copy-of-key-file", &self.copy_of_key_file),
+        ];
+        other::once_from_standard_input(&context.globals.secret, &theirs)?;
         is_encrypted(path).map(|_| ())
     }
 
