@@ -20,6 +20,7 @@ mod load_odd;
 mod load_parts;
 mod long_values;
 mod moving;
+mod mysqls_odd;
 mod mysqls_own;
 mod old_data;
 mod privileges;

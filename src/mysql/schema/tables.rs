@@ -4,7 +4,7 @@
 use super::columns::{self, StoredColumns};
 use super::{Schema, SchemaOptions, loss, one_row};
 use crate::entry::database::TableRecord;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::mysql::connection::Connection;
 use crate::mysql::identifier::quote;
 use crate::mysql::information::Question;
@@ -91,7 +91,14 @@ pub fn read(conn: &mut Connection, name: &str, listed: &[Listed], schema: &mut S
             }
         };
         let stored = stored.remove(&table.name).unwrap_or_default();
-        let create = columns::exact_create(conn, &table.name, &what, create, &stored, &mut schema.notes)?;
+        let create = match columns::exact_create(conn, &table.name, &what, create, &stored, &mut schema.notes)
+        {
+            Err(error) if error.kind() == Kind::Source => {
+                schema.losses.push(format!("{}: the table is not in the snapshot", error.message()));
+                continue;
+            }
+            create => create?,
+        };
         let mut record = TableRecord {
             name: table.name.clone(),
             create,

@@ -14,7 +14,7 @@ const ARCHIVE: &[u8] = b" ENGINE=ARCHIVE AUTO_INCREMENT=";
 
 /// The statement of `table`, which notes call `what`, as text from the bytes of `SHOW CREATE TABLE`.
 ///
-/// Errors: [`Kind::Database`] for a statement that is no text even so.
+/// Errors: [`Kind::Source`] for a statement that is no text even so.
 pub fn exact_create(
     conn: &mut Connection,
     table: &str,
@@ -59,9 +59,41 @@ pub fn exact_create(
              will have the default NULL"
         ));
     }
-    String::from_utf8(create).map_err(|_| {
-        Error::new(Kind::Database, format!("{what}: its definition holds bytes that are no text"))
-    })
+    let create = String::from_utf8(create).or_else(|bytes| String::from_utf8(with_digits(bytes.as_bytes())));
+    create
+        .map_err(|_| Error::new(Kind::Source, format!("{what}: its definition holds bytes that are no text")))
+}
+
+/// `create` with the literals in digits that are no UTF-8 and say which other character set they are in:
+/// MySQL shows those of expressions so (`_latin1'…'`), byte for byte, and shows them so again of a table
+/// that was made with digits.
+fn with_digits(create: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(create.len());
+    let mut at = 0;
+    while let Some(&byte) = create.get(at) {
+        let end = match byte {
+            b'\'' => string_end(create, at),
+            b'`' => create[at + 1..].iter().position(|&b| b == b'`').map_or(create.len(), |n| at + n + 2),
+            _ => at + 1,
+        };
+        let token = &create[at..end.min(create.len())];
+        at += token.len();
+        match token.strip_prefix(b"'").and_then(|rest| rest.strip_suffix(b"'")) {
+            Some(inner) if std::str::from_utf8(inner).is_err() && ends_with_introducer(&out) => {
+                out.extend_from_slice(b" ");
+                out.extend_from_slice(&in_digits(inner));
+            }
+            _ => out.extend_from_slice(token),
+        }
+    }
+    out
+}
+
+/// Whether `text` ends with a word like `_latin1`.
+fn ends_with_introducer(text: &[u8]) -> bool {
+    let is_of_word = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'_';
+    let word = text.iter().rev().take_while(is_of_word).count();
+    word > 1 && text.get(text.len() - word) == Some(&b'_')
 }
 
 /// Whether `text`, a constant default as `information_schema` tells it, may not be what it was.
@@ -105,25 +137,33 @@ fn exact_default(
 fn shown_bytes(create: &[u8], column: &str) -> Option<Vec<u8>> {
     let (from, to) = default_of(create, column)?;
     let inner = create[from..to].strip_prefix(b"'")?.strip_suffix(b"'")?;
+    Some(in_digits(inner))
+}
+
+/// What stands between the quotes of a literal, as one in hexadecimal digits.
+fn in_digits(inner: &[u8]) -> Vec<u8> {
     let mut bytes = inner.iter();
     let mut out = b"x'".to_vec();
     while let Some(&byte) = bytes.next() {
         let byte = match byte {
-            b'\\' => match bytes.next()? {
-                b'0' => 0,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b'Z' => 0x1a,
-                other => *other,
+            b'\\' => match bytes.next() {
+                Some(b'0') => 0,
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                Some(b't') => b'\t',
+                Some(b'b') => 8,
+                Some(b'Z') => 0x1a,
+                Some(&other) => other,
+                None => byte,
             },
             // A quote stands twice.
-            b'\'' => *bytes.next()?,
+            b'\'' => bytes.next().copied().unwrap_or(byte),
             plain => plain,
         };
         out.extend_from_slice(format!("{byte:02X}").as_bytes());
     }
     out.push(b'\'');
-    Some(out)
+    out
 }
 
 /// `create` with another default in the line of `column`.
@@ -219,6 +259,14 @@ mod tests {
         assert_eq!(with_null_counter(create, "c"), create);
         let archive = b"CREATE TABLE `t` (\n) ENGINE=ARCHIVE AUTO_INCREMENT=25 DEFAULT CHARSET=latin1";
         assert_eq!(without_counter(archive), b"CREATE TABLE `t` (\n) ENGINE=ARCHIVE DEFAULT CHARSET=latin1");
+    }
+
+    #[test]
+    fn literals_that_are_no_text_become_digits() {
+        let create = b"CREATE TABLE `_x'\xff'` (\n  `a` text COMMENT '\xc3\x85''\\'',\n  `b` int AS (_latin1'\xc5\\'\\\\\\0'''' <> _utf8mb4'\xc3\x85') '\xff'";
+        let expected = b"CREATE TABLE `_x'\xff'` (\n  `a` text COMMENT '\xc3\x85''\\'',\n  `b` int AS (_latin1 x'C5275C0027' <> _utf8mb4'\xc3\x85') '\xff'";
+        assert_eq!(with_digits(create), expected);
+        assert_eq!(with_digits(b"a_'\xff"), b"a_'\xff");
     }
 
     #[test]

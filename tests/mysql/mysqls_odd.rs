@@ -1,0 +1,78 @@
+//! Odd things that databases of MySQL's own regression suite hold, by every way back: over a connection
+//! and by files that the stock client loads.
+
+use crate::server::{Server, mysqls_own};
+use crate::trial::{Run, exits};
+use std::path::Path;
+
+const OPTIONS: [&str; 2] = ["--local-infile=1", "--event-scheduler=OFF"];
+
+/// The server with `sql` run, what its backup said, and two servers that got it back: over a connection
+/// and by its files.
+struct Back {
+    first: Server,
+    backup: Run,
+    others: [Server; 2],
+}
+
+fn there_and_back(sql: &str) -> Back {
+    let [first, second, third] = [(); 3].map(|()| Server::start(&OPTIONS));
+    first.try_client("", sql.as_bytes()).unwrap_or_else(|said| panic!("{said}"));
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path();
+    exits(path, &first, "init c --no-encryption", 0);
+    let backup = exits(path, &first, "backup c --database d --users", 0);
+    exits(path, &second, "restore c latest --to-server --users", 0);
+    exits(path, &first, "restore c latest --to out", 0);
+    for name in ["d", "@server.users"] {
+        load(path, &third, name);
+    }
+    Back { first, backup, others: [second, third] }
+}
+
+fn load(folder: &Path, server: &Server, name: &str) {
+    let sql = std::fs::read(folder.join(format!("out/database/{name}.sql"))).expect("file");
+    server.try_client("", &sql).unwrap_or_else(|said| panic!("{name}: {said}"));
+}
+
+/// The answer's cells as the server keeps them, without times.
+fn cells(server: &Server, sql: &str) -> Vec<Vec<u8>> {
+    let mut conn = server.connect();
+    conn.execute("USE d").expect("database");
+    conn.execute("SET SESSION character_set_results=NULL").expect("set");
+    let rows = conn.rows(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    rows.iter().flat_map(|row| (0..3).map(|n| row.bytes(n).unwrap_or_default().to_vec())).collect()
+}
+
+impl Back {
+    fn assert_same(&self, sql: &str) -> Vec<Vec<u8>> {
+        let expected = cells(&self.first, sql);
+        for other in &self.others {
+            let (there, here) = (cells(other, sql), &expected);
+            assert!(
+                there == *here,
+                "{sql}: {:?}",
+                [&there, here].map(|all| String::from_utf8_lossy(&all.concat()).into_owned())
+            );
+        }
+        expected
+    }
+}
+
+#[test]
+fn literals_of_other_character_sets_come_back() {
+    if mysqls_own("literals in the bytes of their own character set") {
+        return;
+    }
+    let back = there_and_back(
+        r"CREATE DATABASE d; USE d;
+        CREATE TABLE t (a INT PRIMARY KEY, v VARCHAR(20) CHARSET latin1, `x'``` VARCHAR(9) DEFAULT 'é''' COMMENT '_latin1 é',
+          g VARCHAR(20) CHARSET latin1 AS (_latin1 x'c5275c00'), s VARCHAR(9) CHARSET sjis AS (_sjis x'955c') STORED,
+          b VARBINARY(9) AS (_binary x'ff0a27'), u VARCHAR(9) AS (_latin1 x'c3a9'),
+          KEY ((CONCAT(v, _latin1 x'c5'))), CHECK (v <> _latin1 x'c527'));
+        INSERT INTO t (a, v) VALUES (1, 'x');",
+    );
+    let shown = back.assert_same("SHOW CREATE TABLE t").concat();
+    assert!(std::str::from_utf8(&shown).is_err(), "{}", String::from_utf8_lossy(&shown));
+    back.assert_same("SELECT HEX(CONCAT(g, '|', b)), HEX(s), HEX(CONCAT(u, `x'```)) FROM t");
+}
