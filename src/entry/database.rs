@@ -201,11 +201,13 @@ pub enum SchemaObject {
     Event,
     /// A user or role of the server, with grants.
     User,
+    /// A library of functions in another language, that routines use.
+    Library,
 }
 
 impl SchemaObject {
     /// Every kind.
-    pub const ALL: [SchemaObject; 9] = [
+    pub const ALL: [SchemaObject; 10] = [
         SchemaObject::Sequence,
         SchemaObject::View,
         SchemaObject::Trigger,
@@ -215,6 +217,7 @@ impl SchemaObject {
         SchemaObject::PackageBody,
         SchemaObject::Event,
         SchemaObject::User,
+        SchemaObject::Library,
     ];
 
     /// The word for it in output.
@@ -229,6 +232,7 @@ impl SchemaObject {
             SchemaObject::PackageBody => "package-body",
             SchemaObject::Event => "event",
             SchemaObject::User => "user",
+            SchemaObject::Library => "library",
         }
     }
 
@@ -236,6 +240,7 @@ impl SchemaObject {
     pub fn folder(self) -> String {
         match self {
             SchemaObject::PackageBody => "package-bodies".into(),
+            SchemaObject::Library => "libraries".into(),
             _ => format!("{}s", self.word()),
         }
     }

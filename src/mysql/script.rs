@@ -288,10 +288,11 @@ impl<W: Write> ScriptWriter<W> {
         self.put(insert.tail.as_bytes())
     }
 
-    /// Writes those of `objects` that come after the tables: routines and packages, views in their
+    /// Writes those of `objects` that come after the tables: libraries, routines and packages, views in their
     /// order, triggers, events. Users are none of a database and are left out. `all` are its tables.
     pub fn after_tables(&mut self, objects: &[ObjectRecord], all: &[TableRecord]) -> Result<()> {
-        const KINDS: [SchemaObject; 7] = [
+        const KINDS: [SchemaObject; 8] = [
+            SchemaObject::Library,
             SchemaObject::Function,
             SchemaObject::Procedure,
             SchemaObject::Package,

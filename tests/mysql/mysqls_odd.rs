@@ -76,3 +76,28 @@ fn literals_of_other_character_sets_come_back() {
     assert!(std::str::from_utf8(&shown).is_err(), "{}", String::from_utf8_lossy(&shown));
     back.assert_same("SELECT HEX(CONCAT(g, '|', b)), HEX(s), HEX(CONCAT(u, `x'```)) FROM t");
 }
+
+#[test]
+fn libraries_come_back_before_what_uses_them() {
+    if mysqls_own("libraries") {
+        return;
+    }
+    let back = there_and_back(
+        r#"CREATE DATABASE d; USE d; CREATE LIBRARY zz LANGUAGE JAVASCRIPT AS 'export function f(n) { return "it''s"; } // é';
+        CREATE LIBRARY bytes LANGUAGE WASM AS 0x0061736dff00;
+        SET sql_mode='ANSI_QUOTES,NO_BACKSLASH_ESCAPES';
+        CREATE LIBRARY "l`x" COMMENT 'a\b''c' LANGUAGE JAVASCRIPT AS 'x = 1; y = "$$" + \\';
+        SET sql_mode=DEFAULT;
+        CREATE FUNCTION f(n INT) RETURNS INT DETERMINISTIC LANGUAGE JAVASCRIPT USING (zz AS q, d.`l``x`) AS 'return q.f(n)';
+        CREATE USER u; GRANT EXECUTE ON LIBRARY d.zz TO u;"#,
+    );
+    for library in ["zz", "bytes", "`l``x`"] {
+        back.assert_same(&format!("SHOW CREATE LIBRARY {library}"));
+    }
+    let names = back.assert_same(
+        "SELECT LIBRARY_NAME, LANGUAGE, LIBRARY_COMMENT FROM information_schema.LIBRARIES ORDER BY 1",
+    );
+    assert_eq!(names.len(), 9);
+    back.assert_same("SHOW CREATE FUNCTION f");
+    back.assert_same("SHOW GRANTS FOR u");
+}

@@ -170,18 +170,19 @@ fn belongs(object: &ObjectRecord, database: &str, tables: &[&TableRecord]) -> bo
     }
 }
 
-/// Functions before the views that call them, triggers and events when everything else stands.
+/// Libraries before the routines that use them, functions before the views that call them, triggers and events when everything else stands.
 fn place(kind: SchemaObject) -> u8 {
     match kind {
         SchemaObject::Sequence => 0,
-        SchemaObject::Function => 1,
-        SchemaObject::Procedure => 2,
-        SchemaObject::Package => 3,
-        SchemaObject::PackageBody => 4,
-        SchemaObject::View => 5,
-        SchemaObject::Trigger => 6,
-        SchemaObject::Event => 7,
-        SchemaObject::User => 8,
+        SchemaObject::Library => 1,
+        SchemaObject::Function => 2,
+        SchemaObject::Procedure => 3,
+        SchemaObject::Package => 4,
+        SchemaObject::PackageBody => 5,
+        SchemaObject::View => 6,
+        SchemaObject::Trigger => 7,
+        SchemaObject::Event => 8,
+        SchemaObject::User => 9,
     }
 }
 

@@ -101,6 +101,7 @@ pub fn remove(conn: &mut Connection, object: &ObjectRecord) -> Result<u64> {
         SchemaObject::PackageBody => "PACKAGE BODY",
         SchemaObject::Event => "EVENT",
         SchemaObject::User => "USER",
+        SchemaObject::Library => "LIBRARY",
     };
     let sql = format!("DROP {word} IF EXISTS {}", quote(&object.name));
     if !matches!(object.kind, SchemaObject::Package | SchemaObject::PackageBody) {

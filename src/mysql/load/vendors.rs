@@ -53,8 +53,8 @@ pub fn differences(conn: &Connection, vendor: &str, part: &Part) -> Vec<String> 
             found.push(format!("{name} is made without what {to} has not: {}", passed.join(", ")));
         }
     }
-    const ALONE: [SchemaObject; 3] =
-        [SchemaObject::Sequence, SchemaObject::Package, SchemaObject::PackageBody];
+    const ALONE: [SchemaObject; 4] =
+        [SchemaObject::Sequence, SchemaObject::Package, SchemaObject::PackageBody, SchemaObject::Library];
     let alone = part.objects.iter().filter(|object| ALONE.contains(&object.kind));
     found.extend(alone.map(|object| {
         let kind = object.kind.word();

@@ -112,6 +112,7 @@ fn read_all(conn: &mut Connection, name: &str, options: &SchemaOptions) -> Resul
     views::read(conn, &listed, &mut schema)?;
     programs::triggers(conn, name, options, &mut schema)?;
     if options.routines {
+        programs::libraries(conn, name, &mut schema)?;
         programs::routines(conn, name, &mut schema)?;
     }
     if options.events {

@@ -1,4 +1,4 @@
-//! Triggers, routines, packages and events. It promises each body byte for byte with the settings it
+//! Triggers, libraries, routines, packages and events. It promises each body byte for byte with the settings it
 //! was made under, in an order in which they can be made; a body that the server hides is a loss, not
 //! an empty text.
 
@@ -22,6 +22,7 @@ struct Layout {
 }
 
 const ROUTINE: Layout = Layout { statement: 2, time_zone: None, client: 3, connection: 4, database: 5 };
+const LIBRARY: Layout = Layout { statement: 2, time_zone: None, client: 3, connection: 4, database: 5 };
 const EVENT: Layout = Layout { statement: 3, time_zone: Some(2), client: 4, connection: 5, database: 6 };
 
 /// Reads the triggers of the wanted tables, in the order in which they act.
@@ -50,6 +51,28 @@ pub fn triggers(
             ..ObjectRecord::default()
         };
         read_one(conn, "TRIGGER", &ROUTINE, record, schema)?;
+    }
+    Ok(())
+}
+
+/// Reads the libraries, by name: what a MySQL since 9.2 keeps for routines in other languages.
+pub fn libraries(conn: &mut Connection, database: &str, schema: &mut Schema) -> Result<()> {
+    let sql = format!(
+        "SELECT LIBRARY_SCHEMA, LIBRARY_NAME FROM information_schema.LIBRARIES WHERE LIBRARY_SCHEMA={}",
+        literal(database)
+    );
+    if conn.is_mariadb() {
+        return Ok(());
+    }
+    let mut names: Vec<String> = match rows_of(conn, &sql, database) {
+        // An older one has none.
+        Err(error) if code_of(&error) == Some(UNKNOWN_LIST) => return Ok(()),
+        rows => rows?.iter().filter_map(|row| row.text(1)).collect(),
+    };
+    names.sort();
+    for (order, name) in (0..).zip(names) {
+        let record = ObjectRecord { kind: SchemaObject::Library, name, order, ..ObjectRecord::default() };
+        read_one(conn, "LIBRARY", &LIBRARY, record, schema)?;
     }
     Ok(())
 }
@@ -107,6 +130,9 @@ pub fn events(conn: &mut Connection, database: &str, schema: &mut Schema) -> Res
     }
     Ok(())
 }
+
+/// `ER_UNKNOWN_TABLE`: what `information_schema` says of a table that it does not have.
+const UNKNOWN_LIST: u16 = 1109;
 
 /// What servers say where the table in which they keep programs is missing, crashed, or as an older
 /// server left it.
@@ -168,7 +194,8 @@ fn statement(
 ) -> Result<(Vec<u8>, Vec<Setting>)> {
     let hidden = || Error::new(Kind::Source, "the server hides its text from this user");
     let statement = row.bytes(layout.statement).filter(|text| !text.is_empty()).ok_or_else(hidden)?;
-    let client = row.text(layout.client).unwrap_or_default();
+    // A library is of no client: it is kept in UTF-8.
+    let client = row.text(layout.client).unwrap_or_else(|| "utf8mb4".into());
     let statement = header::with_plain_comment(statement, record, &row.text(1).unwrap_or_default());
     let statement = header::in_one_character_set(conn, &statement, record, &client)?;
     let environment = environment(&[
