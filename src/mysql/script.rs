@@ -184,6 +184,10 @@ impl<W: Write> ScriptWriter<W> {
         if has_odd_options {
             self.line("/*M!100000 SET SESSION sql_mode=@coffer_mode */;")?;
         }
+        if let Some(words) = super::load::without_defaults(&table.create).filter(|_| !self.dialect.is_mariadb)
+        {
+            self.line(&format!("ALTER TABLE {} {words};", quote(&table.name)))?;
+        }
         let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
         let keys = is_keyed_apart(&table.engine)
             .then(|| format!("ALTER TABLE {} ENABLE KEYS;\n", quote(&table.name)));

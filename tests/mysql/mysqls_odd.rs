@@ -101,3 +101,20 @@ fn libraries_come_back_before_what_uses_them() {
     back.assert_same("SHOW CREATE FUNCTION f");
     back.assert_same("SHOW GRANTS FOR u");
 }
+
+#[test]
+fn columns_without_any_default_stay_so() {
+    if mysqls_own("columns that may be NULL and have no default") {
+        return;
+    }
+    let back = there_and_back(
+        "CREATE DATABASE d; USE d; CREATE TABLE t (a INT, j JSON, d TIMESTAMP NULL, `c``x` VARCHAR(9) COMMENT ' DEFAULT ', n INT, x TEXT);
+         ALTER TABLE t ALTER a DROP DEFAULT, ALTER j DROP DEFAULT, ALTER `c``x` DROP DEFAULT; INSERT INTO t (a, j, `c``x`) VALUES (1, '{}', 'x');",
+    );
+    let shown = back.assert_same("SHOW CREATE TABLE t").concat();
+    assert!(String::from_utf8_lossy(&shown).contains("`j` json,"));
+    for other in &back.others {
+        let said = other.try_client("d", b"INSERT INTO t (n) VALUES (1)").expect_err("refused");
+        assert!(said.contains("doesn't have a default value"), "{said}");
+    }
+}

@@ -223,6 +223,26 @@ pub fn without_implied_collations(create: &str) -> String {
     format!("{head}{}{tail}", items.join(","))
 }
 
+/// The words behind `ALTER TABLE …` that take their defaults from columns that may be NULL and have none,
+/// not even that. MySQL tells of those by saying nothing, which a statement that makes a table cannot:
+/// there it means DEFAULT NULL. Of TEXT and BLOB it always says nothing.
+pub fn without_defaults(create: &str) -> Option<String> {
+    const OTHER: [&str; 6] =
+        [" DEFAULT ", " NOT NULL", " AUTO_INCREMENT", " GENERATED ALWAYS AS ", "text", "blob"];
+    let (_, items, _) = parts(create)?;
+    let mut drops = Vec::new();
+    for words in items.iter().map(|item| item.trim()).filter(|words| words.starts_with('`')) {
+        let behind = after_name(words);
+        let rest = without_quoted(behind);
+        if let Some(name) = words.get(..words.len() - behind.len())
+            && OTHER.iter().all(|other| !rest.contains(other))
+        {
+            drops.push(format!("ALTER COLUMN {name} DROP DEFAULT"));
+        }
+    }
+    (!drops.is_empty()).then(|| drops.join(", "))
+}
+
 /// The statement without what ties a table of MySQL to things of the old server outside of databases:
 /// general tablespaces, and the key ring that encrypts. What was left out goes into `left_out`.
 pub fn without_ties(create: &str, left_out: &mut Vec<String>) -> String {
@@ -333,6 +353,20 @@ mod tests {
          `note` varchar(9) DEFAULT ' CONSTRAINT `x` FOREIGN KEY \\' (',\n  PRIMARY KEY (`id`,`note`),\n  \
          CONSTRAINT `k,1` FOREIGN KEY (`id`) REFERENCES `b` (`id`) ON DELETE CASCADE,\n  \
          CONSTRAINT `c` CHECK (`note` <> 'FOREIGN KEY')\n) ENGINE=InnoDB DATA DIRECTORY='/a b/' COMMENT=' DATA DIRECTORY=''x'''";
+
+    #[test]
+    fn columns_without_any_default_are_found() {
+        let create = "CREATE TABLE `t` (\n  `a``x` int COMMENT ' DEFAULT ',\n  `b` json DEFAULT NULL,\n  `c` text,\n  \
+             `d` timestamp NULL,\n  `e` int NOT NULL,\n  `f` int GENERATED ALWAYS AS (1) VIRTUAL,\n  \
+             `g` geometry /*!80003 SRID 4326 */,\n  KEY `k` (`d`)\n) ENGINE=InnoDB";
+        assert_eq!(
+            without_defaults(create).as_deref(),
+            Some(
+                "ALTER COLUMN `a``x` DROP DEFAULT, ALTER COLUMN `d` DROP DEFAULT, ALTER COLUMN `g` DROP DEFAULT"
+            )
+        );
+        assert_eq!(without_defaults("CREATE TABLE `t` (\n  `b` json DEFAULT NULL\n)"), None);
+    }
 
     #[test]
     fn keys_and_sequences_are_found_and_texts_left_alone() {

@@ -33,7 +33,7 @@ mod users;
 mod vendors;
 mod watch;
 
-pub(in crate::mysql) use definition::without_implied_collations;
+pub(in crate::mysql) use definition::{without_defaults, without_implied_collations};
 
 pub use choose::{DatabaseEntries, LoadSource, Part};
 pub use equal::equals;

@@ -3,7 +3,7 @@
 //! largest first; and that the first failure ends all threads.
 
 use super::choose::Part;
-use super::definition::{Definition, take_apart, without_implied_collations, without_ties};
+use super::definition::{Definition, take_apart, without_defaults, without_implied_collations, without_ties};
 use super::documents;
 use super::session::{self, said, tolerate};
 use super::table::{self, Rows, Task, Which};
@@ -12,7 +12,7 @@ use super::{LoadPlan, TableReport, journal, objects, proof, unexpected};
 use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Connection, code_of};
-use crate::mysql::identifier::quote;
+use crate::mysql::identifier::{qualified, quote};
 use crate::mysql::stream::RowSource;
 use crate::progress::Progress;
 use std::collections::HashSet;
@@ -103,7 +103,10 @@ fn make_table(
         other => other.map(drop),
     };
     match made {
-        Ok(()) => staged.made.push(table.name.clone()),
+        Ok(()) => {
+            drop_defaults(conn, part, table, staging, staged)?;
+            staged.made.push(table.name.clone());
+        }
         Err(error) if code_of(&error).is_none() => return Err(error),
         Err(error) if table.columns.is_empty() || part.is_new => staged.not_made.push(format!(
             "table `{}`.`{}` could not be made: {}",
@@ -120,6 +123,27 @@ fn make_table(
         }
     }
     staged.definitions.push((table.name.clone(), definition));
+    Ok(())
+}
+
+/// Takes the default NULL from columns that had no default at all.
+fn drop_defaults(
+    conn: &mut Connection,
+    part: &Part,
+    table: &TableRecord,
+    staging: &str,
+    staged: &mut Staged,
+) -> Result<()> {
+    let Some(words) = without_defaults(&table.create).filter(|_| !conn.is_mariadb()) else { return Ok(()) };
+    match conn.execute(&format!("ALTER TABLE {} {words}", qualified(staging, &table.name))) {
+        Err(error) if code_of(&error).is_some() => staged.notes.push(format!(
+            "table `{}`.`{}`: columns without a default have the default NULL: {}",
+            part.target,
+            table.name,
+            said(&error)
+        )),
+        other => drop(other?),
+    }
     Ok(())
 }
 
