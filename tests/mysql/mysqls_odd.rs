@@ -118,3 +118,20 @@ fn columns_without_any_default_stay_so() {
         assert!(said.contains("doesn't have a default value"), "{said}");
     }
 }
+
+#[test]
+fn what_the_text_of_a_document_does_not_tell_is_named() {
+    if mysqls_own("JSON that knows dates") {
+        return;
+    }
+    let back = there_and_back(
+        r#"CREATE DATABASE d; USE d; CREATE TABLE plain (j JSON); CREATE TABLE typed (`j``x` JSON, n INT) ENGINE=InnoDB; CREATE TABLE old (j JSON) ENGINE=MyISAM;
+        INSERT INTO plain VALUES (NULL), ('{"a": [1, 2.5, "2015-01-15", true]}'), (JSON_ARRAY(3.14, -0e0, 18446744073709551615));
+        INSERT INTO typed VALUES (JSON_ARRAY(CAST('2015-01-15' AS DATE)), 1), (JSON_OBJECT('a', JSON_ARRAY(b'101')), 2), ('{}', 3);
+        INSERT INTO old VALUES (CAST(CAST('11:11:11' AS TIME) AS JSON));"#,
+    );
+    let said = &back.backup.said;
+    assert!(said.contains("`d`.`typed`: dates") && said.contains("`j``x` in 2 rows"), "{said}");
+    assert!(said.contains("`d`.`old`: dates") && !said.contains("`d`.`plain`: dates"), "{said}");
+    back.assert_same("SELECT `j``x`, n FROM typed ORDER BY n");
+}

@@ -2,6 +2,7 @@
 //! whose parts belong together, or a reason why there is none.
 
 use super::catalog::Catalog;
+use super::documents;
 use super::lock::Keeper;
 use super::moment::{self, Moment};
 use super::plain::{self, Plainly};
@@ -79,9 +80,20 @@ impl<'a, 's> Work<'a, 's> {
         let _one = table.is_heavy().then(|| held(&self.heavy));
         let mut draft = Draft::begin(table, self)?;
         match draft.read(conn, self.watch) {
-            Ok(()) => Ok(Some(draft.end(self.watch)?)),
+            Ok(()) => {
+                self.note_documents(conn, &draft.table)?;
+                Ok(Some(draft.end(self.watch)?))
+            }
             Err(stop) => self.give_up_broken(conn, &draft.table, stop).map(|()| None),
         }
+    }
+
+    /// Tells what of the table's documents is not carried.
+    pub fn note_documents(&self, conn: &mut Connection, table: &Table) -> Step<()> {
+        if let Some(note) = documents::note(conn, table)? {
+            self.note(note, false);
+        }
+        Ok(())
     }
 
     /// Takes the error of a table that the server says is broken for a loss of that table; any other

@@ -6,6 +6,7 @@
 mod attempt;
 mod catalog;
 mod choose;
+mod documents;
 mod fence;
 mod first;
 mod lock;

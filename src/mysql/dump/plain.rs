@@ -78,8 +78,10 @@ pub fn take<'s>(
         keeper.stall = keeper.stall.max(plain.stall);
         if let Some((moment, drafts, under_lock)) = taken {
             // Only now: whatever the sink takes its time for, nobody waits for it any more.
-            let tables =
-                on_all(&mut plain.others, drafts, work.watch, |_, draft| Ok(draft.end(work.watch)?))?;
+            let tables = on_all(&mut plain.others, drafts, work.watch, |conn, draft| {
+                work.note_documents(conn, &draft.table)?;
+                Ok(draft.end(work.watch)?)
+            })?;
             return Ok(Plainly { catalog, moment, tables, under_lock });
         }
     }
