@@ -135,3 +135,33 @@ fn what_the_text_of_a_document_does_not_tell_is_named() {
     assert!(said.contains("`d`.`old`: dates") && !said.contains("`d`.`plain`: dates"), "{said}");
     back.assert_same("SELECT `j``x`, n FROM typed ORDER BY n");
 }
+
+#[test]
+fn a_reference_system_of_the_servers_own_is_named() {
+    if mysqls_own("spatial reference systems") {
+        return;
+    }
+    const MAKE: &str = r#"CREATE SPATIAL REFERENCE SYSTEM 1000000 NAME 'it''s "mine"' ORGANIZATION 'me' IDENTIFIED BY 7 DEFINITION 'GEOGCS["x",DATUM["x",SPHEROID["x",6378137,298.257223563]],PRIMEM["Greenwich",0],UNIT["degree",0.017453292519943278],AXIS["Lat",NORTH],AXIS["Lon",EAST]]' DESCRIPTION 'é';"#;
+    let [first, second] = [(); 2].map(|()| Server::start(&OPTIONS));
+    first.client("", MAKE);
+    first.client(
+        "",
+        "CREATE DATABASE d; USE d; CREATE TABLE t (g POINT SRID 1000000, h GEOMETRY SRID 4326, p POINT SRID 0);
+         INSERT INTO t VALUES (ST_GeomFromText('POINT(1 2)', 1000000), NULL, NULL);",
+    );
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path();
+    exits(path, &first, "init c --no-encryption", 0);
+    let run = exits(path, &first, "backup c --database d", 0);
+    let events = run.said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let notes: Vec<String> = events.filter_map(|event| Some(event["message"].as_str()?.to_owned())).collect();
+    let [note] = &notes[..] else { panic!("{}", run.said) };
+    let (said, statement) = note.split_once("elsewhere: ").unwrap_or_else(|| panic!("{note}"));
+    assert!(said.contains("makes `t` of `d`; before") && !note.contains("4326"), "{note}");
+    exits(path, &second, "restore c latest --to-server", 3);
+    second.client("", &format!("DROP DATABASE d; {statement}"));
+    exits(path, &second, "restore c latest --to-server", 0);
+    let shown = "SELECT SRS_NAME, ORGANIZATION, ORGANIZATION_COORDSYS_ID, DESCRIPTION, DEFINITION, ST_AsText(g) \
+                 FROM t, information_schema.ST_SPATIAL_REFERENCE_SYSTEMS WHERE SRS_ID=1000000";
+    assert_eq!(second.client("d", shown), first.client("d", shown));
+}

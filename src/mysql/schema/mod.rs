@@ -17,6 +17,7 @@ mod names;
 mod objects;
 mod order;
 mod programs;
+mod reference;
 mod tables;
 mod users;
 mod views;
@@ -108,6 +109,7 @@ fn read_all(conn: &mut Connection, name: &str, options: &SchemaOptions) -> Resul
     let listed = tables::list(conn, name, options, &mut schema)?;
     tables::read(conn, name, &listed, &mut schema)?;
     histograms(conn, name, &mut schema)?;
+    reference::systems(conn, name, &mut schema)?;
     objects::sequences(conn, &listed, &mut schema)?;
     views::read(conn, &listed, &mut schema)?;
     programs::triggers(conn, name, options, &mut schema)?;
