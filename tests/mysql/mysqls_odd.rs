@@ -165,3 +165,29 @@ fn a_reference_system_of_the_servers_own_is_named() {
                  FROM t, information_schema.ST_SPATIAL_REFERENCE_SYSTEMS WHERE SRS_ID=1000000";
     assert_eq!(second.client("d", shown), first.client("d", shown));
 }
+
+#[test]
+fn a_privilege_that_a_server_does_not_know_costs_no_other() {
+    if mysqls_own("dynamic privileges") {
+        return;
+    }
+    let [first, second] = [(); 2].map(|()| Server::start(&OPTIONS));
+    // As of a component that is gone.
+    first.client(
+        "",
+        "CREATE DATABASE d; CREATE USER u@localhost; GRANT BINLOG_ADMIN, ROLE_ADMIN ON *.* TO u@localhost;
+         INSERT INTO mysql.global_grants VALUES ('u', 'localhost', 'GONE_ADMIN', 'N'); FLUSH PRIVILEGES",
+    );
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path();
+    exits(path, &first, "init c --no-encryption", 0);
+    exits(path, &first, "backup c --all-databases --users", 0);
+    let run = exits(path, &second, "restore c latest --to-server --users", 3);
+    assert!(
+        run.said.contains("the privilege GONE_ADMIN of user 'u'@'localhost' could not be"),
+        "{}",
+        run.said
+    );
+    let granted = second.client("", "SHOW GRANTS FOR u@localhost");
+    assert!(granted.contains("BINLOG_ADMIN,ROLE_ADMIN ON"), "{granted}");
+}

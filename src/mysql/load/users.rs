@@ -4,7 +4,7 @@
 use super::LoadReport;
 use super::session::{said, tolerate};
 use crate::entry::database::ObjectRecord;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mysql::connection::{Cells, Connection, code_of};
 
 /// `CREATE USER` of one that exists.
@@ -78,22 +78,51 @@ fn account(create: &str) -> Option<String> {
 
 fn grant(conn: &mut Connection, user: &ObjectRecord, report: &mut LoadReport) -> Result<()> {
     for statement in user.statements.iter().skip(1) {
-        match conn.execute(&String::from_utf8_lossy(statement)) {
-            Err(error) if code_of(&error).is_none() => return Err(error),
-            Err(error) => report.not_made.push(format!(
+        let statement = String::from_utf8_lossy(statement);
+        let Some(error) = refused(conn, &statement)? else { continue };
+        let alone = one_by_one(&statement);
+        if alone.is_empty() {
+            report.not_made.push(format!(
                 "a grant of user {} could not be made: {}",
                 user.name,
                 said(&error)
-            )),
-            Ok(_) => {}
+            ));
+        }
+        // A privilege that this server does not know costs no other.
+        for (privilege, statement) in alone {
+            if let Some(error) = refused(conn, &statement)? {
+                report.not_made.push(format!(
+                    "the privilege {privilege} of user {} could not be granted: {}",
+                    user.name,
+                    said(&error)
+                ));
+            }
         }
     }
     Ok(())
 }
 
+/// What the server says against a statement, if it does.
+fn refused(conn: &mut Connection, statement: &str) -> Result<Option<Error>> {
+    match conn.execute(statement) {
+        Err(error) if code_of(&error).is_some() => Ok(Some(error)),
+        other => other.map(|_| None),
+    }
+}
+
+/// The privileges that a statement grants on everything, each with a statement of its own; none, if they
+/// are fewer than two.
+fn one_by_one(statement: &str) -> Vec<(&str, String)> {
+    const PLACE: &str = " ON *.* TO ";
+    let parts = statement.strip_prefix("GRANT ").and_then(|rest| rest.split_once(PLACE));
+    let Some((privileges, rest)) = parts.filter(|(list, _)| list.contains(',')) else { return Vec::new() };
+    let of_one = |privilege: &'_ str| format!("GRANT {privilege}{PLACE}{rest}");
+    privileges.split(',').map(str::trim).map(|privilege| (privilege, of_one(privilege))).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::account;
+    use super::{account, one_by_one};
 
     #[test]
     fn accounts_are_found() {
@@ -101,5 +130,20 @@ mod tests {
         assert_eq!(found.as_deref(), Some("`a ``b`@`h 1`"));
         assert_eq!(account("CREATE USER `x`@`%`").as_deref(), Some("`x`@`%`"));
         assert_eq!(account("CREATE ROLE `x`"), None);
+    }
+
+    #[test]
+    fn privileges_are_told_apart() {
+        let all = one_by_one("GRANT SELECT, A_ADMIN,B ON *.* TO `a, b ON *.* TO `@`%` WITH GRANT OPTION");
+        let expected = ["SELECT", "A_ADMIN", "B"]
+            .map(|p| (p, format!("GRANT {p} ON *.* TO `a, b ON *.* TO `@`%` WITH GRANT OPTION")));
+        assert_eq!(all, expected);
+        for other in [
+            "GRANT SELECT ON *.* TO `x`@`%`",
+            "GRANT SELECT, INSERT ON `a`.* TO `x`@`%`",
+            "GRANT `a`,`b` TO `c`",
+        ] {
+            assert!(one_by_one(other).is_empty());
+        }
     }
 }
