@@ -36,6 +36,8 @@ const BROKEN: [u16; 18] =
     [13, 29, 126, 127, 144, 145, 1016, 1017, 1030, 1033, 1034, 1194, 1195, 1296, 1712, 1812, 1814, 1877];
 /// `ER_NO_SUCH_TABLE_IN_ENGINE`.
 const NOT_IN_ENGINE: u16 = 1932;
+/// `ER_MASKING_POLICY_COMPONENT_ERROR`: what hides a column's values from some cannot be asked.
+const NO_MASKS: u16 = 6561;
 
 /// Errors of the server about a table that somebody has a hand on just now: `ER_LOCK_WAIT_TIMEOUT`,
 /// `ER_LOCK_DEADLOCK`, `ER_QUERY_INTERRUPTED`, `ER_TABLE_DEFINITION_BEING_MODIFIED`…, and
@@ -72,7 +74,7 @@ pub fn told(stop: Stop) -> Error {
 
 /// Whether the server says that a table is broken: then it is given up, and only it.
 pub fn is_broken_table(error: &Error) -> bool {
-    code_of(error).is_some_and(|code| BROKEN.contains(&code) || code == NOT_IN_ENGINE)
+    code_of(error).is_some_and(|code| BROKEN.contains(&code) || [NOT_IN_ENGINE, NO_MASKS].contains(&code))
 }
 
 /// The error of a dump whose definitions changed again and again.

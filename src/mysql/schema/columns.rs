@@ -28,6 +28,8 @@ pub struct StoredColumns {
     defaults: Vec<(String, String)>,
     /// The column that counts, if it may be NULL.
     null_counter: Option<String>,
+    /// Columns whose values a policy of the server hides from some.
+    masked: Vec<String>,
     /// Columns that may be NULL and have no default, not even that.
     without_default: Vec<String>,
 }
@@ -86,6 +88,9 @@ pub fn all(conn: &mut Connection, database: &str) -> Result<HashMap<String, Stor
         if !expression.is_empty() {
             table.generated(name, &data_type, &expression);
             continue;
+        }
+        if text(10).contains("MASKING POLICY") {
+            table.masked.push(name.clone());
         }
         match row.text(7) {
             Some(default) => table.defaults.push((name.clone(), default)),

@@ -52,6 +52,12 @@ pub fn exact_create(
     if let Some(counter) = &stored.null_counter {
         create = with_null_counter(&create, counter);
     }
+    for column in &stored.masked {
+        notes.push(format!(
+            "{what}: column `{column}` has a masking policy, which is not carried: the snapshot holds what the \
+             server shows of it to the user who backs up, which may be masks"
+        ));
+    }
     // MySQL says so of every TEXT.
     for column in stored.without_default.iter().filter(|_| conn.is_mariadb()) {
         notes.push(format!(
