@@ -152,6 +152,16 @@ impl<W: Write> ScriptWriter<W> {
 
     /// Makes a table; its rows follow. `all` are the tables of its database.
     pub fn table(&mut self, table: &TableRecord, all: &[TableRecord]) -> Result<()> {
+        let apart = if self.dialect.is_mariadb { None } else { late::set_tablespace_apart(&table.create) };
+        let table = &match apart {
+            Some((create, tablespace)) => {
+                let name = quote(&table.name);
+                self.late_keys.push(format!("ALTER TABLE {name} TABLESPACE {tablespace};"));
+                self.late.push(format!("table {name} stands in the tablespace {tablespace}"));
+                TableRecord { create, ..table.clone() }
+            }
+            None => table.clone(),
+        };
         let Some((table, keys)) = late::set_apart(table, all) else { return self.make(table) };
         for key in keys {
             self.late_keys.push(format!("ALTER TABLE {} ADD {key};", quote(&table.name)));

@@ -159,6 +159,16 @@ fn tablespaces_and_encryption_that_are_not_there_cost_no_table() {
     let folder = backed_up(&server);
     let path = folder.path();
     exits(path, &server, "backup c --database d", 0);
+    // In a file, the table does without it first.
+    let run = exits(path, &server, "restore c latest --to out", 0);
+    assert!(run.said.contains("table `t` stands in the tablespace `t s`"), "{}", run.said);
+    let sql = std::fs::read(path.join("out/database/d.sql")).expect("file");
+    let third = Server::start(&[]);
+    assert!(third.try_client("", &sql).is_err(), "what it does not have is refused");
+    assert_eq!(third.client("d", "SELECT SUM(a) FROM t UNION ALL SELECT a FROM s"), "3\n3\n");
+    third.client("", "DROP DATABASE d; CREATE TABLESPACE `t s` ADD DATAFILE 'ts.ibd'");
+    third.client("", std::str::from_utf8(&sql).expect("text"));
+    assert_same((&mut server.connect(), "d"), (&mut third.connect(), "d"));
     let other = Server::start(&["--local-infile=1"]);
     let run = exits(path, &other, "restore c latest --to-server", 0);
     assert!(run.said.contains("made without TABLESPACE `t s`"), "{}", run.said);

@@ -1,6 +1,6 @@
 //! What a server may refuse although another has it: foreign keys that do not fit the table they point
-//! to, made while keys were not checked, and triggers that speak of columns which are gone. It promises
-//! that they are told apart, so that a file gives them last, where they cost nothing but themselves.
+//! to, made while keys were not checked, tablespaces, and triggers that speak of columns which are gone.
+//! It promises that they are told apart, so that a file gives them last, where they cost nothing but themselves.
 
 use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
 use crate::mysql::identifier::quote;
@@ -17,6 +17,21 @@ pub fn set_apart(table: &TableRecord, all: &[TableRecord]) -> Option<(TableRecor
     }
     let create = format!("{head}{}{tail}", kept.join(","));
     Some((TableRecord { create, ..table.clone() }, late.iter().map(|item| item.trim().to_owned()).collect()))
+}
+
+/// The statement without the tablespace of the whole table, and the tablespace's quoted name, unless every
+/// server has it.
+pub fn set_tablespace_apart(create: &str) -> Option<(String, &str)> {
+    let (_, _, tail) = parts(create)?;
+    let head = create.get(..create.len() - tail.len())?;
+    let (bracket, rest) =
+        tail.split_once(" /*!50100 TABLESPACE ").filter(|(bracket, _)| bracket.trim() == ")")?;
+    // A backtick in a name is doubled.
+    let is_end = |end: &usize| rest.bytes().take(*end + 1).filter(|byte| *byte == b'`').count() % 2 == 0;
+    let end = rest.match_indices("` */").map(|(at, _)| at).find(is_end)?;
+    let (name, behind) = (rest.get(..=end)?, rest.get(end + "` */".len()..)?);
+    let is_everywhere = ["`innodb_system`", "`innodb_file_per_table`"].contains(&name);
+    (!is_everywhere).then(|| (format!("{head}{bracket}{behind}"), name))
 }
 
 /// Whether the table that `key` points to has its columns, of the same types, first in some key; one that
@@ -168,6 +183,21 @@ mod tests {
             let own = table("own", items);
             assert_eq!(set_apart(&own, &[parent.clone(), own.clone()]), None, "{items}");
         }
+    }
+
+    #[test]
+    fn tablespaces_that_another_server_may_lack_are_set_apart() {
+        let create = |name: &str| {
+            format!(
+                "CREATE TABLE `t` (\n  `a` int COMMENT ') /*!50100 TABLESPACE `x` */'\n){name} ENGINE=InnoDB"
+            )
+        };
+        for name in ["`t s`", "`a`` */ `", "`\u{e9}`"] {
+            let with = create(&format!(" /*!50100 TABLESPACE {name} */"));
+            assert_eq!(set_tablespace_apart(&with), Some((create(""), name)));
+        }
+        assert_eq!(set_tablespace_apart(&create(" /*!50100 TABLESPACE `innodb_system` */")), None);
+        assert_eq!(set_tablespace_apart(&create("")), None);
     }
 
     #[test]
