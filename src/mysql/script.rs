@@ -189,14 +189,10 @@ impl<W: Write> ScriptWriter<W> {
         }
         match self.dialect.is_mariadb {
             true => self.line(&format!("{};", table.create))?,
-            false => self.line(&format!("{};", super::load::without_implied_collations(&table.create)))?,
+            false => self.make_on_mysql(table)?,
         }
         if has_odd_options {
             self.line("/*M!100000 SET SESSION sql_mode=@coffer_mode */;")?;
-        }
-        if let Some(words) = super::load::without_defaults(&table.create).filter(|_| !self.dialect.is_mariadb)
-        {
-            self.line(&format!("ALTER TABLE {} {words};", quote(&table.name)))?;
         }
         let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
         let keys = is_keyed_apart(&table.engine)
@@ -226,6 +222,22 @@ impl<W: Write> ScriptWriter<W> {
             row: Vec::new(),
         });
         Ok(())
+    }
+
+    fn make_on_mysql(&mut self, table: &TableRecord) -> Result<()> {
+        let create = format!("{};", super::load::without_implied_collations(&table.create));
+        if late::is_strictly_refused(&table.create) {
+            // For these alone: it needs a right that not everybody has.
+            self.line("SET @coffer_strict=@@innodb_strict_mode, SESSION innodb_strict_mode=0;")?;
+            self.line(&create)?;
+            self.line("SET SESSION innodb_strict_mode=@coffer_strict;")?;
+        } else {
+            self.line(&create)?;
+        }
+        match super::load::without_defaults(&table.create) {
+            Some(words) => self.line(&format!("ALTER TABLE {} {words};", quote(&table.name))),
+            None => Ok(()),
+        }
     }
 
     /// A row of the table at hand: its cells in the order of the table's columns, `None` for NULL.

@@ -219,3 +219,25 @@ fn a_table_behind_a_mask_is_named_and_costs_no_other() {
     exits(path, &second, "restore c latest --to-server", 0);
     assert_eq!(second.client("d", "SELECT a FROM good"), "1\n");
 }
+
+#[test]
+fn what_only_a_lenient_engine_takes_comes_back() {
+    if mysqls_own("files for an InnoDB that is strict") {
+        return;
+    }
+    let wide: Vec<String> = (1..=30).map(|n| format!("c{n} CHAR(200)")).collect();
+    let long: Vec<String> = (1..=12).map(|n| format!("b{n} LONGTEXT")).collect();
+    let back = there_and_back(&format!(
+        "CREATE DATABASE d; USE d; SET SESSION innodb_strict_mode=0;
+         CREATE TABLE wide ({}) CHARSET latin1; INSERT INTO wide (c1) VALUES ('x');
+         CREATE TABLE compact ({}) ROW_FORMAT=COMPACT; INSERT INTO compact (b1) VALUES ('x');
+         CREATE TABLE blocks (a INT, KEY (a)) ROW_FORMAT=DYNAMIC KEY_BLOCK_SIZE=4;",
+        wide.join(",")
+            + ", d1 CHAR(255), d2 CHAR(255), d3 CHAR(255), d4 CHAR(255), d5 CHAR(255), d6 CHAR(255), d7 CHAR(255), d8 CHAR(255), d9 CHAR(255)",
+        long.join(",")
+    ));
+    for table in ["wide", "compact", "blocks"] {
+        back.assert_same(&format!("SHOW CREATE TABLE {table}"));
+        back.assert_same(&format!("SELECT * FROM {table}"));
+    }
+}

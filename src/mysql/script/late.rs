@@ -34,6 +34,21 @@ pub fn set_tablespace_apart(create: &str) -> Option<(String, &str)> {
     (!is_everywhere).then(|| (format!("{head}{bracket}{behind}"), name))
 }
 
+/// Whether an InnoDB that is strict may refuse the statement, though the server took it once: for options
+/// of rows that do not go together, or for rows that could become too long.
+pub fn is_strictly_refused(create: &str) -> bool {
+    const OPTIONS: [&str; 2] = ["ROW_FORMAT=", "KEY_BLOCK_SIZE="];
+    /// Fewer are never too many.
+    const LONG_COLUMNS: usize = 9;
+    let Some((_, items, tail)) = parts(create) else { return false };
+    let is_long = |item: &&&str| {
+        let words = item.to_ascii_lowercase();
+        ["char(", "binary(", "text", "blob", "json"].iter().any(|word| words.contains(word))
+    };
+    OPTIONS.iter().any(|option| tail.contains(option) || items.iter().any(|item| item.contains(option)))
+        || items.iter().filter(is_long).count() > LONG_COLUMNS
+}
+
 /// Whether the table that `key` points to has its columns, of the same types, first in some key; one that
 /// is not there fits.
 fn fits(key: &ForeignKey<'_>, table: &TableRecord, all: &[TableRecord]) -> bool {
