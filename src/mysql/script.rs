@@ -48,6 +48,8 @@ pub struct ScriptWriter<W: Write> {
     late_keys: Vec<String>,
     /// What comes last, a sentence each.
     late: Vec<String>,
+    /// What tables are made without, in words.
+    left_out: Vec<String>,
 }
 
 /// The INSERTs of the table at hand.
@@ -99,6 +101,7 @@ impl<W: Write> ScriptWriter<W> {
             insert: None,
             late_keys: Vec::new(),
             late: Vec::new(),
+            left_out: Vec::new(),
         };
         let version: String = server.version.chars().filter(|c| !c.is_control()).collect();
         writer.line(&format!("-- A database of {} {version}, in UTF-8.", dialect.vendor()))?;
@@ -152,6 +155,11 @@ impl<W: Write> ScriptWriter<W> {
 
     /// Makes a table; its rows follow. `all` are the tables of its database.
     pub fn table(&mut self, table: &TableRecord, all: &[TableRecord]) -> Result<()> {
+        let mut left_out = Vec::new();
+        let create = late::without_places(&table.create, self.dialect.is_mariadb, &mut left_out);
+        let table = &TableRecord { create, ..table.clone() };
+        let without = |words: &String| format!("table {} is made without {words}", quote(&table.name));
+        self.left_out.extend(left_out.iter().map(without));
         let apart = if self.dialect.is_mariadb { None } else { late::set_tablespace_apart(&table.create) };
         let table = &match apart {
             Some((create, tablespace)) => {
@@ -171,6 +179,11 @@ impl<W: Write> ScriptWriter<W> {
             ));
         }
         self.make(&table)
+    }
+
+    /// What tables are made without, because another server would refuse it: a sentence each.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// What stands at the end of the file, because a server may refuse it: a sentence each.

@@ -241,3 +241,36 @@ fn what_only_a_lenient_engine_takes_comes_back() {
         back.assert_same(&format!("SELECT * FROM {table}"));
     }
 }
+
+#[test]
+fn folders_of_the_old_server_cost_no_table_of_a_file() {
+    if mysqls_own("folders that a server must know") {
+        return;
+    }
+    let outside = tempfile::tempdir().expect("folder");
+    let place = outside.path().display();
+    let known = format!("--innodb-directories={place}");
+    let (first, second) = (Server::start(&[&known]), Server::start(&OPTIONS));
+    first.client(
+        "",
+        &format!(
+            "CREATE DATABASE d; USE d; CREATE TABLE t (a INT) DATA DIRECTORY='{place}'; INSERT INTO t VALUES (1);
+             CREATE TABLE p (a INT) PARTITION BY HASH (a) (PARTITION x DATA DIRECTORY='{place}' TABLESPACE=innodb_file_per_table);
+             INSERT INTO p VALUES (2);"
+        ),
+    );
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path();
+    exits(path, &first, "init c --no-encryption", 0);
+    exits(path, &first, "backup c --database d", 0);
+    let run = exits(path, &first, "restore c latest --to out", 0);
+    for table in ["t", "p"] {
+        assert!(
+            run.said.contains(&format!("table `{table}` is made without DATA DIRECTORY")),
+            "{}",
+            run.said
+        );
+    }
+    load(path, &second, "d");
+    assert_eq!(second.client("d", "SELECT a FROM t UNION ALL SELECT a FROM p"), "1\n2\n");
+}

@@ -191,7 +191,7 @@ fn requalify(words: &str, from: &str, to: &str) -> String {
 }
 
 /// Whether the byte at `at` stands outside of quotes.
-fn is_plain(words: &str, at: usize) -> bool {
+pub fn is_plain(words: &str, at: usize) -> bool {
     let mut scan = Scan::new(words);
     while let Some((plain, _)) = scan.next_plain() {
         if plain >= at {
@@ -276,8 +276,9 @@ pub fn without_ties(create: &str, left_out: &mut Vec<String>) -> String {
     out
 }
 
-/// Folders of the old server: they would lie outside the new one's, or meet files of the live table.
-fn without_directories(tail: &str, left_out: &mut Vec<String>) -> String {
+/// The options of a statement, `tail` of [`parts`], without folders of the old server: they would lie
+/// outside the new one's, or meet files of the live table. What was left out goes into `left_out`.
+pub fn without_directories(tail: &str, left_out: &mut Vec<String>) -> String {
     let mut out = tail.to_owned();
     for option in [" DATA DIRECTORY", " INDEX DIRECTORY"] {
         let mut begin = 0;

@@ -4,7 +4,7 @@
 
 use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
 use crate::mysql::identifier::quote;
-use crate::mysql::load::definition::{ForeignKey, foreign_key, parts};
+use crate::mysql::load::definition::{ForeignKey, foreign_key, is_plain, parts, without_directories};
 
 /// A table without the foreign keys that do not fit, and their words behind `ADD`. `all` are the tables
 /// of its database.
@@ -32,6 +32,27 @@ pub fn set_tablespace_apart(create: &str) -> Option<(String, &str)> {
     let (name, behind) = (rest.get(..=end)?, rest.get(end + "` */".len()..)?);
     let is_everywhere = ["`innodb_system`", "`innodb_file_per_table`"].contains(&name);
     (!is_everywhere).then(|| (format!("{head}{bracket}{behind}"), name))
+}
+
+/// The statement without what the places of one server are called: folders, and tablespaces of
+/// partitions, which a MySQL still tells and takes no more. What was left out goes into `left_out`.
+pub fn without_places(create: &str, is_mariadb: bool, left_out: &mut Vec<String>) -> String {
+    const PLACE: &str = " TABLESPACE = `";
+    const OWN: &str = "innodb_file_per_table`";
+    let Some((_, _, tail)) = parts(create) else { return create.to_owned() };
+    let head = create.get(..create.len() - tail.len()).unwrap_or_default();
+    let mut tail = without_directories(tail, left_out);
+    let mut from = 0;
+    while let Some(at) = tail.get(from..).and_then(|rest| rest.find(PLACE)).map(|at| at + from) {
+        from = at + PLACE.len();
+        let rest = tail.get(from..).unwrap_or_default();
+        let is_foreign = !is_mariadb && !rest.starts_with(OWN) && is_plain(&tail, at);
+        let Some(end) = rest.find('`').filter(|_| is_foreign) else { continue };
+        left_out.push(tail.get(at + 1..=from + end).unwrap_or_default().to_owned());
+        tail.replace_range(at..=from + end, "");
+        from = at;
+    }
+    format!("{head}{tail}")
 }
 
 /// Whether an InnoDB that is strict may refuse the statement, though the server took it once: for options
@@ -213,6 +234,19 @@ mod tests {
         }
         assert_eq!(set_tablespace_apart(&create(" /*!50100 TABLESPACE `innodb_system` */")), None);
         assert_eq!(set_tablespace_apart(&create("")), None);
+    }
+
+    #[test]
+    fn places_of_one_server_are_left_out() {
+        let create = "CREATE TABLE `t` (\n  `a` int COMMENT ' DATA DIRECTORY=''x'''\n) ENGINE=InnoDB DATA DIRECTORY='/x/'\n\
+             /*!50100 PARTITION BY HASH (`a`)\n(PARTITION p0 COMMENT = ' TABLESPACE = `x`' TABLESPACE = `ts` ENGINE = InnoDB,\n PARTITION p1 \
+             TABLESPACE = `innodb_file_per_table` DATA DIRECTORY = '/y/' ENGINE = InnoDB) */";
+        let mut left_out = Vec::new();
+        let expected = "CREATE TABLE `t` (\n  `a` int COMMENT ' DATA DIRECTORY=''x'''\n) ENGINE=InnoDB\n\
+             /*!50100 PARTITION BY HASH (`a`)\n(PARTITION p0 COMMENT = ' TABLESPACE = `x`' ENGINE = InnoDB,\n PARTITION p1 \
+             TABLESPACE = `innodb_file_per_table` ENGINE = InnoDB) */";
+        assert_eq!(without_places(create, false, &mut left_out), expected);
+        assert_eq!(left_out, ["DATA DIRECTORY='/x/'", "DATA DIRECTORY = '/y/'", "TABLESPACE = `ts`"]);
     }
 
     #[test]

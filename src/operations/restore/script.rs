@@ -91,6 +91,7 @@ pub fn write(
     let late = |said: &String| {
         format!("{path}: {said}; it stands at the end of the file, where a server may refuse it")
     };
+    notes.extend(script.left_out().iter().map(|said| format!("{path}: {said}")));
     notes.extend(script.late().iter().map(late));
     let (outcome, script) = script.finish()?.finish(path.clone())?;
     Ok(Some(Written { outcome, script, notes }))
