@@ -192,6 +192,10 @@ impl<W: Write> ScriptWriter<W> {
     }
 
     fn make(&mut self, table: &TableRecord) -> Result<()> {
+        let apart = super::load::fulltext::set_apart(&table.create);
+        let without =
+            apart.as_ref().map(|(create, _)| TableRecord { create: create.clone(), ..table.clone() });
+        let table = without.as_ref().unwrap_or(table);
         self.line("")?;
         let has_odd_options = table.create.contains(" /*M!100000 ");
         if has_odd_options {
@@ -208,12 +212,14 @@ impl<W: Write> ScriptWriter<W> {
             self.line("/*M!100000 SET SESSION sql_mode=@coffer_mode */;")?;
         }
         let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
+        let later = |key: &String| format!("ALTER TABLE {} ADD {key};\n", quote(&table.name));
+        let documents: String = apart.iter().flat_map(|(_, keys)| keys.iter().map(later)).collect();
         let keys = is_keyed_apart(&table.engine)
             .then(|| format!("ALTER TABLE {} ENABLE KEYS;\n", quote(&table.name)));
         if keys.is_some() {
             self.line(&format!("ALTER TABLE {} DISABLE KEYS;", quote(&table.name)))?;
         }
-        let mut tail = keys.unwrap_or_default();
+        let mut tail = keys.unwrap_or_default() + &documents;
         if let Some(next) = super::value::moved_counter(&table.create) {
             tail.push_str(&format!("ALTER TABLE {} AUTO_INCREMENT={next};\n", quote(&table.name)));
         }

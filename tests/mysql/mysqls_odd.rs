@@ -274,3 +274,24 @@ fn folders_of_the_old_server_cost_no_table_of_a_file() {
     load(path, &second, "d");
     assert_eq!(second.client("d", "SELECT a FROM t UNION ALL SELECT a FROM p"), "1\n2\n");
 }
+
+#[test]
+fn rows_that_number_their_documents_with_gaps_come_back() {
+    if mysqls_own("the parser ngram") {
+        return;
+    }
+    let back = there_and_back(
+        "CREATE DATABASE d; USE d;
+         CREATE TABLE t (a INT PRIMARY KEY, f TEXT, g TEXT, FTS_DOC_ID BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, UNIQUE KEY FTS_DOC_ID_INDEX (FTS_DOC_ID),
+           FULLTEXT KEY f (f), FULLTEXT KEY g (g) WITH PARSER ngram, KEY z (g(9), a));
+         INSERT INTO t VALUES (1,'apple pie','x',1); INSERT INTO t VALUES (2,'pear','y',60000); INSERT INTO t VALUES (3,'apple','z',120000);
+         INSERT INTO t VALUES (4,'fig apple','z',180000); DELETE FROM t WHERE a IN (2,3);",
+    );
+    back.assert_same("SHOW CREATE TABLE t");
+    let found = back.assert_same("SELECT a, FTS_DOC_ID FROM t WHERE MATCH(f) AGAINST('apple') ORDER BY a");
+    assert_eq!(found.len(), 6);
+    for server in &back.others {
+        server.client("d", "INSERT INTO t (a, f) VALUES (5, 'apple')");
+        assert_eq!(server.client("d", "SELECT COUNT(*) FROM t WHERE MATCH(f) AGAINST('apple')"), "3\n");
+    }
+}

@@ -16,6 +16,7 @@ mod choose;
 pub(in crate::mysql) mod definition;
 mod documents;
 mod equal;
+pub(in crate::mysql) mod fulltext;
 mod infile;
 mod insert;
 mod journal;

@@ -4,11 +4,11 @@
 
 use super::choose::Part;
 use super::definition::{Definition, take_apart, without_defaults, without_implied_collations, without_ties};
-use super::documents;
 use super::session::{self, said, tolerate};
 use super::table::{self, Rows, Task, Which};
 use super::watch::{self, Watch};
 use super::{LoadPlan, TableReport, journal, objects, proof, unexpected};
+use super::{documents, fulltext};
 use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Connection, code_of};
@@ -85,7 +85,9 @@ fn make_table(
     staged: &mut Staged,
 ) -> Result<()> {
     let database = &part.database.name;
-    let mut definition = take_apart(&table.create, database, staging, &part.target);
+    let apart = fulltext::set_apart(&table.create);
+    let create = apart.as_ref().map_or(&table.create, |(create, _)| create);
+    let mut definition = take_apart(create, database, staging, &part.target);
     if !conn.is_mariadb() {
         definition.create = without_implied_collations(&definition.create);
     }
@@ -320,6 +322,9 @@ fn one(
     };
     let sent = table::load(conn, task, rows(Which::Lasting)?, progress)?;
     let sent = momentary.map_or(sent, |momentary| momentary.and(sent));
+    for key in fulltext::set_apart(&table.create).map_or(Vec::new(), |(_, keys)| keys) {
+        conn.execute(&format!("ALTER TABLE {} ADD {key}", task.place()))?;
+    }
     let (load, began) = (began.elapsed(), Instant::now());
     let _one = sent.has_long.then(|| task.long.lock().unwrap_or_else(PoisonError::into_inner));
     let read = proof::read_back(conn, task, sent.has_long, progress)?;
