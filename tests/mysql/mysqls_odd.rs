@@ -295,3 +295,15 @@ fn rows_that_number_their_documents_with_gaps_come_back() {
         assert_eq!(server.client("d", "SELECT COUNT(*) FROM t WHERE MATCH(f) AGAINST('apple')"), "3\n");
     }
 }
+
+#[test]
+fn a_database_that_is_read_only_is_named() {
+    if mysqls_own("databases that are read only") {
+        return;
+    }
+    let back = there_and_back(
+        "CREATE DATABASE d; CREATE TABLE d.t (a INT); INSERT INTO d.t VALUES (1); ALTER DATABASE d READ ONLY=1;",
+    );
+    assert!(back.backup.said.contains("database `d` is read only"), "{}", back.backup.said);
+    back.assert_same("SELECT a FROM t");
+}

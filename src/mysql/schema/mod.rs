@@ -106,6 +106,12 @@ pub fn read_database(conn: &mut Connection, name: &str, options: &SchemaOptions)
 
 fn read_all(conn: &mut Connection, name: &str, options: &SchemaOptions) -> Result<Schema> {
     let mut schema = Schema { database: database(conn, name)?, ..Schema::default() };
+    // The words of a MySQL, in a comment since no server takes them there.
+    if schema.database.create.ends_with("/* READ ONLY = 1 */") {
+        schema.notes.push(format!(
+            "database `{name}` is read only; a restored one is not, until ALTER DATABASE … READ ONLY=1"
+        ));
+    }
     let listed = tables::list(conn, name, options, &mut schema)?;
     tables::read(conn, name, &listed, &mut schema)?;
     histograms(conn, name, &mut schema)?;
