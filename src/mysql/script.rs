@@ -46,6 +46,8 @@ pub struct ScriptWriter<W: Write> {
     insert: Option<Insert>,
     /// Foreign keys that come last, as statements.
     late_keys: Vec<String>,
+    /// Statements behind which a table takes no other.
+    last: Vec<String>,
     /// What comes last, a sentence each.
     late: Vec<String>,
     /// What tables are made without, in words.
@@ -100,6 +102,7 @@ impl<W: Write> ScriptWriter<W> {
             database: DatabaseRecord::default(),
             insert: None,
             late_keys: Vec::new(),
+            last: Vec::new(),
             late: Vec::new(),
             left_out: Vec::new(),
         };
@@ -155,8 +158,13 @@ impl<W: Write> ScriptWriter<W> {
 
     /// Makes a table; its rows follow. `all` are the tables of its database.
     pub fn table(&mut self, table: &TableRecord, all: &[TableRecord]) -> Result<()> {
+        let second = super::load::secondary::set_apart(&table.create);
+        let create = second.as_ref().map_or(&table.create, |(create, _)| create);
+        if let Some((_, words)) = &second {
+            self.last.push(format!("ALTER TABLE {} {words};", quote(&table.name)));
+        }
         let mut left_out = Vec::new();
-        let create = late::without_places(&table.create, self.dialect.is_mariadb, &mut left_out);
+        let create = late::without_places(create, self.dialect.is_mariadb, &mut left_out);
         let table = &TableRecord { create, ..table.clone() };
         let without = |words: &String| format!("table {} is made without {words}", quote(&table.name));
         self.left_out.extend(left_out.iter().map(without));
@@ -364,7 +372,8 @@ impl<W: Write> ScriptWriter<W> {
     /// Puts the settings back and gives the stream back, flushed.
     pub fn finish(mut self) -> Result<W> {
         self.line("")?;
-        for statement in std::mem::take(&mut self.late_keys) {
+        let last = std::mem::take(&mut self.last);
+        for statement in std::mem::take(&mut self.late_keys).into_iter().chain(last) {
             self.line(&statement)?;
         }
         for (name, _) in session_settings(self.dialect.is_mariadb, self.dialect.version) {

@@ -307,3 +307,21 @@ fn a_database_that_is_read_only_is_named() {
     assert!(back.backup.said.contains("database `d` is read only"), "{}", back.backup.said);
     back.assert_same("SELECT a FROM t");
 }
+
+#[test]
+fn tables_with_a_second_engine_come_back() {
+    if mysqls_own("second engines") {
+        return;
+    }
+    let back = there_and_back(
+        "CREATE DATABASE d; USE d; CREATE TABLE p (a INT PRIMARY KEY, b INT NOT SECONDARY) COMMENT='x' SECONDARY_ENGINE=second;
+         CREATE TABLE c (a INT, FOREIGN KEY (a) REFERENCES p (a)); ALTER TABLE c ALTER a DROP DEFAULT;
+         ALTER TABLE c SECONDARY_ENGINE other; INSERT INTO p VALUES (1, 2); INSERT INTO c VALUES (1);
+         CREATE VIEW v AS SELECT b FROM p JOIN c USING (a); CREATE TRIGGER t BEFORE INSERT ON p FOR EACH ROW SET NEW.b=1;",
+    );
+    for table in ["p", "c"] {
+        back.assert_same(&format!("SHOW CREATE TABLE {table}"));
+    }
+    assert_eq!(back.assert_same("SELECT b FROM v").concat(), b"2");
+    back.assert_same("SHOW TRIGGERS");
+}

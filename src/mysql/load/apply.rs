@@ -224,6 +224,14 @@ fn own_steps(part: &Part, staged: &Staged) -> Vec<Step> {
             steps.push(Step { what, sql: format!("ALTER TABLE {place} ADD {key}"), may_fail: false });
         }
     }
+    // Last: a table that has it takes no other change.
+    for (table, definition) in &staged.definitions {
+        if let Some(words) = &definition.secondary {
+            let what = format!("the second engine of table `{}`.`{table}` ({words})", part.target);
+            let sql = format!("ALTER TABLE {} {words}", qualified(&part.target, table));
+            steps.push(Step { what, sql, may_fail: false });
+        }
+    }
     steps
 }
 

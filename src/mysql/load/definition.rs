@@ -17,6 +17,8 @@ pub struct Definition {
     /// Columns whose default draws from a sequence of the table's own database, as the words behind
     /// `ALTER TABLE … ALTER COLUMN`; [`Definition::create`] names the staging database instead.
     pub defaults: Vec<String>,
+    /// The engine that the table has beside its own, as the words behind `ALTER TABLE`.
+    pub secondary: Option<String>,
     /// What was left out, in words.
     pub left_out: Vec<String>,
 }

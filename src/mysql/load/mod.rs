@@ -25,6 +25,7 @@ mod objects;
 mod orphans;
 mod preflight;
 mod proof;
+pub(in crate::mysql) mod secondary;
 mod session;
 mod stage;
 mod statement;

@@ -8,7 +8,7 @@ use super::session::{self, said, tolerate};
 use super::table::{self, Rows, Task, Which};
 use super::watch::{self, Watch};
 use super::{LoadPlan, TableReport, journal, objects, proof, unexpected};
-use super::{documents, fulltext};
+use super::{documents, fulltext, secondary};
 use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Connection, code_of};
@@ -87,7 +87,10 @@ fn make_table(
     let database = &part.database.name;
     let apart = fulltext::set_apart(&table.create);
     let create = apart.as_ref().map_or(&table.create, |(create, _)| create);
+    let second = secondary::set_apart(create);
+    let create = second.as_ref().map_or(create, |(create, _)| create);
     let mut definition = take_apart(create, database, staging, &part.target);
+    definition.secondary = second.as_ref().map(|(_, words)| words.clone());
     if !conn.is_mariadb() {
         definition.create = without_implied_collations(&definition.create);
     }
