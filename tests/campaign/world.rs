@@ -21,45 +21,17 @@ use rayon::ThreadPool;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+#[path = "random.rs"]
+mod random;
+
+pub use random::{Random, scale, seed};
+
 /// Segment size of every campaign container in bytes.
 pub const SEGMENT: u64 = 1 << 20;
 /// Parity sectors in each segment.
 pub const PARITY: u64 = 8;
 /// Bytes of a file that become one chunk.
 pub const PIECE: usize = 40_000;
-
-/// SplitMix64.
-#[derive(Clone)]
-pub struct Random(pub u64);
-
-impl Random {
-    /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `bound`, which is not 0.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
-/// `short` in continuous integration, `full` when COFFER_CAMPAIGN=full.
-pub fn scale(short: u64, full: u64) -> u64 {
-    match std::env::var("COFFER_CAMPAIGN").as_deref() {
-        Ok("full") => full,
-        _ => short,
-    }
-}
-
-/// The seed of this run: COFFER_SEED, or always the same.
-pub fn seed() -> u64 {
-    std::env::var("COFFER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_260_801)
-}
 
 /// One worker thread, shared by all tests.
 pub fn pool() -> Arc<ThreadPool> {

@@ -1,7 +1,7 @@
 //! The real binary, killed at instants that follow from a seed. Whatever the instant: the container
 //! opens, what was there before is there and whole, and the same command run again completes.
 
-use crate::program::{COFFER, Place, Random, bash, command, done, result, rounds};
+use crate::program::{COFFER, Place, Random, bash, command, done, result, scale};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ fn kill_after(place: &Path, arguments: &str, delay: Duration) -> bool {
 }
 
 /// A dump and a folder that a night makes others of.
-fn night(place: &Path, random: &mut Random, number: u32) {
+fn night(place: &Path, random: &mut Random, number: u64) {
     std::fs::create_dir_all(place.join("folder")).expect("a folder");
     let size = 2_000_000 + random.below(2_000_000) as usize;
     std::fs::write(place.join(format!("folder/{number}.jpg")), random.bytes(size)).expect("a file");
@@ -60,7 +60,7 @@ fn a_killed_backup_leaves_every_earlier_snapshot() {
     let whole = began.elapsed().as_micros() as u64;
     bash(place, "cp -a folder first; cp d.sql first.sql");
     let mut known = 1;
-    for round in 1..=rounds(8, 60) {
+    for round in 1..=scale(8, 60) {
         night(place, &mut random, round);
         if round % 16 == 0 {
             bash(place, "rm folder/*.jpg; cp -a first/. folder");
@@ -104,7 +104,7 @@ fn a_killed_copy_goes_on_when_run_again() {
         let began = Instant::now();
         done(place, "copy c --to to");
         let whole = began.elapsed().as_micros() as u64;
-        for round in 0..rounds(4, 40) {
+        for round in 0..scale(4, 40) {
             bash(place, "rm to");
             done(place, init);
             let delays: Vec<Duration> = (0..3).map(|_| Duration::from_micros(random.below(whole))).collect();
@@ -141,7 +141,7 @@ fn a_killed_restore_completes_when_run_again() {
     let began = Instant::now();
     done(place, restore);
     let whole = began.elapsed().as_micros() as u64;
-    for round in 0..rounds(6, 40) {
+    for round in 0..scale(6, 40) {
         bash(place, "rm -rf out");
         let delay = Duration::from_micros(random.below(whole));
         kill_after(place, restore, delay);
@@ -164,7 +164,7 @@ fn a_killed_init_leaves_no_container() {
     let place = Place::new();
     let place = place.path();
     let mut random = Random(SEED + 2);
-    for round in 0..rounds(8, 100) {
+    for round in 0..scale(8, 100) {
         let delay = Duration::from_micros(random.below(30_000));
         let finished = kill_after(place, "init c --no-encryption", delay);
         assert!(!finished || place.join("c").exists());

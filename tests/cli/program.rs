@@ -4,6 +4,11 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+#[path = "../campaign/random.rs"]
+mod random;
+
+pub use random::{Random, scale};
+
 /// The binary.
 pub const COFFER: &str = env!("CARGO_BIN_EXE_coffer");
 
@@ -58,33 +63,6 @@ pub fn result(output: &[u8]) -> serde_json::Value {
     let last = events.last().expect("an event").clone();
     assert_eq!(last["event"], "result", "the result comes last: {text}");
     last
-}
-
-/// How many rounds a random test takes: few, or many in a campaign.
-pub fn rounds(few: u32, many: u32) -> u32 {
-    match std::env::var("COFFER_CAMPAIGN").as_deref() {
-        Ok("full") => many,
-        _ => few,
-    }
-}
-
-/// Numbers that follow from a seed, which failures name (splitmix64).
-pub struct Random(pub u64);
-
-impl Random {
-    /// The next number below `limit`.
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-
-    /// `count` bytes.
-    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.below(256) as u8).collect()
-    }
 }
 
 /// A folder for one test.
