@@ -11,7 +11,9 @@ mod late;
 mod program;
 
 use super::identifier::{literal, quote};
-use super::value::{LiteralFormat, is_null_when_empty, long_literal, session_settings, sql_literal};
+use super::value::{
+    LiteralFormat, is_null_when_empty, long_literal, session_settings, sql_literal, zoned_statements,
+};
 use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject, ServerRecord, TableRecord};
 use crate::error::{Error, Kind, Result};
 use program::Dialect;
@@ -228,6 +230,9 @@ impl<W: Write> ScriptWriter<W> {
             self.line(&format!("ALTER TABLE {} DISABLE KEYS;", quote(&table.name)))?;
         }
         let mut tail = keys.unwrap_or_default() + &documents;
+        for statement in zoned_statements(table, &quote(&table.name)) {
+            tail.push_str(&format!("{statement};\n"));
+        }
         if let Some(next) = super::value::moved_counter(&table.create) {
             tail.push_str(&format!("ALTER TABLE {} AUTO_INCREMENT={next};\n", quote(&table.name)));
         }

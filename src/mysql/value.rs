@@ -7,12 +7,14 @@ mod literal;
 mod loading;
 mod momentary;
 mod number;
+mod zoned;
 
 pub use literal::{LiteralFormat, long_literal, sql_literal};
 pub use loading::{
     LOAD_SQL_MODE, LoadColumn, is_null_when_empty, load_column, moved_counter, session_settings,
 };
 pub use momentary::{is_momentary, momentary_statements};
+pub use zoned::{is_zoned, zoned_statements};
 
 use super::identifier::quote;
 use crate::entry::database::{ColumnForm, ColumnRecord};

@@ -245,6 +245,30 @@ fn what_a_server_may_refuse_stands_at_the_end_of_a_file() {
 }
 
 #[test]
+fn what_a_time_zone_decided_comes_back() {
+    let [first, second, third] =
+        [(); 3].map(|()| Server::start(&["--local-infile=1", "--default-time-zone=-05:00"]));
+    let folder = backed_up(&first);
+    first.client(
+        "",
+        "CREATE DATABASE d; USE d; CREATE TABLE t (a INT PRIMARY KEY, at TIMESTAMP NULL, day CHAR(10) AS (LEFT(at, 10)) STORED, KEY (day));
+         INSERT INTO t (a, at) VALUES (1,'2026-01-01 22:00:00'),(2,NULL)",
+    );
+    let run = exits(folder.path(), &first, "backup c --database d", 0);
+    assert!(run.said.contains("in the time zone of who wrote the row"), "{}", run.said);
+    exits(folder.path(), &second, "restore c latest --to-server", 0);
+    exits(folder.path(), &first, "restore c latest --to out", 0);
+    let sql = std::fs::read(folder.path().join("out/database/d.sql")).expect("file");
+    third.try_client("", &sql).expect("loaded");
+    for server in [&first, &second, &third] {
+        assert_eq!(
+            server.client("d", "SELECT * FROM t"),
+            "1\t2026-01-01 22:00:00\t2026-01-01\n2\tNULL\tNULL\n"
+        );
+    }
+}
+
+#[test]
 fn a_view_that_opens_under_its_own_collation_only_lives() {
     let server = Server::start(&["--local-infile=1"]);
     let folder = backed_up(&server);

@@ -9,7 +9,7 @@ use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{qualified, quote};
 use crate::mysql::stream::Chunks;
 use crate::mysql::value::{
-    is_momentary, is_null_when_empty, load_column, momentary_statements, moved_counter,
+    is_momentary, is_null_when_empty, load_column, momentary_statements, moved_counter, zoned_statements,
 };
 use crate::progress::Progress;
 use crate::rows::RowReader;
@@ -266,6 +266,9 @@ pub fn load(connection: &mut Connection, task: &Task, mut rows: Rows, progress: 
         connection.execute("COMMIT")?;
     }
     drop(one);
+    for statement in zoned_statements(task.table, &task.place()) {
+        connection.execute(&statement)?;
+    }
     if let Some(next) = moved_counter(&task.table.create) {
         connection.execute(&format!("ALTER TABLE {} AUTO_INCREMENT={next}", task.place()))?;
     }

@@ -8,6 +8,7 @@ use crate::error::{Kind, Result};
 use crate::mysql::connection::Connection;
 use crate::mysql::identifier::quote;
 use crate::mysql::information::Question;
+use crate::mysql::value::is_zoned;
 
 /// Engines whose tables hold no rows of their own here.
 const DEFINITION_ONLY: [&str; 7] =
@@ -161,6 +162,12 @@ fn describe(
                 "{what} keeps its past by transaction numbers, which no other server shares: only rows of today are carried"
             )),
         }
+    }
+    if is_zoned(record) {
+        notes.push(format!(
+            "{what}: a stored column is computed from TIMESTAMP in the time zone of who wrote the row; a restore \
+             computes it in that of the server"
+        ));
     }
     record.key = keys.shortest(&table.name, &record.columns);
     if record.has_history && !record.key.is_empty() {
