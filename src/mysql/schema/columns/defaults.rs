@@ -102,9 +102,12 @@ fn ends_with_introducer(text: &[u8]) -> bool {
     word > 1 && text.get(text.len() - word) == Some(&b'_')
 }
 
-/// Whether `text`, a constant default as `information_schema` tells it, may not be what it was.
+/// Whether `text`, a constant default as `information_schema` tells it, may not be what it was. Those of
+/// TEXT and BLOB are expressions to a MariaDB, which `SHOW CREATE TABLE` tells whole; as digits they would
+/// be other ones.
 fn is_mangled(column: &ColumnRecord, text: &str) -> bool {
-    let is_string = text.starts_with('\'');
+    let kind = column.column_type.split(' ').next().unwrap_or_default();
+    let is_string = text.starts_with('\'') && !kind.ends_with("text") && !kind.ends_with("blob");
     match column.form {
         ColumnForm::Float => text.bytes().next().is_some_and(|b| b.is_ascii_digit() || b == b'-'),
         ColumnForm::Text => is_string && (text.contains('?') || !text.is_ascii()),
