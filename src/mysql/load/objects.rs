@@ -7,6 +7,7 @@ use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Result};
 use crate::mysql::connection::{Connection, code_of};
 use crate::mysql::identifier::{literal, quote};
+use crate::mysql::schema::opening;
 use std::fmt::Write;
 
 /// Settings that are set for each object, in this order: the character set of the client sets others,
@@ -26,6 +27,9 @@ pub fn make(
     more: Option<String>,
 ) -> Result<()> {
     tolerate(remove(conn, object))?;
+    if let Some(opening) = opening(object) {
+        tolerate(conn.execute(&opening))?;
+    }
     for name in SETTINGS {
         if let Some(setting) = object.environment.iter().find(|s| s.name == name) {
             match conn.execute(&format!("SET SESSION {name}={}", literal(&setting.value))) {

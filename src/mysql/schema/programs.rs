@@ -12,6 +12,8 @@ use crate::mysql::identifier::{literal, quote};
 
 mod header;
 
+pub use header::opening;
+
 /// Where `SHOW CREATE` has what.
 struct Layout {
     statement: usize,

@@ -6,6 +6,7 @@ use super::put;
 use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject, ServerRecord};
 use crate::error::Result;
 use crate::mysql::identifier::quote;
+use crate::mysql::schema::opening;
 use crate::mysql::value::{LiteralFormat, session_settings, sql_literal};
 use std::io::Write;
 
@@ -58,6 +59,9 @@ pub fn write(
     if is_event {
         // One whose time is over would be dropped as soon as it is made.
         put(out, b"SET SESSION timestamp=1;\n")?;
+    }
+    if let Some(opening) = opening(object) {
+        put(out, format!("{opening};\n").as_bytes())?;
     }
     for statement in &object.statements {
         // Any other may run a view from a string, and no program.

@@ -57,7 +57,7 @@ fn converted(conn: &mut Connection, text: &[u8], client: &str) -> Result<Vec<u8>
 /// it with backslashes doubled whatever the `sql_mode` is.
 pub fn with_plain_comment(statement: &[u8], record: &ObjectRecord, sql_mode: &str) -> Vec<u8> {
     let is_own = matches!(record.kind, SchemaObject::Trigger | SchemaObject::View);
-    if is_own || !sql_mode.split(',').any(|word| word == "NO_BACKSLASH_ESCAPES") {
+    if is_own || !has_plain_backslashes(sql_mode) {
         return statement.to_vec();
     }
     let place = match record.kind {
@@ -81,6 +81,20 @@ pub fn with_plain_comment(statement: &[u8], record: &ObjectRecord, sql_mode: &st
     }
     out.extend_from_slice(&statement[place.end..]);
     out
+}
+
+fn has_plain_backslashes(sql_mode: &str) -> bool {
+    sql_mode.split(',').any(|word| word == "NO_BACKSLASH_ESCAPES")
+}
+
+/// The statement that opens the table of a trigger, to be run before the settings of the trigger where
+/// that is needed: MariaDB (10.11) reads the comments of a table's partitions in the `sql_mode` of whoever
+/// opens the table, and cannot read one with a quote in it where a backslash escapes nothing.
+pub fn opening(trigger: &ObjectRecord) -> Option<String> {
+    let mode = trigger.environment.iter().find(|setting| setting.name == "sql_mode");
+    let is_needed =
+        trigger.kind == SchemaObject::Trigger && mode.is_some_and(|m| has_plain_backslashes(&m.value));
+    is_needed.then(|| format!("DO (SELECT COUNT(*) FROM {} WHERE FALSE)", quote(&trigger.parent)))
 }
 
 /// The comment of an event, which stands last before its body.
