@@ -73,8 +73,44 @@ fn read_as_made(conn: &mut Connection, database: &str, name: &str) -> Result<Obj
 
 fn read_one(conn: &mut Connection, name: &str) -> Result<ObjectRecord> {
     let record = statement(conn, name)?;
-    let problem = why_dead(conn, name)?.unwrap_or_default();
+    let problem = match why_dead(conn, name)? {
+        Some((VIEW_INVALID, _)) if has_sound_query(conn, &record)? => String::new(),
+        Some((_, said)) => said,
+        None => String::new(),
+    };
     Ok(ObjectRecord { problem, ..record })
+}
+
+/// Whether the query of a view can be prepared: a MySQL calls a view invalid as soon as one of its tables
+/// is altered while its definer is gone. Such a one can be made as it was.
+fn has_sound_query(conn: &mut Connection, view: &ObjectRecord) -> Result<bool> {
+    let Some(query) = view.statements.first().and_then(|statement| query_of(statement, &view.name)) else {
+        return Ok(false);
+    };
+    conn.execute(&format!("SET @coffer_statement = {}", literal(query)))?;
+    let is_sound = match conn.execute("PREPARE coffer_view FROM @coffer_statement") {
+        Ok(_) => conn.execute("DEALLOCATE PREPARE coffer_view").map(|_| true)?,
+        Err(error) if code_of(&error).is_some() => false,
+        Err(error) => return Err(error),
+    };
+    conn.execute("SET @coffer_statement = NULL")?;
+    Ok(is_sound)
+}
+
+/// What stands behind AS in the statement of the view `name`, without its CHECK OPTION.
+fn query_of<'a>(statement: &'a [u8], name: &str) -> Option<&'a str> {
+    let head = format!(" VIEW {} ", quote(name));
+    let (_, mut rest) = std::str::from_utf8(statement).ok()?.split_once(head.as_str())?;
+    if let Some(columns) = rest.strip_prefix('(') {
+        rest = columns;
+        while let Some(column) = rest.trim_start_matches([',', ' ']).strip_prefix('`') {
+            rest = quoted(column, '`')?.1;
+        }
+        rest = rest.strip_prefix(") ")?;
+    }
+    let query = rest.strip_prefix("AS ")?;
+    let options = [" WITH CASCADED CHECK OPTION", " WITH LOCAL CHECK OPTION"];
+    Some(options.iter().find_map(|option| query.strip_suffix(option)).unwrap_or(query))
 }
 
 fn statement(conn: &mut Connection, name: &str) -> Result<ObjectRecord> {
@@ -100,17 +136,24 @@ fn statement(conn: &mut Connection, name: &str) -> Result<ObjectRecord> {
 /// The view lives.
 const NOT_ALLOWED: [u16; 4] = [1370, 1044, 1142, 1143];
 
-/// What the server says against a view that it cannot open.
-fn why_dead(conn: &mut Connection, name: &str) -> Result<Option<String>> {
+/// `ER_VIEW_INVALID`: something that the view names is not there, or its definer may not or is not.
+const VIEW_INVALID: u16 = 1356;
+
+/// What the server says against a view that it cannot open, and its number for that.
+fn why_dead(conn: &mut Connection, name: &str) -> Result<Option<(u16, String)>> {
     // Opens the view and reads nothing.
     match conn.rows(&format!("SHOW FIELDS FROM {}", quote(name))) {
         Ok(_) => Ok(None),
         Err(error) if code_of(&error).is_some_and(|code| NOT_ALLOWED.contains(&code)) => Ok(None),
-        Err(error) if code_of(&error).is_some() => {
-            Ok(Some(std::error::Error::source(&error).map_or_else(String::new, ToString::to_string)))
-        }
-        Err(error) => Err(error),
+        Err(error) => match code_of(&error) {
+            Some(code) => Ok(Some((code, said(&error)))),
+            None => Err(error),
+        },
     }
+}
+
+fn said(error: &Error) -> String {
+    std::error::Error::source(error).map_or_else(String::new, ToString::to_string)
 }
 
 /// `user@host` from ``DEFINER=`user`@`host` ``; double quotes do as well.
@@ -144,6 +187,14 @@ fn quoted(inner: &str, mark: char) -> Option<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn queries_of_views_are_found() {
+        let statement = "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`b` SQL SECURITY DEFINER VIEW `v``1` (`a``)`,`b`) AS select 1 AS `a`";
+        assert_eq!(query_of(statement.as_bytes(), "v`1"), Some("select 1 AS `a`"));
+        assert_eq!(query_of(b"CREATE VIEW `v` AS select 2 WITH LOCAL CHECK OPTION", "v"), Some("select 2"));
+        assert_eq!(query_of(b"CREATE VIEW `v` (`a", "v"), None);
+    }
 
     #[test]
     fn definers_are_found() {
