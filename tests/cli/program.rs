@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 #[path = "../campaign/random.rs"]
 mod random;
 
+#[allow(unused_imports)]
 pub use random::{Random, scale};
 
 /// The binary.

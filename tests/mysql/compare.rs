@@ -109,11 +109,17 @@ fn table(conn: &mut Connection, database: &str, name: &str, kind: &str) -> Vec<(
     // Defaults as they act, not as they are told; expressions would act (a sequence would move on).
     let is_constant =
         |text: String| text.starts_with(|c: char| matches!(c, '\'' | '-') || c.is_ascii_digit());
-    let plain = columns.iter().filter(|c| c.text(3).is_some_and(is_constant));
+    let is_expression = |c: &Cells| c.text(2).is_some_and(|extra| extra.contains("DEFAULT_GENERATED"));
+    let plain = columns.iter().filter(|c| c.text(3).is_some_and(is_constant) && !is_expression(c));
     for column in plain {
         let name_of = quote(&column.text(0).unwrap_or_default());
+        let number = match column.text(1).unwrap_or_default().as_str() {
+            // Types that are no numbers in any way.
+            "uuid" | "inet4" | "inet6" => String::new(),
+            _ => format!(", CAST(DEFAULT(t.{name_of}) AS DOUBLE)"),
+        };
         let sql = format!(
-            "SELECT HEX(DEFAULT(t.{name_of})), CAST(DEFAULT(t.{name_of}) AS DOUBLE) FROM (SELECT 1) o LEFT JOIN {} t ON FALSE",
+            "SELECT HEX(DEFAULT(t.{name_of})){number} FROM (SELECT 1) o LEFT JOIN {} t ON FALSE",
             qualified(database, name)
         );
         let rows: Vec<Row> =

@@ -14,6 +14,7 @@ mod dump_live;
 mod dump_waits;
 mod harness;
 mod in_place;
+mod invented;
 mod kept;
 mod load_crash;
 mod load_odd;
@@ -25,6 +26,8 @@ mod mysqls_own;
 mod old_data;
 mod privileges;
 mod proxy;
+#[path = "../campaign/random.rs"]
+mod random;
 mod schemas;
 mod server;
 mod snapshot;
