@@ -27,6 +27,7 @@ pub use making::{drop_stand_ins, make_dead_views, make_object};
 pub use names::{mentions, names_database};
 pub(in crate::mysql) use order::after_needs;
 pub(in crate::mysql) use programs::opening;
+pub use tables::is_definition_only;
 pub use users::read_users;
 
 use super::connection::{Cells, Connection};

@@ -11,8 +11,16 @@ use crate::mysql::information::Question;
 use crate::mysql::value::is_zoned;
 
 /// Engines whose tables hold no rows of their own here.
-const DEFINITION_ONLY: [&str; 7] =
-    ["MRG_MYISAM", "MERGE", "FEDERATED", "CONNECT", "SPIDER", "BLACKHOLE", "OQGRAPH"];
+const DEFINITION_ONLY: [&str; 8] =
+    ["MRG_MYISAM", "MERGE", "FEDERATED", "CONNECT", "SPIDER", "BLACKHOLE", "OQGRAPH", "SPHINX"];
+
+/// Those of them whose tables may name a server of `CREATE SERVER`.
+const LINKED: [&str; 3] = ["FEDERATED", "CONNECT", "SPIDER"];
+
+/// Whether the tables of an engine keep their rows elsewhere, or nowhere: only their definitions are taken.
+pub fn is_definition_only(engine: &str) -> bool {
+    DEFINITION_ONLY.iter().any(|known| known.eq_ignore_ascii_case(engine))
+}
 
 /// What `information_schema.TABLES` says of a table, view or sequence.
 pub struct Listed {
@@ -131,8 +139,13 @@ fn describe(
         ));
         return;
     }
-    if DEFINITION_ONLY.iter().any(|engine| engine.eq_ignore_ascii_case(&table.engine)) {
-        notes.push(format!("{what} is a {} table: its definition is carried, rows are not", table.engine));
+    if is_definition_only(&table.engine) {
+        let is_linked = LINKED.iter().any(|engine| engine.eq_ignore_ascii_case(&table.engine));
+        let server = if is_linked { ", nor is a server that it names (CREATE SERVER)" } else { "" };
+        notes.push(format!(
+            "{what} is a {} table: its definition is carried, rows are not{server}",
+            table.engine
+        ));
         return;
     }
     for (column, data_type) in &stored.unknown {

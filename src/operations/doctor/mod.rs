@@ -15,6 +15,7 @@ use crate::mysql::facts::ServerFacts;
 use crate::mysql::opener::Opener;
 use crate::mysql::options::ServerOptions;
 use crate::mysql::privileges::{DumpNeeds, Missing, Need, Privileges, Purpose, missing, refusal, statements};
+use crate::mysql::schema::is_definition_only;
 
 /// What is asked about.
 #[derive(Clone, Debug)]
@@ -122,9 +123,7 @@ fn findings(facts: &ServerFacts, databases: &[DatabaseSurvey], lacking: &[Missin
                 format!("{}.{table} cannot be read: it is broken or its engine is missing", database.name),
             );
         }
-        for (engine, count) in
-            database.engines.iter().filter(|(engine, _)| DEFINITION_ONLY.contains(&engine.as_str()))
-        {
+        for (engine, count) in database.engines.iter().filter(|(engine, _)| is_definition_only(engine)) {
             let of = format!("{} of {}", count.tables, database.name);
             add(
                 "engine",
@@ -139,9 +138,6 @@ fn findings(facts: &ServerFacts, databases: &[DatabaseSurvey], lacking: &[Missin
     }
     findings
 }
-
-/// Engines whose rows stand in other tables or on other servers.
-const DEFINITION_ONLY: [&str; 6] = ["mrg_myisam", "federated", "connect", "spider", "blackhole", "sphinx"];
 
 /// A database that the server has not.
 fn unknown(database: &str, server: &str) -> Error {
