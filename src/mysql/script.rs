@@ -11,6 +11,7 @@ mod late;
 mod program;
 
 use super::identifier::{literal, quote};
+use super::schema::mentions;
 use super::value::{
     LiteralFormat, is_null_when_empty, long_literal, session_settings, sql_literal, zoned_statements,
 };
@@ -50,6 +51,10 @@ pub struct ScriptWriter<W: Write> {
     late_keys: Vec<String>,
     /// Statements behind which a table takes no other.
     last: Vec<String>,
+    /// Definitions of tables whose rows are elsewhere.
+    elsewhere: Vec<String>,
+    /// The statements of objects that may stand on tables.
+    objects: Vec<u8>,
     /// What comes last, a sentence each.
     late: Vec<String>,
     /// What tables are made without, in words.
@@ -105,6 +110,8 @@ impl<W: Write> ScriptWriter<W> {
             insert: None,
             late_keys: Vec::new(),
             last: Vec::new(),
+            elsewhere: Vec::new(),
+            objects: Vec::new(),
             late: Vec::new(),
             left_out: Vec::new(),
         };
@@ -146,8 +153,9 @@ impl<W: Write> ScriptWriter<W> {
         self.line(&format!("USE {};", quote(&database.name)))
     }
 
-    /// Writes those of `objects` that tables need: sequences.
+    /// Writes those of `objects` that tables need: sequences. `objects` are all of the database.
     pub fn before_tables(&mut self, objects: &[ObjectRecord]) -> Result<()> {
+        self.objects = late::statements_on_tables(objects);
         for sequence in of_kind(objects, SchemaObject::Sequence) {
             self.line("")?;
             for statement in &sequence.statements {
@@ -170,6 +178,15 @@ impl<W: Write> ScriptWriter<W> {
         let table = &TableRecord { create, ..table.clone() };
         let without = |words: &String| format!("table {} is made without {words}", quote(&table.name));
         self.left_out.extend(left_out.iter().map(without));
+        if late::is_elsewhere(table) && mentions(&self.objects, &table.name).next().is_none() {
+            self.elsewhere.push(format!("{};", table.create));
+            self.late.push(format!(
+                "table {} is one of engine {}, which needs what is outside of the database",
+                quote(&table.name),
+                table.engine
+            ));
+            return Ok(());
+        }
         let apart = if self.dialect.is_mariadb { None } else { late::set_tablespace_apart(&table.create) };
         let table = &match apart {
             Some((create, tablespace)) => {
@@ -207,7 +224,7 @@ impl<W: Write> ScriptWriter<W> {
             apart.as_ref().map(|(create, _)| TableRecord { create: create.clone(), ..table.clone() });
         let table = without.as_ref().unwrap_or(table);
         self.line("")?;
-        let has_odd_options = table.create.contains(" /*M!100000 ");
+        let has_odd_options = late::has_odd_options(&table.create);
         if has_odd_options {
             self.line(
                 "/*M!100000 SET @coffer_mode=@@sql_mode, SESSION \
@@ -378,7 +395,8 @@ impl<W: Write> ScriptWriter<W> {
     pub fn finish(mut self) -> Result<W> {
         self.line("")?;
         let last = std::mem::take(&mut self.last);
-        for statement in std::mem::take(&mut self.late_keys).into_iter().chain(last) {
+        let elsewhere = std::mem::take(&mut self.elsewhere);
+        for statement in std::mem::take(&mut self.late_keys).into_iter().chain(last).chain(elsewhere) {
             self.line(&statement)?;
         }
         for (name, _) in session_settings(self.dialect.is_mariadb, self.dialect.version) {

@@ -5,6 +5,7 @@
 use crate::entry::database::{ObjectRecord, SchemaObject, TableRecord};
 use crate::mysql::identifier::quote;
 use crate::mysql::load::definition::{ForeignKey, foreign_key, is_plain, parts, without_directories};
+use crate::mysql::schema::is_definition_only;
 
 /// A table without the foreign keys that do not fit, and their words behind `ADD`. `all` are the tables
 /// of its database.
@@ -53,6 +54,29 @@ pub fn without_places(create: &str, is_mariadb: bool, left_out: &mut Vec<String>
         from = at;
     }
     format!("{head}{tail}")
+}
+
+/// Whether a server may refuse to make the table for what is outside of its database: its engine keeps no
+/// rows, and the plugin, or the other server that it names, may be missing.
+pub fn is_elsewhere(table: &TableRecord) -> bool {
+    const BUILT_IN: [&str; 2] = ["MRG_MYISAM", "MERGE"];
+    let is_built_in = BUILT_IN.iter().any(|engine| engine.eq_ignore_ascii_case(&table.engine));
+    is_definition_only(&table.engine) && !is_built_in && !has_odd_options(&table.create)
+}
+
+/// Whether the statement has options that the server itself did not know.
+pub fn has_odd_options(create: &str) -> bool {
+    create.contains(" /*M!100000 ")
+}
+
+/// The statements of those objects that cannot be made before the tables they name, one behind the other.
+pub fn statements_on_tables(objects: &[ObjectRecord]) -> Vec<u8> {
+    let needs = |kind| matches!(kind, SchemaObject::View | SchemaObject::Trigger);
+    let of_object = |object: &ObjectRecord| {
+        let parent = [object.parent.as_bytes(), b" "].concat();
+        object.statements.iter().fold(parent, |all, statement| [&all[..], statement, b" "].concat())
+    };
+    objects.iter().filter(|object| needs(object.kind)).flat_map(of_object).collect()
 }
 
 /// Whether an InnoDB that is strict may refuse the statement, though the server took it once: for options

@@ -75,3 +75,34 @@ fn a_row_that_does_not_fit_its_table_is_an_error() {
     assert!(writer.row([None, None, None]).is_err());
     assert!(writer.row([None, None]).is_ok());
 }
+
+#[test]
+fn a_table_that_a_server_may_refuse_stands_at_the_end() {
+    let far = |name: &str, engine: &str| TableRecord {
+        name: name.into(),
+        create: format!("CREATE TABLE `{name}` (\n  `a` int\n) ENGINE={engine}"),
+        engine: engine.into(),
+        ..TableRecord::default()
+    };
+    let view = ObjectRecord {
+        kind: SchemaObject::View,
+        name: "v".into(),
+        statements: vec![b"CREATE VIEW `v` AS select `seen`.`a` from `seen`".to_vec()],
+        ..ObjectRecord::default()
+    };
+    let mut writer = ScriptWriter::new(Vec::new(), &server(), ScriptOptions::default()).expect("head");
+    writer.before_tables(std::slice::from_ref(&view)).expect("sequences");
+    for table in [far("away", "FEDERATED"), far("seen", "SPIDER"), far("both", "MRG_MYISAM"), table()] {
+        writer.table(&table, &[]).expect("table");
+        writer.end_table().expect("end");
+    }
+    writer.after_tables(&[view], &[]).expect("view");
+    let late = writer.late().to_vec();
+    let text = String::from_utf8(writer.finish().expect("finish")).expect("UTF-8");
+    let at = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words}: {text}"));
+    // A view stands on the second; the third needs nothing from outside.
+    assert!(at("`seen`") < at("`both`") && at("`both`") < at("TABLE `t`"), "{text}");
+    assert!(at("TABLE `t`") < at("VIEW") && at("VIEW") < at("CREATE TABLE `away`"), "{text}");
+    assert_eq!(late.len(), 1);
+    assert!(late[0].contains("`away`") && late[0].contains("FEDERATED"), "{late:?}");
+}
