@@ -5,7 +5,7 @@ use super::choose::Part;
 use super::journal::{self, Found, Step, Switch};
 use super::session::{self, said};
 use super::stage::{self, Staged};
-use super::{DatabaseReport, LoadPlan, LoadReport, names, orphans, statement, switch, users};
+use super::{DatabaseReport, LoadPlan, LoadReport, TableReport, names, orphans, statement, switch, users};
 use crate::codec::encode;
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
@@ -58,8 +58,7 @@ fn database(
         Found::Foreign => return Err(super::preflight::foreign(&staging)),
         Found::Switching(begun) => {
             let outcome = switch::run(&mut conn, &begun)?;
-            let resumed =
-                DatabaseReport { is_resumed: true, tables: begun.reports(), ..described(part, &outcome) };
+            let resumed = DatabaseReport { is_resumed: true, ..described(part, begun.reports(), &outcome) };
             let is_same = begun.fingerprint == fingerprint;
             add(outcome, report);
             if is_same {
@@ -80,15 +79,16 @@ fn database(
         Ok(outcome) => outcome,
         Err(error) => return Err(abandon(plan, &staging, error)),
     };
-    let made = DatabaseReport { tables, ..described(part, &outcome) };
+    let made = described(part, tables, &outcome);
     add(outcome, report);
     Ok(made)
 }
 
-fn described(part: &Part, outcome: &switch::Outcome) -> DatabaseReport {
+fn described(part: &Part, tables: Vec<TableReport>, outcome: &switch::Outcome) -> DatabaseReport {
     DatabaseReport {
         database: part.database.name.clone(),
         target: part.target.clone(),
+        tables: tables.into_iter().filter(|report| !outcome.unmoved.contains(&report.table)).collect(),
         objects: outcome.objects,
         ..DatabaseReport::default()
     }
@@ -121,7 +121,7 @@ struct Loading<'a> {
 
 impl Loading<'_> {
     /// Loads, proves, and writes the journal.
-    fn run(&self, conn: &mut Connection, staged: &mut Staged) -> Result<(Switch, Vec<super::TableReport>)> {
+    fn run(&self, conn: &mut Connection, staged: &mut Staged) -> Result<(Switch, Vec<TableReport>)> {
         let Loading { plan, part, staging, .. } = *self;
         let reports = stage::fill(conn, plan, part, staged, staging, self.source, self.progress)?;
         staged.notes.extend(orphans::find(conn, staged, staging, &part.target)?);

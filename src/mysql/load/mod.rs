@@ -20,6 +20,7 @@ pub(in crate::mysql) mod fulltext;
 mod infile;
 mod insert;
 mod journal;
+mod moving;
 mod names;
 mod objects;
 mod orphans;

@@ -4,6 +4,7 @@
 //! there before are dropped last.
 
 use super::journal::{self, Step, Switch};
+use super::moving;
 use super::names;
 use super::objects;
 use super::orphans;
@@ -35,6 +36,8 @@ pub struct Outcome {
     pub not_made: Vec<String>,
     /// What else should be known.
     pub notes: Vec<String>,
+    /// Tables that the server did not move to their place, by name.
+    pub unmoved: Vec<String>,
 }
 
 /// Runs or goes on with the switch whose journal stands in the staging database.
@@ -43,12 +46,13 @@ pub struct Outcome {
 /// says that running the restore again goes on.
 pub fn run(conn: &mut Connection, switch: &Switch) -> Result<Outcome> {
     let staging = names::staging(&switch.target);
+    let mut outcome = Outcome::default();
     if is_ahead(conn, switch, &staging)?
-        && let Err(error) = rename(conn, switch, &staging)
+        && let Err(error) = rename(conn, switch, &staging, &mut outcome)
     {
         return Err(put_back(conn, switch, &staging, error));
     }
-    finish(conn, switch, &staging).map_err(|error| {
+    finish(conn, switch, &staging, outcome).map_err(|error| {
         error.hint("the new tables stand in their place; run the restore again to finish what follows")
     })
 }
@@ -72,7 +76,7 @@ fn is_ahead(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<boo
 
 /// Names are compared in lower case: two that differ in case alone stand in one database only where
 /// both are moved anyway.
-fn fold(name: &str) -> String {
+pub fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
@@ -83,7 +87,7 @@ fn folded(tables: &[String]) -> HashSet<String> {
 /// Moves all tables in one statement, with the old triggers taken away just before it. They
 /// go only once nobody uses the tables, and come back at once if the tables cannot be had after all:
 /// rows that people write meanwhile must not miss their triggers.
-fn rename(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<()> {
+fn rename(conn: &mut Connection, switch: &Switch, staging: &str, outcome: &mut Outcome) -> Result<()> {
     let target = &switch.target;
     if !journal::exists(conn, target)? {
         let set = character_set(&switch.database.character_set, &switch.database.collation);
@@ -92,7 +96,7 @@ fn rename(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<()> {
     conn.enter(target)?;
     let pairs = pairs(conn, switch, staging)?;
     let sql = format!("RENAME TABLE {}", pairs.join(", "));
-    patiently(conn, |conn| {
+    let moved = patiently(conn, |conn| {
         let is_locked = lock_old(conn, switch)?;
         let removed = triggers(switch).try_for_each(|trigger| objects::remove(conn, trigger).map(drop));
         if is_locked {
@@ -107,7 +111,17 @@ fn rename(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<()> {
             make_triggers(conn, switch)?;
         }
         moved
-    })
+    });
+    match moved {
+        // It moved none, and nothing stands there that one statement has to change for the new.
+        Err(error) if !switch.is_replaced && moving::is_refused(&error) => {
+            moving::one_by_one(conn, switch, staging, outcome)
+        }
+        Err(error) if moving::is_refused(&error) => Err(error.hint(
+            "some engines take no table into another database; --as NAME restores the others and names these",
+        )),
+        other => other,
+    }
 }
 
 /// Waits until nobody uses the old tables, and keeps everybody out; false: there are none with triggers,
@@ -236,8 +250,7 @@ fn make_one(conn: &mut Connection, object: &ObjectRecord) -> Result<()> {
 }
 
 /// Everything behind the rename.
-fn finish(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
+fn finish(conn: &mut Connection, switch: &Switch, staging: &str, mut outcome: Outcome) -> Result<Outcome> {
     let done = journal::marks(conn, staging)?;
     conn.enter(&switch.target)?;
     if !done.contains(OLD_GONE) {
