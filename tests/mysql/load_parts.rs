@@ -291,3 +291,38 @@ fn a_table_that_cannot_be_moved_to_its_place_costs_no_other() {
     assert!(error.message().contains("database `mv` is as it was"), "{}", told(&error));
     assert_eq!(fresh.client("mv", "SELECT COUNT(*) FROM one; SELECT COUNT(*) FROM v"), "2\n0\n");
 }
+
+/// A server without keys makes no table that is to be encrypted: each was lost on a server for a trial.
+#[test]
+fn encrypted_tables_come_to_a_server_without_keys() {
+    if crate::server::mariadbs_own("keys in a file") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    let keys = folder.path().join("keys");
+    std::fs::write(&keys, "1;770A8A65DA156D24EE2A093277530142\n7;770A8A65DA156D24EE2A093277530143\n")
+        .expect("keys");
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("open");
+    let file = format!("--file-key-management-filename={}", keys.display());
+    let server = Server::start(&["--local-infile=1", "--plugin-load-add=file_key_management", &file]);
+    server.client(
+        "",
+        "CREATE DATABASE enc; USE enc; CREATE TABLE a (id INT PRIMARY KEY) ENGINE=InnoDB ENCRYPTED=YES;
+         CREATE TABLE b (id INT PRIMARY KEY) ENGINE=InnoDB ENCRYPTED=YES ENCRYPTION_KEY_ID=7 COMMENT='ENCRYPTED=YES';
+         INSERT INTO a VALUES (1),(2); INSERT INTO b VALUES (3)",
+    );
+    let snapshot = Snapshot::of(&mut server.connect(), &["enc"]);
+    let plain = Server::start(&["--local-infile=1"]);
+    let report = load(&snapshot, &plain, &LoadOptions::default());
+    assert_eq!(report.not_made, Vec::<String>::new());
+    let named = report.notes.iter().filter(|note| note.contains("made without `ENCRYPTED`=")).count();
+    assert_eq!(named, 2, "{:?}", report.notes);
+    assert_eq!(plain.client("enc", "SELECT SUM(id) FROM a; SELECT SUM(id) FROM b"), "3\n3\n");
+
+    // One that has the keys encrypts them.
+    let report = load(&snapshot, &server, &LoadOptions { replace: true, ..LoadOptions::default() });
+    assert_eq!((report.not_made, report.notes), (Vec::new(), Vec::new()));
+    let encrypted = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='enc' AND CREATE_OPTIONS LIKE '%ENCRYPTED%'";
+    assert_eq!(server.value(encrypted).as_deref(), Some("2"));
+}

@@ -245,39 +245,6 @@ pub fn without_defaults(create: &str) -> Option<String> {
     (!drops.is_empty()).then(|| drops.join(", "))
 }
 
-/// The statement without what ties a table of MySQL to things of the old server outside of databases:
-/// general tablespaces, and the key ring that encrypts. What was left out goes into `left_out`.
-pub fn without_ties(create: &str, left_out: &mut Vec<String>) -> String {
-    let mut out = create.to_owned();
-    for (begin, end) in
-        [("/*!50100 TABLESPACE ", " */"), ("/*!80016 ENCRYPTION='Y'", " */"), (" TABLESPACE = ", "`")]
-    {
-        let mut from = 0;
-        while let Some(at) = out.get(from..).and_then(|rest| rest.find(begin)).map(|at| at + from) {
-            from = at + 1;
-            let rest = out.get(at + begin.len()..).unwrap_or_default();
-            let mut scan = Scan::new(rest);
-            scan.skip_quoted();
-            let Some(length) = rest.get(scan.at..).and_then(|rest| match end {
-                "`" => (scan.at > 0).then_some(0),
-                _ => rest.starts_with(end).then_some(end.len()),
-            }) else {
-                continue;
-            };
-            if !is_plain(&out, at) {
-                continue;
-            }
-            let last = at + begin.len() + scan.at + length;
-            let words = out.get(at..last).unwrap_or_default();
-            let words = words.trim_end_matches("*/").trim();
-            let words = words.strip_prefix("/*!").map_or(words, |words| words.get(6..).unwrap_or_default());
-            left_out.push(words.trim().to_owned());
-            out.replace_range(at..last, "");
-        }
-    }
-    out
-}
-
 /// The options of a statement, `tail` of [`parts`], without folders of the old server: they would lie
 /// outside the new one's, or meet files of the live table. What was left out goes into `left_out`.
 pub fn without_directories(tail: &str, left_out: &mut Vec<String>) -> String {
@@ -312,13 +279,15 @@ pub fn without_quoted(statement: &str) -> String {
 }
 
 /// Walks over a statement's bytes and passes by what stands between quotes.
-struct Scan<'a> {
+pub struct Scan<'a> {
     bytes: &'a [u8],
-    at: usize,
+    /// Where it stands.
+    pub at: usize,
 }
 
 impl<'a> Scan<'a> {
-    fn new(words: &'a str) -> Scan<'a> {
+    /// At the begin of `words`.
+    pub fn new(words: &'a str) -> Scan<'a> {
         Scan { bytes: words.as_bytes(), at: 0 }
     }
 
@@ -331,7 +300,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Passes a quoted name or string that begins here; false if none does.
-    fn skip_quoted(&mut self) -> bool {
+    pub fn skip_quoted(&mut self) -> bool {
         let Some(&mark @ (b'`' | b'\'' | b'"')) = self.bytes.get(self.at) else { return false };
         self.at += 1;
         while let Some(&byte) = self.bytes.get(self.at) {
@@ -423,19 +392,5 @@ mod tests {
             create.replace("(10) COLLATE latin1_bin", "(10)").replace("text COLLATE latin1_bin", "text");
         assert_eq!(without_implied_collations(create), without);
         assert_eq!(without_implied_collations(&without), without);
-    }
-
-    #[test]
-    fn ties_to_the_old_server_are_cut_and_named() {
-        let create = "CREATE TABLE `t` (\n  `a` int COMMENT '/*!50100 TABLESPACE `x` */'\n) /*!50100 TABLESPACE `ts 1` */ ENGINE=InnoDB \
-                      /*!80016 ENCRYPTION='Y' */\n/*!50100 PARTITION BY HASH (`a`)\n(PARTITION p0 TABLESPACE = `q` ENGINE = InnoDB) */";
-        let mut left_out = Vec::new();
-        let made = without_ties(create, &mut left_out);
-        assert_eq!(left_out, ["TABLESPACE `ts 1`", "ENCRYPTION='Y'", "TABLESPACE = `q`"]);
-        assert!(
-            made.contains("COMMENT '/*!50100 TABLESPACE `x` */'\n)  ENGINE=InnoDB \n/*!50100 PARTITION"),
-            "{made}"
-        );
-        assert!(made.ends_with("(PARTITION p0 ENGINE = InnoDB) */"), "{made}");
     }
 }

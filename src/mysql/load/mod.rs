@@ -32,6 +32,7 @@ mod stage;
 mod statement;
 mod switch;
 mod table;
+mod ties;
 mod users;
 mod vendors;
 mod watch;

@@ -3,9 +3,10 @@
 //! largest first; and that the first failure ends all threads.
 
 use super::choose::Part;
-use super::definition::{Definition, take_apart, without_defaults, without_implied_collations, without_ties};
+use super::definition::{Definition, take_apart, without_defaults, without_implied_collations};
 use super::session::{self, said, tolerate};
 use super::table::{self, Rows, Task, Which};
+use super::ties::without_ties;
 use super::watch::{self, Watch};
 use super::{LoadPlan, TableReport, journal, objects, proof, unexpected};
 use super::{documents, fulltext, secondary};
