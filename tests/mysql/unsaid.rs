@@ -109,7 +109,7 @@ fn what_statements_do_not_say_comes_back_by_both_ways() {
 
 #[test]
 fn a_table_that_cannot_be_made_costs_no_other() {
-    if mariadbs_own("a default that draws from a sequence that is gone") {
+    if mariadbs_own("a default that draws from a sequence of a database that is gone") {
         return;
     }
     let server = Server::start(&["--local-infile=1"]);
@@ -118,7 +118,8 @@ fn a_table_that_cannot_be_made_costs_no_other() {
     server.client(
         "",
         "CREATE DATABASE d; USE d; CREATE TABLE good (a INT PRIMARY KEY); INSERT INTO good VALUES (1),(2);
-         CREATE SEQUENCE s; CREATE TABLE lost (a INT DEFAULT NEXTVAL(s)); INSERT INTO lost VALUES (7); DROP SEQUENCE s;
+         CREATE DATABASE e; CREATE SEQUENCE e.s; CREATE TABLE lost (a INT DEFAULT NEXTVAL(e.s)); INSERT INTO lost VALUES (7);
+         DROP DATABASE e;
          CREATE TABLE child (a INT, FOREIGN KEY (a) REFERENCES good (a)); CREATE VIEW v AS SELECT * FROM good;
          CREATE TRIGGER t BEFORE INSERT ON lost FOR EACH ROW SET NEW.a=1",
     );

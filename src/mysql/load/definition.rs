@@ -15,7 +15,8 @@ pub struct Definition {
     /// The foreign keys, each as the words behind `ADD`.
     pub foreign_keys: Vec<String>,
     /// Columns whose default draws from a sequence of the table's own database, as the words behind
-    /// `ALTER TABLE … ALTER COLUMN`; [`Definition::create`] names the staging database instead.
+    /// `ALTER TABLE … ALTER COLUMN`; in [`Definition::create`] they have none: the server opens no table
+    /// for the change of one default while the sequence of another is not where it says.
     pub defaults: Vec<String>,
     /// The engine that the table has beside its own, as the words behind `ALTER TABLE`.
     pub secondary: Option<String>,
@@ -38,12 +39,13 @@ pub fn take_apart(create: &str, database: &str, staging: &str, target: &str) -> 
             continue;
         }
         let moved = requalify(item, database, staging);
-        if moved != item
-            && let Some(set) = default_of(words)
-        {
-            definition.defaults.push(requalify(&set, database, target));
+        match default_of(words).filter(|_| moved != item) {
+            Some((set, without)) => {
+                definition.defaults.push(requalify(&set, database, target));
+                kept.push(format!("\n  {without}"));
+            }
+            None => kept.push(moved),
         }
-        kept.push(moved);
     }
     let tail = without_directories(tail, &mut definition.left_out);
     definition.create = format!("{head}{}{tail}", kept.join(","));
@@ -143,14 +145,15 @@ fn after_name(words: &str) -> &str {
     words.get(scan.at..).unwrap_or_default()
 }
 
-/// `ALTER COLUMN` words that set the column's default again.
-fn default_of(words: &str) -> Option<String> {
+/// `ALTER COLUMN` words that set the column's default again, and the column's words without it.
+fn default_of(words: &str) -> Option<(String, String)> {
     let rest = after_name(words);
-    let name = words.get(..words.len() - rest.len())?.trim();
-    let start = find_plain(rest, " DEFAULT ")? + " DEFAULT ".len();
-    let expression = rest.get(start..)?;
-    let end = expression_end(expression);
-    Some(format!("{name} SET DEFAULT ({})", expression.get(..end)?))
+    let name = words.get(..words.len() - rest.len())?;
+    let at = find_plain(rest, " DEFAULT ")?;
+    let expression = rest.get(at + " DEFAULT ".len()..)?;
+    let (expression, behind) = expression.split_at_checked(expression_end(expression))?;
+    let without = format!("{name}{}{behind}", rest.get(..at)?);
+    Some((format!("{} SET DEFAULT ({expression})", name.trim()), without))
 }
 
 /// The end of an expression that stands unbracketed in a column's words: the first space outside of
@@ -360,7 +363,7 @@ mod tests {
         assert_eq!(it.defaults, ["`id` SET DEFAULT (nextval(`new```.`s`))"]);
         assert_eq!(it.left_out, ["DATA DIRECTORY='/a b/'"]);
         let expected = CREATE
-            .replace("DEFAULT nextval(`db`", "DEFAULT nextval(`st`")
+            .replace(" DEFAULT nextval(`db`.`s`)", "")
             .replace(&format!("\n  {},", it.foreign_keys[0]), "")
             .replace(" DATA DIRECTORY='/a b/'", "");
         assert_eq!(it.create, expected);
