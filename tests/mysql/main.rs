@@ -16,6 +16,7 @@ mod harness;
 mod in_place;
 mod invented;
 mod kept;
+mod load_again;
 mod load_crash;
 mod load_odd;
 mod load_parts;

@@ -1,11 +1,15 @@
 //! The restore, database by database. It promises the order that keeps the live database whole: load
 //! beside it, prove, write the journal, switch.
 
+use super::begun::{self, Next};
 use super::choose::Part;
 use super::journal::{self, Found, Step, Switch};
+use super::last::{self, Kept};
 use super::session::{self, said};
 use super::stage::{self, Staged};
-use super::{DatabaseReport, LoadPlan, LoadReport, TableReport, names, orphans, statement, switch, users};
+use super::{
+    DatabaseReport, LoadOptions, LoadPlan, LoadReport, TableReport, names, orphans, statement, switch, users,
+};
 use crate::codec::encode;
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
@@ -28,12 +32,22 @@ pub fn run(plan: &LoadPlan, source: &dyn RowSource, progress: &Progress) -> Resu
     if plan.options.users {
         users = users::make(&mut session::open(&plan.target)?, &plan.source.users, &mut report)?;
     }
+    let mut kept = Vec::new();
     for part in &plan.parts {
         let began = Instant::now();
-        let mut one = database(plan, part, source, progress, &mut report)?;
+        let (mut one, done) = match database(plan, part, source, progress, &mut report) {
+            Ok(done) => done,
+            Err(error) => {
+                // Only a kill is gone on with: who ran into an error sees what stands, and chooses.
+                let _ = last::settle(plan, kept, &mut report);
+                return Err(error);
+            }
+        };
         one.took = began.elapsed();
         report.databases.push(one);
+        kept.push(done);
     }
+    last::settle(plan, kept, &mut report)?;
     // Grants name tables and routines: these must stand.
     if plan.options.users {
         users::give(&mut session::open(&plan.target)?, users, &mut report)?;
@@ -47,24 +61,39 @@ fn database(
     source: &dyn RowSource,
     progress: &Progress,
     report: &mut LoadReport,
-) -> Result<DatabaseReport> {
+) -> Result<(DatabaseReport, Kept)> {
     let mut conn = session::open(&plan.target)?;
     session::lock(&mut conn, &part.target)?;
-    let fingerprint = fingerprint(plan, part);
+    let fingerprint = fingerprint(&plan.options, part);
     let staging = names::staging(&part.target);
     match journal::look(&mut conn, &staging)? {
         Found::Nothing => {}
         Found::Leftover => journal::drop_staging(&mut conn, &staging)?,
         Found::Foreign => return Err(super::preflight::foreign(&staging)),
-        Found::Switching(begun) => {
-            let outcome = switch::run(&mut conn, &begun)?;
-            let resumed = DatabaseReport { is_resumed: true, ..described(part, begun.reports(), &outcome) };
-            let is_same = begun.fingerprint == fingerprint;
-            add(outcome, report);
-            if is_same {
-                return Ok(resumed);
+        Found::Switching(found) => {
+            let next = begun::next(&mut conn, &found, &fingerprint, plan.options.replace)?;
+            if next == Next::Finish {
+                let outcome = switch::run(&mut conn, &found)?;
+                let resumed =
+                    DatabaseReport { is_resumed: true, ..described(part, found.reports(), &outcome) };
+                let is_same = found.fingerprint == fingerprint;
+                let kept = add(outcome, *found, report);
+                if is_same {
+                    return Ok((resumed, kept));
+                }
+                report.not_made.extend(kept.left.into_iter().map(|(_, sentence)| sentence));
+                report
+                    .notes
+                    .push(format!("database `{}`: an earlier restore was finished first", part.target));
+            } else if next == Next::TakeBack {
+                begun::take_back(&mut conn, &found)?;
+                report.notes.push(format!(
+                    "database `{}`: an earlier restore had replaced nothing yet, and was given up",
+                    part.target
+                ));
             }
-            report.notes.push(format!("database `{}`: an earlier restore was finished first", part.target));
+            conn.enter(&staging)?;
+            journal::drop_staging(&mut conn, &staging)?;
         }
     }
     let mut staged = prepare(&mut conn, plan, part, &staging)?;
@@ -80,8 +109,7 @@ fn database(
         Err(error) => return Err(abandon(plan, &staging, error)),
     };
     let made = described(part, tables, &outcome);
-    add(outcome, report);
-    Ok(made)
+    Ok((made, add(outcome, begun, report)))
 }
 
 fn described(part: &Part, tables: Vec<TableReport>, outcome: &switch::Outcome) -> DatabaseReport {
@@ -94,9 +122,10 @@ fn described(part: &Part, tables: Vec<TableReport>, outcome: &switch::Outcome) -
     }
 }
 
-fn add(outcome: switch::Outcome, report: &mut LoadReport) {
+fn add(outcome: switch::Outcome, switch: Switch, report: &mut LoadReport) -> Kept {
     report.not_made.extend(outcome.not_made);
     report.notes.extend(outcome.notes);
+    Kept { switch, left: outcome.left }
 }
 
 /// The staging database with its tables, or nothing.
@@ -257,7 +286,7 @@ fn made_objects(plan: &LoadPlan, part: &Part, staged: &Staged) -> Vec<ObjectReco
 }
 
 /// What identifies a restore: the same snapshot, options and target give the same.
-fn fingerprint(plan: &LoadPlan, part: &Part) -> [u8; 32] {
+pub fn fingerprint(options: &LoadOptions, part: &Part) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     let mut add = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -265,8 +294,8 @@ fn fingerprint(plan: &LoadPlan, part: &Part) -> [u8; 32] {
     };
     add(part.target.as_bytes());
     add(&encode(part.database));
-    add(format!("{:?} {} {}", plan.options.definers, plan.options.events, part.is_whole).as_bytes());
-    add(&[u8::from(plan.options.filter.is_some())]);
+    add(format!("{:?} {} {}", options.definers, options.events, part.is_whole).as_bytes());
+    add(&[u8::from(options.filter.is_some())]);
     for table in &part.tables {
         add(table.name.as_bytes());
         add(table.create.as_bytes());

@@ -155,7 +155,8 @@ pub fn look(conn: &mut Connection, staging: &str) -> Result<Found> {
     Ok(match (has(JOURNAL), has(MARKER)) {
         (true, true) => Found::Switching(Box::new(read(conn, staging)?)),
         (true, false) => Found::Leftover,
-        (false, _) if tables.is_empty() => Found::Leftover,
+        // A server that died while it dropped all of it.
+        (false, is_marked) if tables.len() == usize::from(is_marked) => Found::Leftover,
         (false, _) => Found::Foreign,
     })
 }
@@ -175,7 +176,8 @@ fn read(conn: &mut Connection, staging: &str) -> Result<Switch> {
     decode(&bytes, "journal").map_err(|cause| unreadable().because(cause))
 }
 
-/// Throws the staging database away. The journal goes last, so that what is left of it is known again.
+/// Throws the staging database away. The journal and its marker go last, in one statement, so that whoever
+/// is killed on the way leaves what is known again.
 pub fn drop_staging(conn: &mut Connection, staging: &str) -> Result<()> {
     if !exists(conn, staging)? {
         return Ok(());
@@ -185,10 +187,16 @@ pub fn drop_staging(conn: &mut Connection, staging: &str) -> Result<()> {
     for table in tables.iter().filter(|table| !journals.contains(&table.as_str())) {
         drop_table(conn, staging, table)?;
     }
+    let dropping = format!("DROP DATABASE {}", quote(staging));
+    match conn.execute(&dropping) {
+        Err(error) if code_of(&error).is_none() => return Err(error),
+        Err(_) => {}
+        Ok(_) => return Ok(()),
+    }
     for table in tables.iter().filter(|table| journals.contains(&table.as_str())) {
         drop_table(conn, staging, table)?;
     }
-    match conn.execute(&format!("DROP DATABASE {}", quote(staging))) {
+    match conn.execute(&dropping) {
         // A server that was killed may have left files that belong to no table. The folder stays, empty
         // to the server, and is used again.
         Err(error) if code_of(&error) == Some(CANNOT_REMOVE_FOLDER) => Ok(()),

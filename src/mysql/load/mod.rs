@@ -12,6 +12,7 @@
 
 mod apply;
 mod beforehand;
+mod begun;
 mod choose;
 pub(in crate::mysql) mod definition;
 mod documents;
@@ -20,6 +21,7 @@ pub(in crate::mysql) mod fulltext;
 mod infile;
 mod insert;
 mod journal;
+mod last;
 mod moving;
 mod names;
 mod objects;

@@ -1,9 +1,10 @@
 //! What stands against a restore. It promises to touch nothing, and to find what can be found before
 //! the first statement that does: everything at once, each by name.
 
+use super::begun::{self, Next};
 use super::choose::Part;
 use super::journal::{self, Found};
-use super::{LoadPlan, beforehand, names, session, stage, vendors, watch};
+use super::{LoadOptions, LoadPlan, apply, beforehand, names, session, stage, vendors, watch};
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
@@ -42,7 +43,7 @@ pub fn look(plan: &mut LoadPlan) -> Result<()> {
     let mut obstacles = Vec::new();
     let mut warnings = Vec::new();
     for part in &mut plan.parts {
-        part.unfinished = place(&mut conn, part, plan.options.replace, &mut obstacles)?;
+        part.unfinished = place(&mut conn, part, &plan.options, &mut obstacles)?;
         part.is_new = part.unfinished != Unfinished::Switching && !journal::exists(&mut conn, &part.target)?;
         lacks.look(part, &mut obstacles, &mut warnings);
         warnings.extend(vendors::differences(&conn, &plan.source.server.vendor, part));
@@ -90,14 +91,19 @@ pub fn foreign(staging: &str) -> Error {
 fn place(
     conn: &mut Connection,
     part: &Part,
-    replace: bool,
+    options: &LoadOptions,
     obstacles: &mut Vec<Obstacle>,
 ) -> Result<Unfinished> {
     let (staging, old) = (names::staging(&part.target), names::old(&part.target));
     let unfinished = match journal::look(conn, &staging)? {
         Found::Nothing => Unfinished::Nothing,
         Found::Leftover => Unfinished::Leftover,
-        Found::Switching(_) => Unfinished::Switching,
+        Found::Switching(found) => {
+            match begun::next(conn, &found, &apply::fingerprint(options, part), options.replace)? {
+                Next::Finish => Unfinished::Switching,
+                Next::TakeBack | Next::Forget => Unfinished::Leftover,
+            }
+        }
         Found::Foreign => {
             obstacles.push(obstacle(&foreign(&staging)));
             Unfinished::Nothing
@@ -107,7 +113,7 @@ fn place(
         return Ok(unfinished);
     }
     let is_there = journal::exists(conn, &part.target)?;
-    if is_there && !replace {
+    if is_there && !options.replace {
         obstacles.push(obstacle(&target_exists(&part.target)));
     }
     if is_there && journal::exists(conn, &old)? && !journal::tables(conn, &old)?.is_empty() {

@@ -19,13 +19,16 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// The mark that the old routines and views are gone, so that objects of their names are new ones.
-const OLD_GONE: &str = "old objects";
+pub const OLD_GONE: &str = "old objects";
 
 /// How long a statement of the switch waits for a table, in seconds, and how often it tries.
 const LOCK_WAIT_SECONDS: u32 = 2;
 const LOCK_TRIES: u32 = 20;
 /// A lock was not given in time; a deadlock.
 const LOCKED: [u16; 2] = [1205, 1213];
+
+/// The mark of the last step.
+pub const FINISHED: &str = "finished";
 
 /// What a switch made.
 #[derive(Default)]
@@ -34,6 +37,9 @@ pub struct Outcome {
     pub objects: u64,
     /// What could not be made, one sentence each.
     pub not_made: Vec<String>,
+    /// Objects that could not be made yet, by their number, with what then is said: other databases
+    /// may have what they stand on.
+    pub left: Vec<(usize, String)>,
     /// What else should be known.
     pub notes: Vec<String>,
     /// Tables that the server did not move to their place, by name.
@@ -80,7 +86,7 @@ pub fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
-fn folded(tables: &[String]) -> HashSet<String> {
+pub fn folded(tables: &[String]) -> HashSet<String> {
     tables.iter().map(|table| fold(table)).collect()
 }
 
@@ -152,12 +158,12 @@ fn is_refused_lock(error: &Error) -> bool {
     code_of(error).is_some_and(|code| LOCKED.contains(&code))
 }
 
-fn triggers(switch: &Switch) -> impl Iterator<Item = &ObjectRecord> {
+pub fn triggers(switch: &Switch) -> impl Iterator<Item = &ObjectRecord> {
     switch.old_objects.iter().filter(|object| object.kind == SchemaObject::Trigger)
 }
 
 /// Makes the old triggers again.
-fn make_triggers(conn: &mut Connection, switch: &Switch) -> Result<()> {
+pub fn make_triggers(conn: &mut Connection, switch: &Switch) -> Result<()> {
     for trigger in triggers(switch) {
         make_one(conn, trigger)?;
     }
@@ -274,8 +280,9 @@ fn finish(conn: &mut Connection, switch: &Switch, staging: &str, mut outcome: Ou
     make_objects(conn, switch, staging, &done, &mut outcome)?;
     drop_old(conn, switch, &mut outcome)?;
     outcome.notes.extend(orphans::outside(conn, &switch.target, &folded(&switch.new_tables))?);
-    conn.enter(&switch.target)?;
-    journal::drop_staging(conn, staging)?;
+    if !done.contains(FINISHED) {
+        journal::mark(conn, staging, FINISHED)?;
+    }
     Ok(outcome)
 }
 
@@ -375,7 +382,7 @@ fn dead_views(
         false => make_dead_views(conn, &database, &dead)?,
     };
     objects::reset(conn)?;
-    for (_, object, sentence) in failed {
+    for (number, object, sentence) in failed {
         let cause = unmade.iter().find(|(name, _)| *name == object.name);
         match cause {
             Some((name, cause)) => outcome.not_made.push(format!(
@@ -389,7 +396,7 @@ fn dead_views(
                     switch.target, object.name, object.problem
                 ));
             }
-            None => outcome.not_made.push(sentence),
+            None => outcome.left.push((number, sentence)),
         }
     }
     Ok(())
@@ -400,7 +407,7 @@ fn is_dead(object: &ObjectRecord) -> bool {
 }
 
 /// Makes an object while the database has the collation that it had when the object was made.
-fn in_its_database(conn: &mut Connection, switch: &Switch, object: &ObjectRecord) -> Result<()> {
+pub fn in_its_database(conn: &mut Connection, switch: &Switch, object: &ObjectRecord) -> Result<()> {
     let is_word = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let other = objects::database_collation(object)
         .filter(|collation| *collation != switch.database.collation && !collation.is_empty())

@@ -1,0 +1,72 @@
+//! The end of a restore of one or several databases. It promises that the journal of each stays until all
+//! of them stand, so that a restore that was killed goes on behind the ones that are done; and another try
+//! for views that stand on a database which came after theirs.
+
+use super::journal::{self, Found, Switch};
+use super::{LoadPlan, LoadReport, names, objects, session, switch};
+use crate::error::{Kind, Result};
+use crate::mysql::connection::Connection;
+
+/// A database that stands, and its journal.
+pub struct Kept {
+    /// The switch, which is finished.
+    pub switch: Switch,
+    /// Objects of it that could not be made, by their number, with what then is said.
+    pub left: Vec<(usize, String)>,
+}
+
+/// Makes what is left for as long as anything of it can be made, names the rest, and drops the journals.
+pub fn settle(plan: &LoadPlan, mut kept: Vec<Kept>, report: &mut LoadReport) -> Result<()> {
+    let mut is_moving = kept.len() > 1 && kept.iter().any(|one| !one.left.is_empty());
+    while std::mem::take(&mut is_moving) {
+        for one in kept.iter_mut().filter(|one| !one.left.is_empty()) {
+            let mut conn = session::open(&plan.target)?;
+            let made = again(&mut conn, one)?;
+            is_moving |= made > 0;
+            let mut databases = report.databases.iter_mut();
+            if let Some(database) = databases.find(|database| database.target == one.switch.target) {
+                database.objects += made;
+            }
+        }
+    }
+    for one in kept {
+        report.not_made.extend(one.left.into_iter().map(|(_, sentence)| sentence));
+        let staging = names::staging(&one.switch.target);
+        match forget(plan, &one.switch) {
+            // Whoever holds its lock finds it finished, and drops it.
+            Err(error) if error.kind() == Kind::Busy => {
+                report.notes.push(format!("database `{staging}` stays: {}", error.message()));
+            }
+            other => other.map_err(|error| {
+                error.hint(format!("all stands as it should; the next restore removes `{staging}`"))
+            })?,
+        }
+    }
+    Ok(())
+}
+
+/// How many of the objects that are left could be made now.
+fn again(conn: &mut Connection, one: &mut Kept) -> Result<u64> {
+    let before = one.left.len();
+    conn.enter(&one.switch.target)?;
+    for (number, _) in std::mem::take(&mut one.left) {
+        let Some(object) = one.switch.objects.get(number) else { continue };
+        let made = switch::in_its_database(conn, &one.switch, object);
+        objects::reset(conn)?;
+        if let Err(error) = made {
+            one.left.push((number, objects::not_made(&one.switch.target, object, error)?));
+        }
+    }
+    Ok((before - one.left.len()) as u64)
+}
+
+/// Drops the journal, unless another restore has made one of its own meanwhile.
+fn forget(plan: &LoadPlan, done: &Switch) -> Result<()> {
+    let mut conn = session::open(&plan.target)?;
+    session::lock(&mut conn, &done.target)?;
+    let staging = names::staging(&done.target);
+    match journal::look(&mut conn, &staging)? {
+        Found::Switching(found) if *found == *done => journal::drop_staging(&mut conn, &staging),
+        _ => Ok(()),
+    }
+}

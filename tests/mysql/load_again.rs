@@ -1,0 +1,169 @@
+//! Restores that are run again: behind a kill between two databases, behind one in the last step, and
+//! where what was broken off is not what is wanted now. None of them costs what people wrote since.
+
+use crate::load_odd::{ODD, assert_equal, load};
+use crate::proxy::{Cut, Proxy, Side};
+use crate::server::{Server, told};
+use crate::snapshot::Snapshot;
+use coffer::entry::database::{ObjectRecord, TableRecord};
+use coffer::mysql::load::{DatabaseEntries, LoadOptions, Unfinished, apply, plan};
+use coffer::progress::Progress;
+use std::time::{Duration, Instant};
+
+/// Three databases whose views stand on each other in a ring.
+const RING: &str = "CREATE DATABASE one; CREATE DATABASE two; CREATE DATABASE three;
+    CREATE TABLE one.t (a INT PRIMARY KEY) ENGINE=MyISAM; INSERT INTO one.t VALUES (1),(2);
+    CREATE TABLE two.t (a INT PRIMARY KEY, CONSTRAINT k FOREIGN KEY (a) REFERENCES three.t (a)) ENGINE=InnoDB;
+    CREATE TABLE three.t (a INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO three.t VALUES (1);
+    INSERT INTO two.t VALUES (1);
+    CREATE VIEW two.v AS SELECT a FROM one.t; CREATE VIEW three.v AS SELECT t.a FROM two.t JOIN two.v USING (a);
+    CREATE VIEW one.v AS SELECT a FROM three.v; CREATE VIEW one.a AS SELECT a FROM one.v;
+    CREATE TRIGGER three.tr AFTER INSERT ON three.t FOR EACH ROW DELETE FROM one.t WHERE a = 9;";
+const NAMES: [&str; 3] = ["one", "two", "three"];
+const AWAY: &str = "SET foreign_key_checks=0; DROP DATABASE IF EXISTS one; DROP DATABASE IF EXISTS two; DROP DATABASE IF EXISTS three";
+
+fn ring(server: &Server) -> Snapshot {
+    server.client(
+        "",
+        &RING
+            .replace("; CREATE TABLE two", ";\n CREATE TABLE two")
+            .replace("CREATE TABLE one.t", "SET foreign_key_checks=0; CREATE TABLE one.t"),
+    );
+    Snapshot::of(&mut server.connect(), &NAMES)
+}
+
+fn one_thread() -> LoadOptions<'static> {
+    LoadOptions { threads: 1, ..LoadOptions::default() }
+}
+
+#[track_caller]
+fn assert_ring(snapshot: &Snapshot, server: &Server) {
+    for name in NAMES {
+        let now = Snapshot::of(&mut server.connect(), &[name]);
+        let before = snapshot.source.databases.iter().filter(|database| database.record.name == name);
+        let told = |database: &DatabaseEntries| {
+            let table = |t: &TableRecord| format!("{} {} {:?}", t.create, t.rows, t.checksum);
+            let object =
+                |o: &ObjectRecord| format!("{:?} {} {:?} {:?}", o.kind, o.name, o.statements, o.environment);
+            let tables = database.tables.iter().map(table);
+            tables.chain(database.objects.iter().map(object)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            before.map(told).collect::<Vec<_>>(),
+            now.source.databases.iter().map(told).collect::<Vec<_>>()
+        );
+    }
+    assert_eq!(server.client("", "SELECT * FROM one.a"), "1\n");
+    assert!(server.sql("SHOW DATABASES LIKE '%restoring'").is_empty(), "nothing is left");
+}
+
+#[test]
+fn databases_whose_views_stand_on_each_other_in_a_ring_come_back() {
+    let server = Server::start(&["--local-infile=1"]);
+    let snapshot = ring(&server);
+    server.client("", AWAY);
+    load(&snapshot, &server, &one_thread());
+    assert_ring(&snapshot, &server);
+}
+
+#[test]
+fn several_databases_go_on_behind_those_that_are_done() {
+    let server = Server::start(&["--local-infile=1"]);
+    let snapshot = ring(&server);
+    let packets = {
+        server.client("", AWAY);
+        let proxy = Proxy::start(&server.options(), None);
+        let ready = plan(&snapshot.source, &proxy.options(), &one_thread()).expect("plan");
+        let before = proxy.packets(Side::Client);
+        apply(&ready, &snapshot, &Progress::default()).unwrap_or_else(|e| panic!("{}", told(&e)));
+        before..proxy.packets(Side::Client)
+    };
+    let mut between = 0;
+    for after in packets.step_by(13) {
+        server.client("", AWAY);
+        let proxy =
+            Proxy::start(&server.options(), Some(Cut { side: Side::Client, after, everything: true }));
+        let ready = plan(&snapshot.source, &proxy.options(), &one_thread()).expect("before the cut");
+        let result = apply(&ready, &snapshot, &Progress::default());
+        drop(proxy);
+        if result.is_ok() {
+            break;
+        }
+        let again = plan(&snapshot.source, &server.options(), &one_thread()).expect("a look");
+        // Once the first journal is gone, all stands: what is left of the others goes with --replace.
+        if server.try_client("", b"SELECT * FROM one.a").is_ok_and(|rows| rows == "1\n")
+            && server.sql("SHOW DATABASES LIKE '%restoring'").len() < NAMES.len()
+        {
+            break;
+        }
+        assert_eq!(again.obstacles, Vec::new(), "packet {after}");
+        between += usize::from(again.parts.iter().any(|part| part.unfinished == Unfinished::Nothing));
+        let report = apply(&again, &snapshot, &Progress::default())
+            .unwrap_or_else(|e| panic!("packet {after}: again: {}", told(&e)));
+        assert_eq!(report.not_made, Vec::<String>::new(), "packet {after}");
+        assert_ring(&snapshot, &server);
+    }
+    assert!(between >= 3, "{between} cuts before the last database");
+}
+
+#[test]
+fn a_marker_without_its_journal_is_an_old_restores() {
+    let server = Server::start(&["--local-infile=1"]);
+    server.client("", ODD);
+    let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    server.client(
+        "",
+        "DROP DATABASE odd; CREATE DATABASE odd__restoring; CREATE TABLE odd__restoring.`coffer: switch` (a INT)",
+    );
+    load(&snapshot, &server, &one_thread());
+    assert_equal(&snapshot, &server, "odd");
+    assert!(server.sql("SHOW DATABASES LIKE '%restoring'").is_empty());
+}
+
+/// A restore that replaces `odd`, killed while it waited for a table that somebody reads.
+fn killed_before_the_switch(server: &Server, snapshot: &Snapshot) {
+    let options = LoadOptions { replace: true, ..one_thread() };
+    let proxy = Proxy::start(&server.options(), None);
+    let ready = plan(&snapshot.source, &proxy.options(), &options).expect("plan");
+    let mut reader = server.connect();
+    reader.execute("LOCK TABLES odd.log READ").expect("lock");
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| apply(&ready, snapshot, &Progress::default()));
+        let began = Instant::now();
+        let marker = "SELECT 1 FROM information_schema.TABLES WHERE TABLE_NAME='coffer: switch'";
+        while server.sql(marker).is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(60) && !loading.is_finished());
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        proxy.cut_now();
+        loading.join().expect("thread").expect_err("a cut");
+    });
+    reader.execute("UNLOCK TABLES").expect("unlock");
+}
+
+#[test]
+fn a_switch_that_replaced_nothing_is_given_up_for_another_wish() {
+    const LIVE: &str = "DROP DATABASE IF EXISTS odd; CREATE DATABASE odd; USE odd;
+        CREATE TABLE log (a INT) ENGINE=MyISAM; CREATE TABLE no_key (z INT); INSERT INTO log VALUES (5);
+        CREATE TRIGGER before_log BEFORE INSERT ON log FOR EACH ROW SET NEW.a = NEW.a + 1;
+        CREATE VIEW lately AS SELECT a FROM log;";
+    let server = Server::start(&["--local-infile=1"]);
+    server.client("", ODD);
+    let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    server.client("", LIVE);
+    killed_before_the_switch(&server, &snapshot);
+    server.client("odd", "DROP TRIGGER IF EXISTS before_log; INSERT INTO log VALUES (6)");
+    let unasked = plan(&snapshot.source, &server.options(), &one_thread()).expect("a look");
+    assert!(unasked.obstacles.iter().any(|o| o.sentence.contains("already exists")), "nobody said --replace");
+    let table = LoadOptions { tables: vec![("odd".into(), "no_key".into())], replace: true, ..one_thread() };
+    let report = load(&snapshot, &server, &table);
+    assert!(report.notes.iter().any(|note| note.contains("was given up")), "{:?}", report.notes);
+    assert_eq!(server.client("odd", "INSERT INTO log VALUES (7); SELECT a FROM log"), "5\n6\n8\n");
+    assert_eq!(server.client("odd", "SELECT COUNT(*) FROM no_key; SELECT COUNT(*) FROM lately"), "3\n3\n");
+    assert!(server.sql("SHOW DATABASES LIKE 'odd\\_\\_%'").is_empty());
+    // What is wanted still goes on.
+    server.client("", LIVE);
+    killed_before_the_switch(&server, &snapshot);
+    load(&snapshot, &server, &LoadOptions { replace: true, ..one_thread() });
+    assert_equal(&snapshot, &server, "odd");
+}
