@@ -167,3 +167,41 @@ fn a_switch_that_replaced_nothing_is_given_up_for_another_wish() {
     load(&snapshot, &server, &LoadOptions { replace: true, ..one_thread() });
     assert_equal(&snapshot, &server, "odd");
 }
+
+#[test]
+fn a_server_that_folds_names_finds_the_database_by_the_name_it_was_given() {
+    let source = Server::start(&["--local-infile=1"]);
+    source.client(
+        "",
+        "CREATE DATABASE OpenDental; USE OpenDental; CREATE TABLE Parent (id INT PRIMARY KEY) ENGINE=InnoDB;
+         CREATE TABLE Child (id INT PRIMARY KEY, p INT, CONSTRAINT fk_new FOREIGN KEY (p) REFERENCES Parent (id));
+         INSERT INTO Parent VALUES (1); INSERT INTO Child VALUES (1,1); CREATE VIEW v AS SELECT 1 AS x;
+         CREATE TRIGGER T1 BEFORE INSERT ON Child FOR EACH ROW SET NEW.p = 1;",
+    );
+    let snapshot = Snapshot::of(&mut source.connect(), &["OpenDental"]);
+    let server = Server::start(&["--local-infile=1", "--lower-case-table-names=1"]);
+    server.client(
+        "",
+        "CREATE DATABASE opendental; USE opendental; CREATE TABLE parent (id INT PRIMARY KEY, x INT) ENGINE=InnoDB;
+         CREATE TABLE child (id INT PRIMARY KEY, p INT, CONSTRAINT fk_old FOREIGN KEY (p) REFERENCES parent (id));
+         CREATE TRIGGER told BEFORE INSERT ON child FOR EACH ROW SET NEW.p = 2; CREATE VIEW vold AS SELECT 1 AS x;
+         CREATE PROCEDURE pold() SELECT 1;",
+    );
+    let report = load(&snapshot, &server, &LoadOptions { replace: true, ..one_thread() });
+    assert!(report.notes.iter().all(|note| !note.contains("not restored")), "{:?}", report.notes);
+    let names = |sql: &str| server.client("opendental", sql);
+    assert_eq!(
+        names("SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA='opendental'"),
+        "T1\n"
+    );
+    assert_eq!(
+        names("SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA='opendental'"),
+        "v\n"
+    );
+    assert_eq!(
+        names("SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='opendental'"),
+        "0\n"
+    );
+    let keys = "SELECT CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA='opendental'";
+    assert_eq!(names(keys), "fk_new\n");
+}

@@ -220,6 +220,22 @@ pub fn exists(conn: &mut Connection, database: &str) -> Result<bool> {
     Ok(conn.rows(&sql)?.iter().any(|row| is_same(row, database)))
 }
 
+/// The database's name as the server spells it, or would.
+pub fn spelled(conn: &mut Connection, database: &str) -> Result<String> {
+    let sql = format!(
+        "SELECT SCHEMA_NAME, @@lower_case_table_names FROM information_schema.SCHEMATA WHERE SCHEMA_NAME={}",
+        literal(database)
+    );
+    let rows = conn.rows(&sql)?;
+    if let Some(found) = rows.iter().find(|row| is_same(row, database)).and_then(|row| row.text(0)) {
+        return Ok(found);
+    }
+    Ok(match conn.value("SELECT @@lower_case_table_names")?.as_deref() {
+        Some("1") => database.to_lowercase(),
+        _ => database.to_owned(),
+    })
+}
+
 /// Whether the first cell of `row` names `name`; the second tells how the server compares.
 fn is_same(row: &Cells, name: &str) -> bool {
     let found = row.text(0).unwrap_or_default();

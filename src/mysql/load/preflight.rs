@@ -43,6 +43,7 @@ pub fn look(plan: &mut LoadPlan) -> Result<()> {
     let mut obstacles = Vec::new();
     let mut warnings = Vec::new();
     for part in &mut plan.parts {
+        part.target = journal::spelled(&mut conn, &part.target)?;
         part.unfinished = place(&mut conn, part, &plan.options, &mut obstacles)?;
         part.is_new = part.unfinished != Unfinished::Switching && !journal::exists(&mut conn, &part.target)?;
         lacks.look(part, &mut obstacles, &mut warnings);
