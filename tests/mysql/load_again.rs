@@ -6,7 +6,8 @@ use crate::proxy::{Cut, Proxy, Side};
 use crate::server::{Server, told};
 use crate::snapshot::Snapshot;
 use coffer::entry::database::{ObjectRecord, TableRecord};
-use coffer::mysql::load::{DatabaseEntries, LoadOptions, Unfinished, apply, plan};
+use coffer::error::{Kind, Result};
+use coffer::mysql::load::{DatabaseEntries, LoadOptions, RowChange, RowFilter, Unfinished, apply, plan};
 use coffer::progress::Progress;
 use std::time::{Duration, Instant};
 
@@ -104,6 +105,51 @@ fn several_databases_go_on_behind_those_that_are_done() {
         assert_ring(&snapshot, &server);
     }
     assert!(between >= 3, "{between} cuts before the last database");
+}
+
+/// A filter of this name, which leaves everything as it is.
+struct Named(&'static str);
+
+impl RowFilter for Named {
+    fn identity(&self) -> String {
+        self.0.into()
+    }
+
+    fn table<'a>(&'a self, _: &str, _: &'a TableRecord) -> Result<Option<RowChange<'a>>> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn what_another_filter_left_is_not_taken_for_this_ones() {
+    let server = Server::start(&["--local-infile=1"]);
+    let snapshot = ring(&server);
+    let (first, second) = (Named("first"), Named("second"));
+    let options = |filter| LoadOptions { filter: Some(filter), ..one_thread() };
+    server.client("", AWAY);
+    snapshot.break_after("t", 0);
+    let ready = plan(&snapshot.source, &server.options(), &options(&first)).expect("plan");
+    let error = apply(&ready, &snapshot, &Progress::default()).expect_err("no rows");
+    assert_eq!(error.kind(), Kind::Damaged, "{}", told(&error));
+    snapshot.broken.lock().unwrap().clear();
+    // A cut behind the first database.
+    let proxy = Proxy::start(&server.options(), None);
+    let ready = plan(&snapshot.source, &proxy.options(), &options(&first)).expect("plan");
+    let last = ready.parts.last().expect("three parts").target.clone();
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| apply(&ready, &snapshot, &Progress::default()));
+        while server.sql(&format!("SHOW DATABASES LIKE '{last}__restoring'")).is_empty() {
+            assert!(!loading.is_finished(), "it was too fast");
+        }
+        proxy.cut_now();
+        loading.join().expect("thread").expect_err("a cut");
+    });
+    let other = plan(&snapshot.source, &server.options(), &options(&second)).expect("a look");
+    assert!(other.obstacles.iter().any(|o| o.sentence.contains("already exists")), "{:?}", other.obstacles);
+    let same = plan(&snapshot.source, &server.options(), &options(&first)).expect("a look");
+    assert_eq!(same.obstacles, Vec::new());
+    apply(&same, &snapshot, &Progress::default()).unwrap_or_else(|e| panic!("{}", told(&e)));
+    assert_ring(&snapshot, &server);
 }
 
 #[test]

@@ -100,6 +100,10 @@ fn definers_users_and_events_as_asked() {
 struct Changed;
 
 impl RowFilter for Changed {
+    fn identity(&self) -> String {
+        "changed".into()
+    }
+
     fn table<'a>(&'a self, _: &str, table: &'a TableRecord) -> Result<Option<RowChange<'a>>> {
         Ok((table.name == "texts").then(|| {
             let change: RowChange = Box::new(|cells| {

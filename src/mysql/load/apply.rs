@@ -295,7 +295,7 @@ pub fn fingerprint(options: &LoadOptions, part: &Part) -> [u8; 32] {
     add(part.target.as_bytes());
     add(&encode(part.database));
     add(format!("{:?} {} {}", options.definers, options.events, part.is_whole).as_bytes());
-    add(&[u8::from(options.filter.is_some())]);
+    add(options.filter.map_or(String::new(), |filter| filter.identity()).as_bytes());
     for table in &part.tables {
         add(table.name.as_bytes());
         add(table.create.as_bytes());

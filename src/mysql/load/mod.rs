@@ -112,6 +112,9 @@ pub type RowChange<'a> = Box<dyn FnMut(&mut Vec<Option<Vec<u8>>>) -> Result<bool
 
 /// Changes rows while they are loaded.
 pub trait RowFilter: Sync {
+    /// What tells it from another: filters that change rows otherwise differ in it.
+    fn identity(&self) -> String;
+
     /// What changes the rows of `table` of `database` (its name in the snapshot); `None`: nothing. The
     /// cells are those of the table's columns, in the column forms of the snapshot.
     fn table<'a>(&'a self, database: &str, table: &'a TableRecord) -> Result<Option<RowChange<'a>>>;

@@ -45,6 +45,8 @@ pub struct Scrub {
     rules: Vec<Rule>,
     tables: BTreeMap<(String, String), Fitted>,
     notes: Vec<String>,
+    /// The rules as they are written.
+    identity: String,
 }
 
 struct Rule {
@@ -77,7 +79,12 @@ impl Scrub {
             .hint("a copy made with it would hold everything; write [[scrub]] rules"));
         }
         let rules = profile.scrub.iter().map(|rule| Rule::new(rule, key)).collect();
-        let mut scrub = Scrub { rules, tables: BTreeMap::new(), notes: Vec::new() };
+        let mut scrub = Scrub {
+            rules,
+            tables: BTreeMap::new(),
+            notes: Vec::new(),
+            identity: format!("{:?}", profile.scrub),
+        };
         for database in &source.databases {
             let name = &database.record.name;
             if names.is_empty() || names.contains(name) {
@@ -198,6 +205,10 @@ impl Rule {
 }
 
 impl RowFilter for Scrub {
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
     fn table<'a>(&'a self, database: &str, table: &'a TableRecord) -> Result<Option<RowChange<'a>>> {
         let fitted = match self.tables.get(&(database.to_owned(), table.name.clone())) {
             Some(fitted) => fitted,
