@@ -231,3 +231,26 @@ fn the_demonstration_leaves_nothing_behind() {
     exits(folder.path(), &server, &socket, 2);
     assert_eq!(server.sql("SHOW DATABASES LIKE 'coffer%'").len(), 1, "not ours");
 }
+
+#[test]
+fn a_drill_tries_databases_that_stand_on_each_other_and_servers_that_fold_names() {
+    let server = Server::start(&["--local-infile=1"]);
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path();
+    server.client(
+        "",
+        "CREATE DATABASE a; CREATE DATABASE B; CREATE TABLE B.T (i INT PRIMARY KEY); INSERT INTO B.T VALUES (1);
+         CREATE VIEW a.v AS SELECT i FROM B.T; CREATE VIEW B.V AS SELECT i FROM a.v; CREATE VIEW a.w AS SELECT i FROM B.V;
+         USE B; CREATE TRIGGER tr BEFORE INSERT ON T FOR EACH ROW SET NEW.i = NEW.i + 1;",
+    );
+    exits(path, &server, "init c --no-encryption", 0);
+    exits(path, &server, "backup c --database a --database B", 0);
+    let run = exits(path, &server, "drill c --report drill.html", 0);
+    assert_eq!(run.result["verdict"].as_str(), Some("proven"), "{}", run.said);
+    server.client("", "DROP DATABASE a; DROP VIEW B.V");
+    exits(path, &server, "backup c --database B", 0);
+    let other = Server::start(&["--local-infile=1", "--lower-case-table-names=1"]);
+    let run = exits(path, &other, "drill c --to-server --report given.html", 0);
+    assert_eq!(run.result["verdict"].as_str(), Some("proven"), "{}", run.said);
+    assert!(other.sql("SHOW DATABASES LIKE 'coffer%'").is_empty(), "dropped");
+}

@@ -3,9 +3,13 @@
 //! for views that stand on a database which came after theirs.
 
 use super::journal::{self, Found, Switch};
-use super::{LoadPlan, LoadReport, names, objects, session, switch};
+use super::{DatabaseEntries, LoadPlan, LoadReport, names, objects, session, switch};
+use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Kind, Result};
 use crate::mysql::connection::Connection;
+use crate::mysql::identifier::quote;
+use crate::mysql::options::ServerOptions;
+use std::collections::HashSet;
 
 /// A database that stands, and its journal.
 pub struct Kept {
@@ -43,6 +47,41 @@ pub fn settle(plan: &LoadPlan, mut kept: Vec<Kept>, report: &mut LoadReport) -> 
         }
     }
     Ok(())
+}
+
+/// Makes those views of `databases`, which stand under their own names, that are missing and can be made
+/// now that all stand; how a sentence about each of them begins that said it was not made.
+///
+/// Errors: those of the connection.
+pub fn views_again(target: &ServerOptions, databases: &[&DatabaseEntries]) -> Result<Vec<String>> {
+    let mut kept = Vec::new();
+    for entries in databases {
+        let mut conn = session::open(target)?;
+        let sql = format!("SHOW FULL TABLES FROM {} WHERE Table_type='VIEW'", quote(&entries.record.name));
+        let standing: HashSet<String> = conn.rows(&sql)?.iter().filter_map(|row| row.text(0)).collect();
+        let is_missing = |object: &&ObjectRecord| {
+            object.kind == SchemaObject::View && object.problem.is_empty() && !standing.contains(&object.name)
+        };
+        let mut switch = Switch::new([0; 32]);
+        switch.target = entries.record.name.clone();
+        switch.database = entries.record.clone();
+        switch.objects = entries.objects.iter().filter(is_missing).cloned().collect();
+        let left = (0..switch.objects.len()).map(|number| (number, String::new())).collect();
+        kept.push(Kept { switch, left });
+    }
+    let mut made = Vec::new();
+    let mut is_moving = true;
+    while std::mem::take(&mut is_moving) {
+        for one in kept.iter_mut().filter(|one| !one.left.is_empty()) {
+            is_moving |= again(&mut session::open(target)?, one)? > 0;
+        }
+    }
+    for one in &kept {
+        let is_left = |number: usize| one.left.iter().any(|(left, _)| *left == number);
+        let views = one.switch.objects.iter().enumerate().filter(|(number, _)| !is_left(*number));
+        made.extend(views.map(|(_, view)| format!("view `{}`.`{}` ", one.switch.target, view.name)));
+    }
+    Ok(made)
 }
 
 /// How many of the objects that are left could be made now.

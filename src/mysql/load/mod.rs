@@ -43,6 +43,7 @@ pub(in crate::mysql) use definition::{without_defaults, without_implied_collatio
 
 pub use choose::{DatabaseEntries, LoadSource, Part};
 pub use equal::equals;
+pub use last::views_again;
 pub use preflight::{Obstacle, Unfinished};
 
 use super::options::ServerOptions;

@@ -69,34 +69,63 @@ impl Drill<'_> {
                 source.server.version
             ));
         }
+        // Such a server has databases, tables and views under names in lower case.
+        let folds = conn.value("SELECT @@lower_case_table_names")?.as_deref() == Some("1");
         drop(conn);
         let names: Vec<String> = source
             .databases
             .iter()
             .enumerate()
             .map(|(n, d)| trial_name(place, &self.plan.prefix, &d.record.name, n))
+            .map(|name| if folds { name.to_lowercase() } else { name })
             .collect();
         let made = Made { server: server.clone(), names: &names, is_given: matches!(place, Place::Given(_)) };
-        let mut outcome = Ok(());
-        for (database, target) in source.databases.iter().zip(&names) {
-            outcome = self.one(&source, database, &server, target, is_same_version, is_other_vendor);
-            if outcome.is_err() {
-                break;
-            }
-        }
+        let outcome = self.all(&source, &server, (&names, folds), is_same_version, is_other_vendor);
         let dropped = made.drop_all();
         outcome.and(dropped)
     }
 
+    /// Loads all, and compares them when all stand: their views may stand on each other.
+    fn all(
+        &mut self,
+        source: &LoadSource,
+        server: &ServerOptions,
+        (names, folds): (&[String], bool),
+        is_same_version: bool,
+        is_other_vendor: bool,
+    ) -> Result<()> {
+        let mut loaded = Vec::new();
+        for (database, target) in source.databases.iter().zip(names) {
+            let (trial, stands) = self.one(source, database, server, target, is_other_vendor)?;
+            loaded.push((database, target.as_str(), trial, stands));
+        }
+        let standing: Vec<_> =
+            loaded.iter().filter(|one| one.3 && one.0.record.name == one.1).map(|one| one.0).collect();
+        let made = crate::mysql::load::views_again(server, &standing)?;
+        for (database, target, mut trial, stands) in loaded {
+            trial.differences.retain(|sentence| !made.iter().any(|view| sentence.starts_with(view)));
+            if stands {
+                let began = Instant::now();
+                let has_same_words = is_same_version && target == database.record.name;
+                self.objects(database, server, (target, folds), has_same_words, &mut trial)?;
+                trial.compare_ms = millis(began.elapsed());
+            }
+            let name = &database.record.name;
+            self.report.differences.extend(trial.differences.iter().map(|d| format!("database {name}: {d}")));
+            self.report.databases.push(trial);
+        }
+        Ok(())
+    }
+
+    /// Loads a database and reads it back; whether it stands.
     fn one(
         &mut self,
         source: &LoadSource,
         entries: &DatabaseEntries,
         server: &ServerOptions,
         target: &str,
-        is_same_version: bool,
         is_other_vendor: bool,
-    ) -> Result<()> {
+    ) -> Result<(DatabaseTrial, bool)> {
         let name = entries.record.name.clone();
         let is_renamed = *target != name;
         let options = LoadOptions {
@@ -117,6 +146,7 @@ impl Drill<'_> {
         }
         let loaded = plan.and_then(|plan| server_restore::apply(&plan, self.store, self.pool, self.progress));
         trial.ms = millis(began.elapsed());
+        let stands = loaded.is_ok();
         match loaded {
             Ok(report) => {
                 trial.tables = report.databases.iter().map(|d| d.tables.len() as u64).sum();
@@ -130,9 +160,6 @@ impl Drill<'_> {
                     if is_known { trial.notes.push(told) } else { trial.differences.push(told) }
                 }
                 trial.notes.extend(report.notes.iter().map(|note| without_values(note)));
-                let began = Instant::now();
-                self.objects(entries, server, target, is_same_version && !is_renamed, &mut trial)?;
-                trial.compare_ms = millis(began.elapsed());
             }
             // No space, or a signal, says nothing of the snapshot.
             Err(error)
@@ -147,9 +174,7 @@ impl Drill<'_> {
         }
         let took = std::time::Duration::from_millis(trial.ms);
         self.phase(format!("database {name} loaded and read back"), took, trial.bytes);
-        self.report.differences.extend(trial.differences.iter().map(|d| format!("database {name}: {d}")));
-        self.report.databases.push(trial);
-        Ok(())
+        Ok((trial, stands))
     }
 
     /// Compares tables and other objects: all are there, and their statements are the same.
@@ -157,7 +182,7 @@ impl Drill<'_> {
         &self,
         entries: &DatabaseEntries,
         server: &ServerOptions,
-        target: &str,
+        (target, folds): (&str, bool),
         has_same_words: bool,
         trial: &mut DatabaseTrial,
     ) -> Result<()> {
@@ -165,8 +190,9 @@ impl Drill<'_> {
         let schema = read_database(&mut conn, target, &SchemaOptions::default())?;
         let tables: BTreeMap<&str, &str> =
             schema.tables.iter().map(|t| (t.name.as_str(), t.create.as_str())).collect();
+        let stored = |name: &str| if folds { name.to_lowercase() } else { name.to_owned() };
         for table in &entries.tables {
-            match tables.get(table.name.as_str()) {
+            match tables.get(stored(&table.name).as_str()) {
                 None if table.columns.is_empty() => {
                     trial.notes.push(format!("table `{}` is not there", table.name))
                 }
@@ -177,7 +203,10 @@ impl Drill<'_> {
                 Some(_) => {}
             }
         }
-        let key = |o: &ObjectRecord| (o.kind, o.parent.clone(), o.name.clone());
+        let key = |o: &ObjectRecord| match o.kind {
+            SchemaObject::View | SchemaObject::Sequence => (o.kind, stored(&o.parent), stored(&o.name)),
+            _ => (o.kind, stored(&o.parent), o.name.clone()),
+        };
         let objects: BTreeMap<_, _> = schema.objects.iter().map(|o| (key(o), o)).collect();
         for object in entries.objects.iter().filter(|o| o.problem.is_empty()) {
             let name = format!("{} `{}`", object.kind.word(), object.name);
