@@ -144,6 +144,12 @@ pub fn cell(value: &Value, format: CellFormat, out: &mut Vec<u8>) -> Result<bool
 }
 
 fn date(year: u16, month: u8, day: u8, out: &mut Vec<u8>) {
+    if year <= 9999 && month < 100 && day < 100 {
+        let ([y0, y1], [y2, y3]) = (two((year / 100) as u8), two((year % 100) as u8));
+        let ([m0, m1], [d0, d1]) = (two(month), two(day));
+        out.extend_from_slice(&[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1]);
+        return;
+    }
     number::padded(u64::from(year), 4, out);
     out.push(b'-');
     number::padded(u64::from(month), 2, out);
@@ -152,11 +158,21 @@ fn date(year: u16, month: u8, day: u8, out: &mut Vec<u8>) {
 }
 
 fn clock(hours: u64, minute: u8, second: u8, out: &mut Vec<u8>) {
+    if hours < 100 && minute < 100 && second < 100 {
+        let ([h0, h1], [m0, m1], [s0, s1]) = (two(hours as u8), two(minute), two(second));
+        out.extend_from_slice(&[h0, h1, b':', m0, m1, b':', s0, s1]);
+        return;
+    }
     number::padded(hours, 2, out);
     out.push(b':');
     number::padded(u64::from(minute), 2, out);
     out.push(b':');
     number::padded(u64::from(second), 2, out);
+}
+
+/// Two digits of a number below 100.
+fn two(number: u8) -> [u8; 2] {
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 /// The first `digits` of six; the server keeps zeros in the rest.

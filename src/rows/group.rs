@@ -1,8 +1,8 @@
 //! A group of rows, column by column (`format-spec/rows.md`, Groups). It promises that a parsed group
 //! holds exactly the rows it states: every length is checked before a cell is handed out.
 
-use super::column::ColumnBuffer;
 use super::numbers::Numbers;
+use super::pending::PendingRows;
 use super::{GROUP_TAG, MAX_CELL_BYTES, MAX_COLUMNS, MAX_GROUP_ROWS, varint};
 use crate::error::{Error, Result};
 use std::ops::Range;
@@ -17,20 +17,21 @@ pub(super) const PLAIN: u8 = 0;
 /// A column's data are numbers.
 pub(super) const NUMBERS: u8 = 1;
 
-/// The bytes of a group; the columns are empty afterwards. `scratch` is memory to work in.
-pub(super) fn encode(rows: u32, columns: &mut [ColumnBuffer], scratch: &mut Vec<i64>, out: &mut Vec<u8>) {
+/// The bytes of a group of rows of `columns` cells; there are no rows afterwards.
+pub(super) fn encode(rows: &mut PendingRows, columns: usize, out: &mut Vec<u8>) {
     out.clear();
     out.push(GROUP_TAG);
-    out.extend_from_slice(&rows.to_le_bytes());
-    out.extend_from_slice(&(columns.len() as u16).to_le_bytes());
-    out.resize(HEAD_BYTES + columns.len() * COLUMN_BYTES, 0);
-    for (number, column) in columns.iter_mut().enumerate() {
-        let (form, markers, data) = column.encode(scratch, out);
+    out.extend_from_slice(&(rows.count() as u32).to_le_bytes());
+    out.extend_from_slice(&(columns as u16).to_le_bytes());
+    out.resize(HEAD_BYTES + columns * COLUMN_BYTES, 0);
+    for number in 0..columns {
+        let (form, markers, data) = rows.write_column(number, columns, out);
         let head = &mut out[HEAD_BYTES + number * COLUMN_BYTES..][..COLUMN_BYTES];
         head[0] = form;
         head[1..5].copy_from_slice(&(markers as u32).to_le_bytes());
         head[5..9].copy_from_slice(&(data as u32).to_le_bytes());
     }
+    rows.clear();
 }
 
 /// A cell of a group.

@@ -2,11 +2,11 @@
 //! equal chunks, that an edit moves no boundary but those beside it, and that whatever bytes a chunk
 //! holds, reading it ends in rows or in an error.
 
-mod column;
 mod group;
 mod numbers;
 mod outline;
 mod patch;
+mod pending;
 mod reader;
 mod varint;
 mod writer;

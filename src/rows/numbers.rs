@@ -208,53 +208,92 @@ pub fn push_digits(mut number: u64, width: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at.min(digits.len() - width.min(20))..]);
 }
 
-/// The data of a column whose texts these are, if it is shorter than the texts; `numbers` is memory to
-/// work in.
-pub(super) fn encode<'a>(
-    mut texts: impl Iterator<Item = &'a [u8]>,
-    text_bytes: usize,
-    numbers: &mut Vec<i64>,
-) -> Option<Vec<u8>> {
-    numbers.clear();
-    let first = texts.next()?;
-    let shape = Shape::of(first)?;
-    numbers.push(shape.number(first)?);
-    for text in texts {
-        numbers.push(shape.number(text)?);
-    }
-    let start = *numbers.iter().min()?;
-    let steps = || numbers.windows(2).map(|pair| pair[1] - pair[0]);
-    let step = steps().min().unwrap_or(0);
-    let alone = width(numbers.iter().map(|n| (n - start) as u64).max());
-    let following = width(steps().map(|s| s.wrapping_sub(step) as u64).max());
-    let (way, width) = if following < alone { (FOLLOWING, following) } else { (ALONE, alone) };
-    if HEAD_BYTES + width * numbers.len() > text_bytes {
-        return None;
-    }
-    let (start, step) = match way {
-        ALONE => (start, 0),
-        _ => (numbers[0].wrapping_sub(step), step),
-    };
-    let mut out = Vec::with_capacity(HEAD_BYTES + width * numbers.len());
-    out.extend_from_slice(&[shape.byte(), way, width as u8]);
-    out.extend_from_slice(&start.to_le_bytes());
-    out.extend_from_slice(&step.to_le_bytes());
-    let mut before = start;
-    for number in numbers.iter_mut() {
-        let rest = number.wrapping_sub(before).wrapping_sub(step);
-        if way == FOLLOWING {
-            before = *number;
-        }
-        *number = rest;
-    }
-    for byte in 0..width {
-        out.extend(numbers.iter().map(|rest| (rest >> (8 * byte)) as u8));
-    }
-    Some(out)
+/// How a column's texts are written as numbers.
+pub(super) struct Plan {
+    shape: Shape,
+    way: u8,
+    width: usize,
+    start: i64,
+    step: i64,
 }
 
-fn width(most: Option<u64>) -> usize {
-    most.map_or(0, |most| (64 - most.leading_zeros()).div_ceil(8) as usize)
+impl Plan {
+    /// The plan for a column whose texts these are, `text_bytes` in all, which become `numbers`; `None`:
+    /// they are no numbers of one shape, or would be no shorter.
+    pub fn make<'a>(
+        mut texts: impl Iterator<Item = &'a [u8]>,
+        text_bytes: usize,
+        numbers: &mut Vec<i64>,
+    ) -> Option<Plan> {
+        numbers.clear();
+        let first = texts.next()?;
+        let shape = Shape::of(first)?;
+        numbers.push(shape.number(first)?);
+        for text in texts {
+            numbers.push(shape.number(text)?);
+        }
+        let bounds = Bounds::of(numbers);
+        let (alone, following) =
+            (width(bounds.least, bounds.most), width(bounds.least_step, bounds.most_step));
+        let (way, width) = if following < alone { (FOLLOWING, following) } else { (ALONE, alone) };
+        let (start, step) = match way {
+            ALONE => (bounds.least, 0),
+            _ => (numbers[0].wrapping_sub(bounds.least_step), bounds.least_step),
+        };
+        let bytes = HEAD_BYTES + width * numbers.len();
+        (bytes <= text_bytes).then_some(Plan { shape, way, width, start, step })
+    }
+
+    /// Appends the data of the column to `out`; `numbers` are those of the plan, and no more afterwards.
+    pub fn write(&self, numbers: &mut [i64], out: &mut Vec<u8>) {
+        out.extend_from_slice(&[self.shape.byte(), self.way, self.width as u8]);
+        out.extend_from_slice(&self.start.to_le_bytes());
+        out.extend_from_slice(&self.step.to_le_bytes());
+        let mut before = self.start;
+        for number in numbers.iter_mut() {
+            let rest = number.wrapping_sub(before).wrapping_sub(self.step);
+            if self.way == FOLLOWING {
+                before = *number;
+            }
+            *number = rest;
+        }
+        for byte in 0..self.width {
+            out.extend(numbers.iter().map(|rest| (rest >> (8 * byte)) as u8));
+        }
+    }
+}
+
+/// Between what numbers, and what differences of neighbours, a column lies.
+struct Bounds {
+    least: i64,
+    most: i64,
+    least_step: i64,
+    most_step: i64,
+}
+
+impl Bounds {
+    /// Of at least one number, each below 2^62 in size; without neighbours the steps are 0.
+    fn of(numbers: &[i64]) -> Bounds {
+        let first = numbers.first().copied().unwrap_or(0);
+        let step = numbers.get(1).map_or(0, |second| second - first);
+        let mut bounds = Bounds { least: first, most: first, least_step: step, most_step: step };
+        let mut before = first;
+        for &number in numbers.get(1..).unwrap_or_default() {
+            let step = number - before;
+            before = number;
+            bounds.least = bounds.least.min(number);
+            bounds.most = bounds.most.max(number);
+            bounds.least_step = bounds.least_step.min(step);
+            bounds.most_step = bounds.most_step.max(step);
+        }
+        bounds
+    }
+}
+
+/// Bytes that hold whatever lies between `least` and `most`, counted from `least`.
+fn width(least: i64, most: i64) -> usize {
+    let range = most.wrapping_sub(least) as u64;
+    (64 - range.leading_zeros()).div_ceil(8) as usize
 }
 
 /// A column of numbers in a group's bytes.
@@ -330,7 +369,10 @@ mod tests {
 
     fn back(texts: &[&str]) -> Option<Vec<String>> {
         let bytes: usize = texts.iter().map(|t| t.len()).sum::<usize>() + HEAD_BYTES + 8 * texts.len();
-        let data = encode(texts.iter().map(|t| t.as_bytes()), bytes, &mut Vec::new())?;
+        let mut numbers = Vec::new();
+        let plan = Plan::make(texts.iter().map(|t| t.as_bytes()), bytes, &mut numbers)?;
+        let mut data = Vec::new();
+        plan.write(&mut numbers, &mut data);
         let numbers = Numbers::parse(&data, texts.len()).expect("parsed");
         let mut before = numbers.start();
         let text = |at| {
@@ -398,7 +440,7 @@ mod tests {
     #[test]
     fn what_is_not_shorter_stays_text() {
         let texts: [&[u8]; 3] = [b"1", b"2", b"300000000000000000"];
-        assert!(encode(texts.into_iter(), 20, &mut Vec::new()).is_none());
+        assert!(Plan::make(texts.into_iter(), 20, &mut Vec::new()).is_none());
     }
 
     proptest! {

@@ -2,8 +2,8 @@
 //! which come. It promises that a patch that is handed out was applied again and gave the very bytes of
 //! the new group, and that a forged one ends in an error.
 
-use super::column::{ColumnBuffer, marker};
 use super::group::{self, Cell, Cursor, Group};
+use super::pending::{PendingRows, marker};
 use super::{MAX_GROUP_ROWS, PATCH_TAG, varint};
 use crate::entry::ChunkRef;
 use crate::error::{Error, Result};
@@ -239,42 +239,39 @@ fn inserted(
     steps: &[[u32; 3]],
     most: usize,
 ) -> Option<(Vec<u8>, Vec<usize>)> {
-    let mut columns = columns(new.column_count());
-    let (mut values, mut rows, mut bytes) = (Vec::new(), 0u32, 0usize);
+    let (mut values, mut rows) = (Vec::new(), PendingRows::default());
     let (mut cursor, mut at) = (new.cursor(), 0);
     for step in steps {
         (0..step[0]).for_each(|_| _ = cursor.next(new));
         at += step[0] as usize;
         for _ in 0..step[2] {
             cursor.next(new);
-            bytes += push_row(new, &cursor, &mut columns);
+            push_row(new, &cursor, &mut rows);
             values.extend(marks.get(at)?.values.clone());
-            (at, rows) = (at + 1, rows + 1);
+            at += 1;
         }
         // Numbers become shorter than their texts, hardly by more than this.
-        if bytes > most.saturating_mul(4) {
+        if rows.bytes() > most.saturating_mul(4) {
             return None;
         }
     }
     let mut group = Vec::new();
-    if rows > 0 {
-        group::encode(rows, &mut columns, &mut Vec::new(), &mut group);
+    if rows.count() > 0 {
+        group::encode(&mut rows, new.column_count(), &mut group);
     }
     Some((group, values))
 }
 
-fn columns(count: usize) -> Vec<ColumnBuffer> {
-    (0..count).map(|_| ColumnBuffer::default()).collect()
-}
-
-fn push_row(group: &Group, cursor: &Cursor, columns: &mut [ColumnBuffer]) -> usize {
-    let mut pushed = 0;
-    for (cell, column) in cursor.cells.iter().zip(columns) {
-        let bytes = bytes_of(cell, group, cursor);
-        column.push(marker_of(cell), bytes);
-        pushed += bytes.len();
+/// Appends the row that `cursor` of `group` stands at.
+fn push_row(group: &Group, cursor: &Cursor, rows: &mut PendingRows) {
+    for cell in &cursor.cells {
+        match cell {
+            Cell::Null => rows.push_null(),
+            Cell::Large(bytes) => rows.push_large(*bytes),
+            Cell::Inline(_) | Cell::Text(_) => rows.push(bytes_of(cell, group, cursor)),
+        }
     }
-    pushed
+    rows.end_row();
 }
 
 /// Whether the patch, read as a reader would, gives the new group and its values.
@@ -284,16 +281,15 @@ fn proves(patch: &RowPatch, old: (&Group, &[RowMark]), base: StoredGroup, new: S
     if !script.fits(base_group.row_count()) {
         return false;
     }
-    let mut columns = columns(base_group.column_count());
     let mut from_base = base_group.cursor();
     let mut from_patch = group.as_ref().map(Group::cursor);
-    let (mut rows, mut values) = (0u32, Vec::new());
+    let (mut rows, mut values) = (PendingRows::default(), Vec::new());
     let (mut dropped, mut patch_values) = (0usize, patch.values.iter());
     while let Some(edit) = script.next_edit() {
         match (edit, &group, &mut from_patch) {
             (Edit::Insert, Some(group), Some(cursor)) => {
                 cursor.next(group);
-                push_row(group, cursor, &mut columns);
+                push_row(group, cursor, &mut rows);
                 let large: u64 = cursor.cells.iter().map(large_bytes).sum();
                 let mut given = 0;
                 while given < large
@@ -302,27 +298,25 @@ fn proves(patch: &RowPatch, old: (&Group, &[RowMark]), base: StoredGroup, new: S
                     given += u64::from(chunk.length.saturating_sub(1));
                     values.push(*chunk);
                 }
-                rows += 1;
             }
             (Edit::Insert, ..) => return false,
             (edit, ..) => {
                 from_base.next(base_group);
                 if edit == Edit::Keep {
-                    push_row(base_group, &from_base, &mut columns);
+                    push_row(base_group, &from_base, &mut rows);
                     values.extend(
                         marks
                             .get(dropped)
                             .and_then(|m| base.values.get(m.values.clone()))
                             .unwrap_or_default(),
                     );
-                    rows += 1;
                 }
                 dropped += 1;
             }
         }
     }
     let mut bytes = Vec::new();
-    group::encode(rows, &mut columns, &mut Vec::new(), &mut bytes);
+    group::encode(&mut rows, base_group.column_count(), &mut bytes);
     bytes == new.group && values == new.values && patch_values.next().is_none()
 }
 

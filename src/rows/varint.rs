@@ -1,7 +1,17 @@
 //! Numbers of few bytes: seven bits a byte, lowest first, the highest bit set in all but the last
 //! (LEB128). One number has one form: no more bytes than it needs.
 
+/// Bytes of `number`.
+#[inline]
+pub fn length(number: u64) -> usize {
+    match number {
+        0..0x80 => 1,
+        _ => (64 - number.leading_zeros()).div_ceil(7) as usize,
+    }
+}
+
 /// Appends `number`.
+#[inline]
 pub fn push(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -36,7 +46,8 @@ mod tests {
         for number in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
             let mut bytes = Vec::new();
             push(number, &mut bytes);
-            assert_eq!(read(&bytes), Some((number, bytes.len())));
+            assert_eq!(read(&bytes), Some((number, length(number))));
+            assert_eq!(bytes.len(), length(number));
             assert_eq!(read(&bytes[..bytes.len() - 1]), None, "{number}");
         }
         assert_eq!(read(&[0x80, 0]), None, "a longer form of 0");

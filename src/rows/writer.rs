@@ -1,8 +1,8 @@
 //! Cells in, chunks out (`format-spec/rows.md`, Cutting). It promises memory for one group whatever
 //! the table's size, and never a copy of a large value.
 
-use super::column::{ColumnBuffer, marker};
 use super::group;
+use super::pending::PendingRows;
 use super::{
     GROUP_VALUE_BYTES, LARGE_CELL_BYTES, MAX_CELL_BYTES, MAX_GROUP_ROWS, VALUE_TAG, hash_of, varint,
 };
@@ -66,7 +66,9 @@ pub struct RowSummary {
 
 /// Writes rows.
 pub struct RowWriter {
-    columns: Vec<ColumnBuffer>,
+    /// The group's rows, the last of which may not be whole.
+    rows: PendingRows,
+    /// Of each column whether it is of the key.
     is_key: Vec<bool>,
     has_key: bool,
     sizes: GroupSizes,
@@ -74,20 +76,16 @@ pub struct RowWriter {
     cutter: Cutter,
     /// Number of the next cell.
     column: usize,
-    /// Canonical bytes of the row since the last large cell, and the hash of what came before.
-    row: Vec<u8>,
-    long_row: Option<Box<Xxh3>>,
-    row_bytes: u64,
+    /// The hash of the row to behind its last large cell, and where in the row the bytes behind that begin.
+    long_row: Option<(Box<Xxh3>, usize)>,
     large_bytes: u64,
     inline_bytes: usize,
     key: Vec<u8>,
-    group_rows: u32,
     group_bytes: u64,
     value_bytes: u64,
     /// The hash of the last row.
     end: u64,
     group: Vec<u8>,
-    numbers: Vec<i64>,
     summary: RowSummary,
 }
 
@@ -98,25 +96,21 @@ impl RowWriter {
         let seed = blake3::keyed_hash(cutter_key, b"rows");
         let seed = seed.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         RowWriter {
-            columns: (0..columns).map(|_| ColumnBuffer::default()).collect(),
+            rows: PendingRows::default(),
             has_key: is_key.contains(&true),
             is_key,
             sizes: GroupSizes::default(),
             seed,
             cutter: Cutter::new(cutter_key, Sizes::VALUE),
             column: 0,
-            row: Vec::new(),
             long_row: None,
-            row_bytes: 0,
             large_bytes: 0,
             inline_bytes: 0,
             key: Vec::new(),
-            group_rows: 0,
             group_bytes: 0,
             value_bytes: 0,
             end: 0,
             group: Vec::new(),
-            numbers: Vec::new(),
             summary: RowSummary::default(),
         }
     }
@@ -132,14 +126,12 @@ impl RowWriter {
         let at = self.column;
         self.column += 1;
         let Some(bytes) = cell else {
-            self.columns[at].push(0, &[]);
-            self.row.push(0);
+            self.rows.push_null();
             if self.is_key[at] {
                 self.key.push(0);
             }
             return Ok(());
         };
-        varint::push(bytes.len() as u64 + 1, &mut self.row);
         if self.is_key[at] {
             let kept = &bytes[..bytes.len().min(KEY_CELL_BYTES)];
             varint::push(kept.len() as u64 + 1, &mut self.key);
@@ -150,23 +142,17 @@ impl RowWriter {
             false => SMALLEST_CELL_BYTES,
         };
         if bytes.len() >= most {
-            return self.large_cell(at, bytes, out);
+            return self.large_cell(bytes, out);
         }
-        self.columns[at].push(marker(bytes.len(), false), bytes);
+        self.rows.push(bytes);
         self.inline_bytes += bytes.len();
-        self.row.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn large_cell(&mut self, at: usize, bytes: &[u8], out: &mut dyn ChunkSink) -> Result<()> {
-        self.columns[at].push(marker(bytes.len(), true), &[]);
-        let hash = self.long_row.get_or_insert_default();
-        hash.update(&self.row);
+    fn large_cell(&mut self, bytes: &[u8], out: &mut dyn ChunkSink) -> Result<()> {
+        let mut hash = self.begin_large(bytes.len() as u64);
         hash.update(bytes);
-        self.row_bytes += (self.row.len() + bytes.len()) as u64;
-        self.row.clear();
-        self.large_bytes += bytes.len() as u64;
-        self.value_bytes += bytes.len() as u64;
+        self.long_row = Some((hash, self.rows.row().len()));
         let mut rest = bytes;
         while let Some(length) = self.cutter.cut(rest, true) {
             out.chunk(&[&[VALUE_TAG], &rest[..length]])?;
@@ -192,14 +178,7 @@ impl RowWriter {
         if length > MAX_CELL_BYTES {
             return Err(Error::new(Kind::Failed, "a cell of more than 1 GiB, which no server gives back"));
         }
-        varint::push(length + 1, &mut self.row);
-        self.columns[at].push(marker(length as usize, true), &[]);
-        let hash = self.long_row.get_or_insert_default();
-        hash.update(&self.row);
-        self.row_bytes += self.row.len() as u64 + length;
-        self.row.clear();
-        self.large_bytes += length;
-        self.value_bytes += length;
+        let mut hash = self.begin_large(length);
         let (mut came, mut waiting) = (0u64, Vec::new());
         while let Some(piece) = next()? {
             came += piece.len() as u64;
@@ -215,29 +194,41 @@ impl RowWriter {
             }
             waiting.extend_from_slice(&bytes[start..]);
         }
+        self.long_row = Some((hash, self.rows.row().len()));
         match came == length {
             true => Ok(()),
             false => Err(Error::new(Kind::Failed, "a long cell has another length than was said")),
         }
     }
 
+    /// Begins a large cell; the row's hash to behind its number, which goes on with its bytes.
+    fn begin_large(&mut self, length: u64) -> Box<Xxh3> {
+        self.rows.push_large(length);
+        let (mut hash, from) = self.long_row.take().unwrap_or_default();
+        hash.update(&self.rows.row()[from..]);
+        self.large_bytes += length;
+        self.value_bytes += length;
+        hash
+    }
+
     /// Ends the row.
     pub fn end_row(&mut self, out: &mut dyn ChunkSink) -> Result<()> {
-        debug_assert_eq!(self.column, self.columns.len(), "a row has as many cells as columns");
+        debug_assert_eq!(self.column, self.is_key.len(), "a row has as many cells as columns");
+        let row = self.rows.row();
         let hash = match self.long_row.take() {
-            None => hash_of(&self.row),
-            Some(mut hash) => {
-                hash.update(&self.row);
+            None => hash_of(row),
+            Some((mut hash, from)) => {
+                hash.update(&row[from..]);
                 hash.digest128()
             }
         };
-        let bytes = self.row_bytes + self.row.len() as u64;
+        let small_bytes = row.len() as u64;
         // Large values do not count here: they are not in the group.
-        let weight = bytes - self.large_bytes + self.columns.len() as u64;
-        self.summary.bytes += bytes;
+        let weight = small_bytes + self.is_key.len() as u64;
+        self.summary.bytes += small_bytes + self.large_bytes;
         self.summary.rows += 1;
         self.summary.checksum = self.summary.checksum.wrapping_add(hash);
-        self.group_rows += 1;
+        self.rows.end_row();
         self.group_bytes += weight;
         self.end = match self.has_key {
             true => xxh3_64_with_seed(&self.key, self.seed),
@@ -245,10 +236,9 @@ impl RowWriter {
         };
         self.note_key();
         (self.column, self.inline_bytes) = (0, 0);
-        (self.row_bytes, self.large_bytes) = (0, 0);
-        self.row.clear();
+        self.large_bytes = 0;
         let by_hash = self.group_bytes >= self.sizes.min && is_end(self.end, weight, self.sizes.mean);
-        let is_full = self.group_bytes >= self.sizes.max || self.group_rows == MAX_GROUP_ROWS;
+        let is_full = self.group_bytes >= self.sizes.max || self.rows.count() == MAX_GROUP_ROWS as usize;
         match by_hash || is_full || self.value_bytes >= GROUP_VALUE_BYTES {
             true => self.end_group(out),
             false => Ok(()),
@@ -264,19 +254,18 @@ impl RowWriter {
     }
 
     fn end_group(&mut self, out: &mut dyn ChunkSink) -> Result<()> {
-        if self.group_rows == 0 {
+        if self.rows.count() == 0 {
             return Ok(());
         }
-        group::encode(self.group_rows, &mut self.columns, &mut self.numbers, &mut self.group);
-        (self.group_rows, self.group_bytes, self.value_bytes) = (0, 0, 0);
+        group::encode(&mut self.rows, self.is_key.len(), &mut self.group);
+        (self.group_bytes, self.value_bytes) = (0, 0);
         out.group(&self.group, self.end)
     }
 
     /// Gives back memory, before a time without rows.
     pub fn rest(&mut self) {
-        self.columns.iter_mut().for_each(ColumnBuffer::shrink);
+        self.rows.shrink();
         self.group = Vec::new();
-        self.numbers = Vec::new();
     }
 
     /// Ends the last group, between two rows.

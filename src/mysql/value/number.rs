@@ -9,16 +9,15 @@ use std::io::Write;
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Appends `number` in decimal digits.
+#[inline]
 pub fn unsigned(number: u64, out: &mut Vec<u8>) {
-    padded(number, 1, out);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Appends `number` in decimal digits, with `-` if it is below zero.
+#[inline]
 pub fn signed(number: i64, out: &mut Vec<u8>) {
-    if number < 0 {
-        out.push(b'-');
-    }
-    unsigned(number.unsigned_abs(), out);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Appends `number` in at least `width` digits, of at most 20.
@@ -43,9 +42,28 @@ pub fn float(number: f64, out: &mut Vec<u8>) -> Result<()> {
         unsigned(size as u64, out);
         return Ok(());
     }
+    if let Some(hundredths) = as_hundredths(size) {
+        if number < 0.0 {
+            out.push(b'-');
+        }
+        unsigned(hundredths / 100, out);
+        out.push(b'.');
+        padded(hundredths % 100, 2, out);
+        if hundredths % 10 == 0 {
+            out.pop();
+        }
+        return Ok(());
+    }
     let written = match (1e-5..1e16).contains(&size) {
         true => write!(out, "{number}"),
         false => write!(out, "{number:e}"),
     };
     written.map_err(|cause| Error::io(Kind::Failed, "a number as text", cause))
+}
+
+/// How many hundredths `size` is the double of: what most floats of a practice are, fees. No two decimal
+/// numbers of 15 digits or fewer have the same double, so that no text is shorter.
+fn as_hundredths(size: f64) -> Option<u64> {
+    let hundredths = (size * 100.0).round();
+    ((1.0..1e15).contains(&hundredths) && hundredths / 100.0 == size).then_some(hundredths as u64)
 }

@@ -71,6 +71,30 @@ fn floats_keep_all_they_have() {
     assert!(cell(&Value::Double(f64::NAN), CellFormat::Float, &mut Vec::new()).is_err());
 }
 
+/// The shortest text, by the standard library.
+fn shortest(number: f64) -> String {
+    match number == 0.0 || (1e-5..1e16).contains(&number.abs()) {
+        true => number.to_string(),
+        false => format!("{number:e}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn floats_have_the_shortest_text(bits in any::<u64>(), number in -1_000_000_000i64..1_000_000_000, places in 0i32..6, near in -2i64..3) {
+        let fee = (number as f64 / 10f64.powi(places)).to_bits();
+        for number in [bits, fee, fee.wrapping_add_signed(near)].map(f64::from_bits) {
+            let mut text = Vec::new();
+            match number::float(number, &mut text) {
+                Ok(()) => prop_assert_eq!(String::from_utf8(text).ok(), Some(shortest(number))),
+                Err(_) => prop_assert!(!number.is_finite()),
+            }
+        }
+    }
+}
+
 #[test]
 fn dates_and_times_have_the_digits_of_their_column() {
     let temporal = |column_type| column(column_type, ColumnForm::Temporal);
