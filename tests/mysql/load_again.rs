@@ -7,7 +7,9 @@ use crate::server::{Server, told};
 use crate::snapshot::Snapshot;
 use coffer::entry::database::{ObjectRecord, TableRecord};
 use coffer::error::{Kind, Result};
-use coffer::mysql::load::{DatabaseEntries, LoadOptions, RowChange, RowFilter, Unfinished, apply, plan};
+use coffer::mysql::load::{
+    DatabaseEntries, LoadOptions, LoadReport, RowChange, RowFilter, Unfinished, apply, plan,
+};
 use coffer::progress::Progress;
 use std::time::{Duration, Instant};
 
@@ -67,44 +69,166 @@ fn databases_whose_views_stand_on_each_other_in_a_ring_come_back() {
     assert_ring(&snapshot, &server);
 }
 
+/// Packets that a client sends for a restore, from the first behind the plan.
+fn packets(server: &Server, snapshot: &Snapshot, options: &LoadOptions) -> std::ops::Range<u64> {
+    let proxy = Proxy::start(&server.options(), None);
+    let ready = plan(&snapshot.source, &proxy.options(), options).expect("plan");
+    let before = proxy.packets(Side::Client);
+    apply(&ready, snapshot, &Progress::default()).unwrap_or_else(|e| panic!("{}", told(&e)));
+    before..proxy.packets(Side::Client)
+}
+
+/// A restore that is cut off behind so many packets; whether it was.
+fn cut_off(server: &Server, snapshot: &Snapshot, options: &LoadOptions, after: u64) -> bool {
+    let proxy = Proxy::start(&server.options(), Some(Cut { side: Side::Client, after, everything: true }));
+    let ready = plan(&snapshot.source, &proxy.options(), options).expect("before the cut");
+    apply(&ready, snapshot, &Progress::default()).is_err()
+}
+
+#[track_caller]
+fn go_on(server: &Server, snapshot: &Snapshot, options: &LoadOptions, what: &str) -> LoadReport {
+    let again = plan(&snapshot.source, &server.options(), options).expect("a look");
+    assert_eq!(again.obstacles, Vec::new(), "{what}");
+    apply(&again, snapshot, &Progress::default()).unwrap_or_else(|e| panic!("{what}: again: {}", told(&e)))
+}
+
+fn journals(server: &Server) -> usize {
+    server.sql("SHOW DATABASES LIKE '%restoring'").len()
+}
+
 #[test]
 fn several_databases_go_on_behind_those_that_are_done() {
     let server = Server::start(&["--local-infile=1"]);
     let snapshot = ring(&server);
-    let packets = {
+    server.client("", AWAY);
+    let packets = packets(&server, &snapshot, &one_thread());
+    let (mut between, mut behind, mut compared) = (0, 0, 0);
+    // The last packets, in which the journals go, one by one.
+    let close = packets.end.saturating_sub(120);
+    let points = (packets.start..close).step_by(13).chain((close..packets.end).step_by(5));
+    for after in points {
         server.client("", AWAY);
-        let proxy = Proxy::start(&server.options(), None);
-        let ready = plan(&snapshot.source, &proxy.options(), &one_thread()).expect("plan");
-        let before = proxy.packets(Side::Client);
-        apply(&ready, &snapshot, &Progress::default()).unwrap_or_else(|e| panic!("{}", told(&e)));
-        before..proxy.packets(Side::Client)
-    };
-    let mut between = 0;
-    for after in packets.step_by(13) {
-        server.client("", AWAY);
-        let proxy =
-            Proxy::start(&server.options(), Some(Cut { side: Side::Client, after, everything: true }));
-        let ready = plan(&snapshot.source, &proxy.options(), &one_thread()).expect("before the cut");
-        let result = apply(&ready, &snapshot, &Progress::default());
-        drop(proxy);
-        if result.is_ok() {
+        if !cut_off(&server, &snapshot, &one_thread(), after) {
             break;
         }
         let again = plan(&snapshot.source, &server.options(), &one_thread()).expect("a look");
-        // Once the first journal is gone, all stands: what is left of the others goes with --replace.
-        if server.try_client("", b"SELECT * FROM one.a").is_ok_and(|rows| rows == "1\n")
-            && server.sql("SHOW DATABASES LIKE '%restoring'").len() < NAMES.len()
-        {
+        if journals(&server) == 0 && !again.obstacles.is_empty() {
+            assert_ring(&snapshot, &server);
             break;
         }
-        assert_eq!(again.obstacles, Vec::new(), "packet {after}");
         between += usize::from(again.parts.iter().any(|part| part.unfinished == Unfinished::Nothing));
-        let report = apply(&again, &snapshot, &Progress::default())
-            .unwrap_or_else(|e| panic!("packet {after}: again: {}", told(&e)));
+        behind += usize::from(again.parts.iter().any(|part| part.unfinished == Unfinished::Stands));
+        let report = go_on(&server, &snapshot, &one_thread(), &format!("packet {after}"));
         assert_eq!(report.not_made, Vec::<String>::new(), "packet {after}");
+        assert_eq!(report.differing, Vec::<String>::new(), "packet {after}");
+        assert!(report.tables().all(|table| table.is_compared), "packet {after}");
+        assert_eq!((report.tables().count(), report.rows()), (3, 4), "packet {after}");
+        compared += report.tables().filter(|table| table.is_earlier).count();
         assert_ring(&snapshot, &server);
     }
     assert!(between >= 3, "{between} cuts before the last database");
+    assert!(behind >= 2 && compared >= 6, "{behind} cuts between two journals, {compared} compared again");
+}
+
+/// A cut once the restore has begun with the last of its databases.
+fn cut_behind_the_first(server: &Server, snapshot: &Snapshot, options: &LoadOptions) {
+    let proxy = Proxy::start(&server.options(), None);
+    let ready = plan(&snapshot.source, &proxy.options(), options).expect("plan");
+    let last = ready.parts.last().expect("three parts").target.clone();
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| apply(&ready, snapshot, &Progress::default()));
+        while server.sql(&format!("SHOW DATABASES LIKE '{last}__restoring'")).is_empty() {
+            assert!(!loading.is_finished(), "it was too fast");
+        }
+        proxy.cut_now();
+        loading.join().expect("thread").expect_err("a cut");
+    });
+}
+
+#[test]
+fn what_somebody_wrote_into_a_finished_database_is_told_and_stays() {
+    let server = Server::start(&["--local-infile=1"]);
+    let snapshot = ring(&server);
+    server.client("", AWAY);
+    cut_behind_the_first(&server, &snapshot, &one_thread());
+    let first =
+        plan(&snapshot.source, &server.options(), &one_thread()).expect("a look").parts[0].target.clone();
+    server.client("", &format!("SET foreign_key_checks=0; INSERT INTO {first}.t VALUES (77)"));
+    let report = go_on(&server, &snapshot, &one_thread(), "written to");
+    assert!(report.is_partial());
+    assert_eq!(report.differing.len(), 1, "{:?}", report.differing);
+    assert!(report.differing[0].contains(&format!("table `{first}`.`t` has ")), "{:?}", report.differing);
+    let of = |name: &str| report.databases.iter().find(|d| d.target == name).expect("told").tables[0].clone();
+    assert!(of(&first).is_earlier && !of(&first).is_compared);
+    for name in NAMES.into_iter().filter(|name| *name != first) {
+        assert!(of(name).is_compared, "{name}");
+    }
+    let others: u64 = report.tables().filter(|table| table.is_compared).map(|table| table.rows).sum();
+    assert_eq!(report.rows(), others);
+    assert_eq!(server.client("", &format!("SELECT COUNT(*) FROM {first}.t WHERE a=77")), "1\n");
+    assert_eq!(journals(&server), 0);
+}
+
+#[test]
+fn what_could_not_be_made_is_named_by_the_run_that_goes_on() {
+    let server = Server::start(&["--local-infile=1"]);
+    server.client(
+        "",
+        "CREATE DATABASE odd; USE odd; CREATE SEQUENCE s; CREATE TABLE t (a INT PRIMARY KEY DEFAULT NEXTVAL(odd.s));
+         INSERT INTO t VALUES (5);",
+    );
+    let mut snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    for object in &mut snapshot.source.databases[0].objects {
+        object.statements = vec![b"CREATE SEQUENCE s OF NOTHING".to_vec()];
+    }
+    server.client("", "DROP DATABASE odd");
+    let packets = packets(&server, &snapshot, &one_thread());
+    let mut resumed = 0;
+    for after in packets.step_by(7) {
+        server.client("", "DROP DATABASE IF EXISTS odd");
+        if !cut_off(&server, &snapshot, &one_thread(), after) || journals(&server) == 0 && resumed > 0 {
+            break;
+        }
+        let report = go_on(&server, &snapshot, &one_thread(), &format!("packet {after}"));
+        resumed += usize::from(report.databases[0].is_resumed);
+        let names = |word: &str| report.not_made.iter().any(|sentence| sentence.contains(word));
+        assert!(names("sequence `odd`.`s`") && names("default"), "packet {after}: {:?}", report.not_made);
+        assert_eq!(server.client("odd", "SELECT a FROM t"), "5\n");
+    }
+    assert!(resumed >= 2, "{resumed} cuts behind the journal");
+}
+
+#[test]
+fn users_have_all_their_grants_wherever_a_restore_was_cut_off() {
+    const USERS: [&str; 2] = ["'clerk'@'%'", "'nurse'@'localhost'"];
+    let server = Server::start(&["--local-infile=1"]);
+    server.client(
+        "",
+        "CREATE DATABASE one; CREATE TABLE one.t (a INT); CREATE TABLE one.u (a INT);
+         CREATE USER clerk, nurse@localhost; GRANT SELECT, PROCESS ON *.* TO clerk; GRANT INSERT ON one.* TO clerk;
+         GRANT DELETE ON one.t TO clerk; GRANT UPDATE ON one.t TO nurse@localhost; GRANT INSERT ON one.u TO nurse@localhost;",
+    );
+    let grants = || USERS.map(|user| server.client("", &format!("SHOW GRANTS FOR {user}")));
+    let before = grants();
+    let snapshot = Snapshot::of(&mut server.connect(), &["one"]).with_users(&mut server.connect());
+    let options = LoadOptions { users: true, ..one_thread() };
+    const GONE: &str = "DROP DATABASE IF EXISTS one; DROP USER IF EXISTS clerk, nurse@localhost";
+    server.client("", GONE);
+    let packets = packets(&server, &snapshot, &options);
+    assert_eq!(grants(), before);
+    let mut partly = 0;
+    for after in packets.clone().step_by(11).chain(packets.end.saturating_sub(60)..packets.end) {
+        server.client("", GONE);
+        if !cut_off(&server, &snapshot, &options, after) || journals(&server) == 0 && partly > 0 {
+            continue;
+        }
+        partly += usize::from(
+            server.sql("SELECT 1 FROM mysql.db WHERE User='clerk'").len() == 1 && grants() != before,
+        );
+        go_on(&server, &snapshot, &options, &format!("packet {after}"));
+        assert_eq!(grants(), before, "packet {after}");
+    }
+    assert!(partly >= 1, "no cut between two grants");
 }
 
 /// A filter of this name, which leaves everything as it is.
@@ -132,18 +256,7 @@ fn what_another_filter_left_is_not_taken_for_this_ones() {
     let error = apply(&ready, &snapshot, &Progress::default()).expect_err("no rows");
     assert_eq!(error.kind(), Kind::Damaged, "{}", told(&error));
     snapshot.broken.lock().unwrap().clear();
-    // A cut behind the first database.
-    let proxy = Proxy::start(&server.options(), None);
-    let ready = plan(&snapshot.source, &proxy.options(), &options(&first)).expect("plan");
-    let last = ready.parts.last().expect("three parts").target.clone();
-    std::thread::scope(|scope| {
-        let loading = scope.spawn(|| apply(&ready, &snapshot, &Progress::default()));
-        while server.sql(&format!("SHOW DATABASES LIKE '{last}__restoring'")).is_empty() {
-            assert!(!loading.is_finished(), "it was too fast");
-        }
-        proxy.cut_now();
-        loading.join().expect("thread").expect_err("a cut");
-    });
+    cut_behind_the_first(&server, &snapshot, &options(&first));
     let other = plan(&snapshot.source, &server.options(), &options(&second)).expect("a look");
     assert!(other.obstacles.iter().any(|o| o.sentence.contains("already exists")), "{:?}", other.obstacles);
     let same = plan(&snapshot.source, &server.options(), &options(&first)).expect("a look");
@@ -185,6 +298,25 @@ fn killed_before_the_switch(server: &Server, snapshot: &Snapshot) {
         loading.join().expect("thread").expect_err("a cut");
     });
     reader.execute("UNLOCK TABLES").expect("unlock");
+}
+
+/// What a server loses that dies: MyISAM syncs nothing.
+#[test]
+fn rows_that_the_server_lost_before_the_switch_are_loaded_anew() {
+    let server = Server::start(&["--local-infile=1"]);
+    server.client("", ODD);
+    let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    for loss in ["DELETE FROM parts LIMIT 1", "UPDATE no_key SET a = 5 WHERE a IS NULL"] {
+        server
+            .client("", "DROP DATABASE odd; CREATE DATABASE odd; CREATE TABLE odd.log (a INT) ENGINE=MyISAM");
+        killed_before_the_switch(&server, &snapshot);
+        server.client("odd__restoring", loss);
+        let options = LoadOptions { replace: true, ..one_thread() };
+        let report = go_on(&server, &snapshot, &options, loss);
+        assert!(report.notes.iter().any(|note| note.contains("loaded anew")), "{:?}", report.notes);
+        assert!(report.tables().all(|table| table.is_compared), "{loss}");
+        assert_equal(&snapshot, &server, "odd");
+    }
 }
 
 #[test]

@@ -3,12 +3,13 @@
 
 use super::begun::{self, Next};
 use super::choose::Part;
-use super::journal::{self, Found, Step, Switch};
+use super::journal::{self, Found, Standing, Step, Stood, Switch};
 use super::last::{self, Kept};
 use super::session::{self, said};
 use super::stage::{self, Staged};
 use super::{
-    DatabaseReport, LoadOptions, LoadPlan, LoadReport, TableReport, names, orphans, statement, switch, users,
+    DatabaseReport, LoadOptions, LoadPlan, LoadReport, TableReport, Unfinished, earlier, names, orphans,
+    statement, switch, users,
 };
 use crate::codec::encode;
 use crate::entry::database::{ObjectRecord, SchemaObject};
@@ -28,88 +29,153 @@ pub fn run(plan: &LoadPlan, source: &dyn RowSource, progress: &Progress) -> Resu
     let tables: usize = plan.parts.iter().map(|part| part.tables.len()).sum();
     let bytes: u64 = plan.parts.iter().flat_map(|part| &part.tables).map(|t| t.content.size).sum();
     progress.expect(tables as u64, bytes);
+    let earlier = last::earlier(&mut session::open(&plan.target)?, &plan.options, &plan.parts)?;
     let mut users = Vec::new();
     if plan.options.users {
-        users = users::make(&mut session::open(&plan.target)?, &plan.source.users, &mut report)?;
+        let mut conn = session::open(&plan.target)?;
+        users = users::make(&mut conn, &plan.source.users, &earlier.users, &mut report)?;
     }
+    let run = Run { plan, source, progress, earlier: &earlier };
     let mut kept = Vec::new();
     for part in &plan.parts {
         let began = Instant::now();
-        let (mut one, done) = match database(plan, part, source, progress, &mut report) {
+        let (mut one, done) = match run.database(part, &mut report) {
             Ok(done) => done,
             Err(error) => {
                 // Only a kill is gone on with: who ran into an error sees what stands, and chooses.
-                let _ = last::settle(plan, kept, &mut report);
+                let _ = last::settle(plan, kept, &earlier, &[], &mut report);
                 return Err(error);
             }
         };
         one.took = began.elapsed();
         report.databases.push(one);
-        kept.push(done);
+        kept.extend(done);
     }
-    last::settle(plan, kept, &mut report)?;
-    // Grants name tables and routines: these must stand.
-    if plan.options.users {
-        users::give(&mut session::open(&plan.target)?, users, &mut report)?;
-    }
+    last::settle(plan, kept, &earlier, &users, &mut report)?;
     Ok(report)
 }
 
-fn database(
-    plan: &LoadPlan,
-    part: &Part,
-    source: &dyn RowSource,
-    progress: &Progress,
-    report: &mut LoadReport,
-) -> Result<(DatabaseReport, Kept)> {
-    let mut conn = session::open(&plan.target)?;
-    session::lock(&mut conn, &part.target)?;
-    let fingerprint = fingerprint(&plan.options, part);
-    let staging = names::staging(&part.target);
-    match journal::look(&mut conn, &staging)? {
-        Found::Nothing => {}
-        Found::Leftover => journal::drop_staging(&mut conn, &staging)?,
-        Found::Foreign => return Err(super::preflight::foreign(&staging)),
-        Found::Switching(found) => {
-            let next = begun::next(&mut conn, &found, &fingerprint, plan.options.replace)?;
-            if next == Next::Finish {
-                let outcome = switch::run(&mut conn, &found)?;
-                let resumed =
-                    DatabaseReport { is_resumed: true, ..described(part, found.reports(), &outcome) };
-                let is_same = found.fingerprint == fingerprint;
-                let kept = add(outcome, *found, report);
-                if is_same {
-                    return Ok((resumed, kept));
+/// What was loaded of a database, and its journal, unless an earlier run has dropped that.
+type Done = (DatabaseReport, Option<Kept>);
+
+/// A restore under way.
+struct Run<'a> {
+    plan: &'a LoadPlan<'a>,
+    source: &'a dyn RowSource,
+    progress: &'a Progress,
+    /// Databases that an earlier run says stand.
+    earlier: &'a Standing,
+}
+
+impl Run<'_> {
+    fn database(&self, part: &Part, report: &mut LoadReport) -> Result<Done> {
+        let plan = self.plan;
+        let mut conn = session::open(&plan.target)?;
+        session::lock(&mut conn, &part.target)?;
+        let fingerprint = fingerprint(&plan.options, part);
+        let staging = names::staging(&part.target);
+        match journal::look(&mut conn, &staging)? {
+            Found::Foreign => return Err(super::preflight::foreign(&staging)),
+            Found::Switching(found) => {
+                if let Some(done) = self.go_on(&mut conn, part, *found, report)? {
+                    return Ok(done);
                 }
-                report.not_made.extend(kept.left.into_iter().map(|(_, sentence)| sentence));
-                report
-                    .notes
-                    .push(format!("database `{}`: an earlier restore was finished first", part.target));
-            } else if next == Next::TakeBack {
-                begun::take_back(&mut conn, &found)?;
+                conn.enter(&staging)?;
+                journal::drop_staging(&mut conn, &staging)?;
+            }
+            Found::Nothing | Found::Leftover => {
+                journal::drop_staging(&mut conn, &staging)?;
+                if part.unfinished == Unfinished::Stands
+                    && let Some(stood) = self.earlier.of(&fingerprint)
+                    && journal::exists(&mut conn, &part.target)?
+                {
+                    return self.pass_over(&mut conn, part, stood, report);
+                }
+            }
+        }
+        let is_new = part.is_new
+            || part.unfinished == Unfinished::Switching && !journal::exists(&mut conn, &part.target)?;
+        let part = &Part { is_new, ..part.clone() };
+        let mut staged = prepare(&mut conn, plan, part, &staging)?;
+        let Run { source, progress, .. } = *self;
+        let loading = Loading { plan, part, staging: &staging, fingerprint, source, progress };
+        let result = loading.run(&mut conn, &mut staged).and_then(|(begun, tables)| {
+            let outcome = switch::run(&mut conn, &begun)?;
+            Ok((described(part, tables, &outcome), Some(add(outcome, begun, report))))
+        });
+        result.map_err(|error| abandon(plan, &staging, error))
+    }
+
+    /// Goes on with the switch that an earlier run began; `None`: it is given up or forgotten, and the
+    /// database is to be loaded.
+    fn go_on(
+        &self,
+        conn: &mut Connection,
+        part: &Part,
+        found: Switch,
+        report: &mut LoadReport,
+    ) -> Result<Option<Done>> {
+        let fingerprint = fingerprint(&self.plan.options, part);
+        let staging = names::staging(&part.target);
+        match begun::next(conn, &found, &fingerprint, self.plan.options.replace)? {
+            Next::Finish => {}
+            Next::Forget => return Ok(None),
+            Next::TakeBack => {
+                begun::take_back(conn, &found)?;
                 report.notes.push(format!(
                     "database `{}`: an earlier restore had replaced nothing yet, and was given up",
                     part.target
                 ));
+                return Ok(None);
             }
-            conn.enter(&staging)?;
-            journal::drop_staging(&mut conn, &staging)?;
         }
+        if found.fingerprint != fingerprint {
+            let outcome = switch::run(conn, &found)?;
+            let kept = add(outcome, found, report);
+            report.not_made.extend(kept.left.into_iter().map(|(_, sentence)| sentence));
+            report.notes.push(format!("database `{}`: an earlier restore was finished first", part.target));
+            return Ok(None);
+        }
+        let mut read = None;
+        if begun::is_whole_still(conn, &found, &staging)? {
+            let staged = earlier::compare(conn, &staging, part, &found.proven, self.progress)?;
+            if !staged.differing.is_empty() {
+                begun::take_back(conn, &found)?;
+                report.notes.push(format!(
+                    "database `{}`: the server lost some of what an earlier run had loaded, it was loaded anew",
+                    part.target
+                ));
+                return Ok(None);
+            }
+            read = Some(staged);
+        }
+        let outcome = switch::run(conn, &found)?;
+        let moved = found.proven.iter().filter(|(table, ..)| !outcome.unmoved.contains(table));
+        let moved: Vec<_> = moved.cloned().collect();
+        let read = match read {
+            Some(read) => read,
+            None => earlier::compare(conn, &found.target, part, &moved, self.progress)?,
+        };
+        report.differing.extend(read.differing);
+        let resumed = DatabaseReport { is_resumed: true, ..described(part, read.tables, &outcome) };
+        Ok(Some((resumed, Some(add(outcome, found, report)))))
     }
-    let mut staged = prepare(&mut conn, plan, part, &staging)?;
-    let loading = Loading { plan, part, staging: &staging, fingerprint, source, progress };
-    let (begun, tables) = match loading.run(&mut conn, &mut staged) {
-        Ok(done) => done,
-        Err(error) => return Err(abandon(plan, &staging, error)),
-    };
-    report.not_made.append(&mut staged.not_made);
-    report.notes.append(&mut staged.notes);
-    let outcome = match switch::run(&mut conn, &begun) {
-        Ok(outcome) => outcome,
-        Err(error) => return Err(abandon(plan, &staging, error)),
-    };
-    let made = described(part, tables, &outcome);
-    Ok((made, add(outcome, begun, report)))
+
+    /// A database that an earlier run finished, and whose journal it dropped.
+    fn pass_over(
+        &self,
+        conn: &mut Connection,
+        part: &Part,
+        stood: &Stood,
+        report: &mut LoadReport,
+    ) -> Result<Done> {
+        let read = earlier::compare(conn, &part.target, part, &stood.proven, self.progress)?;
+        report.differing.extend(read.differing);
+        report.not_made.extend(stood.not_made.iter().cloned());
+        report.notes.extend(stood.notes.iter().cloned());
+        let outcome = switch::Outcome { objects: stood.objects, ..switch::Outcome::default() };
+        Ok((DatabaseReport { is_resumed: true, ..described(part, read.tables, &outcome) }, None))
+    }
 }
 
 fn described(part: &Part, tables: Vec<TableReport>, outcome: &switch::Outcome) -> DatabaseReport {
@@ -123,9 +189,21 @@ fn described(part: &Part, tables: Vec<TableReport>, outcome: &switch::Outcome) -
 }
 
 fn add(outcome: switch::Outcome, switch: Switch, report: &mut LoadReport) -> Kept {
-    report.not_made.extend(outcome.not_made);
-    report.notes.extend(outcome.notes);
-    Kept { switch, left: outcome.left }
+    let stood = Stood {
+        fingerprint: switch.fingerprint,
+        proven: switch
+            .proven
+            .iter()
+            .filter(|(table, ..)| !outcome.unmoved.contains(table))
+            .cloned()
+            .collect(),
+        objects: outcome.objects,
+        not_made: switch.not_made.iter().cloned().chain(outcome.not_made).collect(),
+        notes: switch.notes.iter().cloned().chain(outcome.notes).collect(),
+    };
+    report.not_made.extend(stood.not_made.iter().cloned());
+    report.notes.extend(stood.notes.iter().cloned());
+    Kept { switch, left: outcome.left, stood }
 }
 
 /// The staging database with its tables, or nothing.
@@ -161,6 +239,8 @@ impl Loading<'_> {
         begun.is_whole = part.is_whole;
         begun.proven = reports.iter().map(|r| (r.table.clone(), r.rows, r.checksum)).collect();
         begun.new_tables = staged.made.clone();
+        begun.not_made = std::mem::take(&mut staged.not_made);
+        begun.notes = std::mem::take(&mut staged.notes);
         begun.is_replaced = journal::exists(conn, &part.target)?;
         if begun.is_replaced {
             what_goes(conn, part, &mut begun)?;
@@ -197,6 +277,11 @@ fn what_goes(conn: &mut Connection, part: &Part, begun: &mut Switch) -> Result<(
         _ => part.is_whole,
     };
     begun.old_objects = schema.objects.into_iter().filter(goes).collect();
+    if !part.is_whole {
+        // Tables come alone: the database keeps what it has.
+        begun.database.character_set = schema.database.character_set;
+        begun.database.collation = schema.database.collation;
+    }
     begun.steps = keys_from_elsewhere(conn, target, &going)?;
     Ok(())
 }

@@ -36,7 +36,7 @@ pub fn next(conn: &mut Connection, switch: &Switch, fingerprint: &[u8; 32], repl
 }
 
 /// Whether no table was moved.
-fn is_whole_still(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<bool> {
+pub fn is_whole_still(conn: &mut Connection, switch: &Switch, staging: &str) -> Result<bool> {
     let waiting = folded(&journal::tables(conn, staging)?);
     let gone = folded(&journal::tables(conn, &names::old(&switch.target))?);
     Ok(switch.new_tables.iter().all(|table| waiting.contains(&fold(table)))
@@ -46,7 +46,12 @@ fn is_whole_still(conn: &mut Connection, switch: &Switch, staging: &str) -> Resu
 /// Takes a switch back that has replaced nothing: the old triggers again, and no journal.
 pub fn take_back(conn: &mut Connection, switch: &Switch) -> Result<()> {
     let (staging, old) = (names::staging(&switch.target), names::old(&switch.target));
-    if journal::exists(conn, &switch.target)? {
+    if !switch.is_replaced {
+        // Made for the tables that were to come; whatever is in it is not ours.
+        if journal::exists(conn, &switch.target)? && journal::is_empty(conn, &switch.target)? {
+            conn.execute(&format!("DROP DATABASE {}", quote(&switch.target)))?;
+        }
+    } else if journal::exists(conn, &switch.target)? {
         conn.enter(&switch.target)?;
         let standing = conn.rows("SHOW TRIGGERS")?;
         let standing: HashSet<String> = standing.iter().filter_map(|row| row.text(0)).collect();

@@ -4,8 +4,7 @@
 
 use super::choose::DatabaseEntries;
 use super::journal::{self, Found};
-use super::table::Task;
-use super::{names, proof, session, stage};
+use super::{earlier, names, session};
 use crate::entry::database::ObjectRecord;
 use crate::error::Result;
 use crate::mysql::connection::Connection;
@@ -13,8 +12,6 @@ use crate::mysql::options::ServerOptions;
 use crate::mysql::schema::{SchemaOptions, read_database};
 use crate::progress::Progress;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
 
 /// Whether the database stands on the server of `target` as the snapshot has it.
 ///
@@ -42,15 +39,8 @@ fn has_same_names(conn: &mut Connection, entries: &DatabaseEntries) -> Result<bo
 }
 
 fn has_same_rows(conn: &mut Connection, entries: &DatabaseEntries, progress: &Progress) -> Result<bool> {
-    let (has_infile, max_packet_bytes) = stage::limits(conn)?;
-    let long = Mutex::new(());
     for table in entries.tables.iter().filter(|table| !table.columns.is_empty()) {
-        progress.check()?;
-        let is_refused = AtomicBool::new(false);
-        let staging = &entries.record.name;
-        let task =
-            Task { table, staging, has_infile, max_packet_bytes, long: &long, is_refused: &is_refused };
-        let read = proof::read_back(conn, &task, true, progress)?;
+        let read = earlier::read(conn, &entries.record.name, table, progress)?;
         if (read.rows, read.checksum) != (table.rows, Some(u128::from_le_bytes(table.checksum))) {
             return Ok(false);
         }

@@ -8,7 +8,6 @@
 //! Which step to go on with is read from where tables stand, and from marks in the journal for what
 //! cannot be seen; every step may be repeated.
 
-use super::TableReport;
 use super::names::{JOURNAL, MARKER};
 use crate::codec::{Decode, Encode, decode, encode};
 use crate::entry::database::{DatabaseRecord, ObjectRecord};
@@ -19,7 +18,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 /// The layout of [`Switch`].
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes of the encoded switch in one row: far below any packet limit.
 const PIECE_BYTES: usize = 128 << 10;
 /// Most rows that are taken for a journal.
@@ -49,7 +48,7 @@ pub struct Switch {
     pub source: String,
     /// The database that is switched in.
     pub target: String,
-    /// The database as the snapshot has it.
+    /// The database as the snapshot has it; where tables come alone, with the character set that it has.
     pub database: DatabaseRecord,
     /// Whether all of the target is replaced.
     pub is_whole: bool,
@@ -67,6 +66,34 @@ pub struct Switch {
     pub objects: Vec<ObjectRecord>,
     /// What was loaded and proven: table, rows, checksum.
     pub proven: Vec<(String, u64, u128)>,
+    /// What could not be made before the switch, one sentence each.
+    pub not_made: Vec<String>,
+    /// What else should be known of what came before the switch.
+    pub notes: Vec<String>,
+}
+
+/// Databases of one restore, all of which stand: from then on their journals go, the one that says this last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Standing {
+    /// The databases.
+    pub databases: Vec<Stood>,
+    /// Users that the restore made, by name: their grants come behind the databases.
+    pub users: Vec<String>,
+}
+
+/// A database that stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Stood {
+    /// That of its [`Switch`].
+    pub fingerprint: [u8; 32],
+    /// What was loaded and proven: table, rows, checksum.
+    pub proven: Vec<(String, u64, u128)>,
+    /// Objects other than tables that were made.
+    pub objects: u64,
+    /// What could not be made, one sentence each.
+    pub not_made: Vec<String>,
+    /// What else should be known.
+    pub notes: Vec<String>,
 }
 
 impl Switch {
@@ -74,16 +101,12 @@ impl Switch {
     pub fn new(fingerprint: [u8; 32]) -> Switch {
         Switch { version: VERSION, fingerprint, ..Switch::default() }
     }
+}
 
-    /// The tables that were proven.
-    pub fn reports(&self) -> Vec<TableReport> {
-        let report = |(table, rows, checksum): &(String, u64, u128)| TableReport {
-            table: table.clone(),
-            rows: *rows,
-            checksum: *checksum,
-            ..TableReport::default()
-        };
-        self.proven.iter().map(report).collect()
+impl Standing {
+    /// What it says of a restore.
+    pub fn of(&self, fingerprint: &[u8; 32]) -> Option<&Stood> {
+        self.databases.iter().find(|stood| stood.fingerprint == *fingerprint)
     }
 }
 
@@ -112,18 +135,49 @@ pub fn create(conn: &mut Connection, staging: &str) -> Result<()> {
 
 /// Writes the switch down; when this returns, it has begun.
 pub fn begin(conn: &mut Connection, staging: &str, switch: &Switch) -> Result<()> {
+    write(conn, staging, "switch", &encode(switch))?;
+    conn.execute(&format!("CREATE TABLE {} (a INT) ENGINE=InnoDB", qualified(staging, MARKER)))?;
+    Ok(())
+}
+
+/// Writes down in the journal of one database that all of these stand, in place of what it said of it before.
+pub fn stand(conn: &mut Connection, staging: &str, standing: &Standing) -> Result<()> {
+    write(conn, staging, "stands", &encode(standing))
+}
+
+/// What the journal says of databases that all stand; `None`: nothing, or there is no journal.
+///
+/// Errors: [`Kind::Damaged`] for a journal that cannot be read.
+pub fn standing(conn: &mut Connection, staging: &str) -> Result<Option<Standing>> {
+    let tables = tables(conn, staging)?;
+    if ![JOURNAL, MARKER].iter().all(|name| tables.iter().any(|table| table == name)) {
+        return Ok(None);
+    }
+    let bytes = pieces(conn, staging, "stands")?;
+    let known = (!bytes.is_empty()).then(|| decode(&bytes, "journal"));
+    known.transpose().map_err(|cause| unreadable(staging).because(cause))
+}
+
+/// Writes pieces of this kind in place of those there are, all or none.
+fn write(conn: &mut Connection, staging: &str, kind: &str, bytes: &[u8]) -> Result<()> {
     let journal = qualified(staging, JOURNAL);
     conn.execute("START TRANSACTION")?;
-    for piece in encode(switch).chunks(PIECE_BYTES) {
+    conn.execute(&format!("DELETE FROM {journal} WHERE kind='{kind}'"))?;
+    for piece in bytes.chunks(PIECE_BYTES) {
         let mut digits = String::with_capacity(piece.len() * 2);
         for byte in piece {
             let _ = write!(digits, "{byte:02x}");
         }
-        conn.execute(&format!("INSERT INTO {journal} (kind, body) VALUES ('switch', x'{digits}')"))?;
+        conn.execute(&format!("INSERT INTO {journal} (kind, body) VALUES ('{kind}', x'{digits}')"))?;
     }
-    conn.execute("COMMIT")?;
-    conn.execute(&format!("CREATE TABLE {} (a INT) ENGINE=InnoDB", qualified(staging, MARKER)))?;
-    Ok(())
+    conn.execute("COMMIT").map(drop)
+}
+
+/// The bytes of all pieces of this kind.
+fn pieces(conn: &mut Connection, staging: &str, kind: &str) -> Result<Vec<u8>> {
+    let sql = format!("SELECT id, body FROM {} WHERE kind='{kind}' ORDER BY id", qualified(staging, JOURNAL));
+    let rows = conn.rows(&sql)?;
+    Ok(rows.iter().take(MAX_PIECES).filter_map(|row| row.bytes(1)).flatten().copied().collect())
 }
 
 /// Takes the switch back: nothing of the live database is changed any more.
@@ -162,18 +216,16 @@ pub fn look(conn: &mut Connection, staging: &str) -> Result<Found> {
 }
 
 fn read(conn: &mut Connection, staging: &str) -> Result<Switch> {
-    let sql = format!("SELECT id, body FROM {} WHERE kind='switch' ORDER BY id", qualified(staging, JOURNAL));
-    let rows = conn.rows(&sql)?;
-    let bytes: Vec<u8> =
-        rows.iter().take(MAX_PIECES).filter_map(|row| row.bytes(1)).flatten().copied().collect();
-    let unreadable = || {
-        Error::new(Kind::Damaged, format!("database `{staging}`: its journal cannot be read"))
-            .hint("an interrupted restore stands here; a newer version of this program may have begun it")
-    };
+    let bytes = pieces(conn, staging, "switch")?;
     if bytes.first_chunk::<4>() != Some(&VERSION.to_le_bytes()) {
-        return Err(unreadable());
+        return Err(unreadable(staging));
     }
-    decode(&bytes, "journal").map_err(|cause| unreadable().because(cause))
+    decode(&bytes, "journal").map_err(|cause| unreadable(staging).because(cause))
+}
+
+fn unreadable(staging: &str) -> Error {
+    Error::new(Kind::Damaged, format!("database `{staging}`: its journal cannot be read"))
+        .hint("an interrupted restore stands here; another version of this program may have begun it")
 }
 
 /// Throws the staging database away. The journal and its marker go last, in one statement, so that whoever
@@ -245,6 +297,16 @@ fn is_same(row: &Cells, name: &str) -> bool {
 /// Whether a database has neither tables nor views.
 pub fn is_empty(conn: &mut Connection, database: &str) -> Result<bool> {
     Ok(conn.rows(&format!("SHOW FULL TABLES FROM {}", quote(database)))?.is_empty())
+}
+
+/// About how many bytes the tables of a database take.
+pub fn bytes(conn: &mut Connection, database: &str) -> Result<u64> {
+    let sql = format!(
+        "SELECT CAST(COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) AS UNSIGNED) FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA={}",
+        literal(database)
+    );
+    Ok(conn.rows(&sql)?.first().and_then(|row| row.number(0)).unwrap_or(0))
 }
 
 /// The tables and sequences of a database, views not among them.

@@ -16,6 +16,7 @@ mod begun;
 mod choose;
 pub(in crate::mysql) mod definition;
 mod documents;
+mod earlier;
 mod equal;
 pub(in crate::mysql) mod fulltext;
 mod infile;
@@ -143,6 +144,9 @@ pub struct LoadReport {
     pub users: u64,
     /// What could not be made, one sentence each, naming the object.
     pub not_made: Vec<String>,
+    /// Tables that an earlier run of the same restore loaded and compared, and that this run, which went
+    /// on with it, found to hold something else: one sentence each.
+    pub differing: Vec<String>,
     /// What else should be known.
     pub notes: Vec<String>,
 }
@@ -158,7 +162,7 @@ pub struct DatabaseReport {
     pub tables: Vec<TableReport>,
     /// Objects other than tables that were made.
     pub objects: u64,
-    /// Whether only the switch of an earlier restore of the same was finished.
+    /// Whether what an earlier run of the same restore had loaded was gone on with.
     pub is_resumed: bool,
     /// From the first to the last statement.
     pub took: Duration,
@@ -169,10 +173,14 @@ pub struct DatabaseReport {
 pub struct TableReport {
     /// Its name.
     pub table: String,
-    /// Rows that were read back.
+    /// Rows that were read back when it was loaded.
     pub rows: u64,
     /// The checksum of the rows that were read back, equal to that of the rows that were sent.
     pub checksum: u128,
+    /// Whether an earlier run of the same restore loaded it.
+    pub is_earlier: bool,
+    /// Whether this run read its rows back and found them as they should be.
+    pub is_compared: bool,
     /// Time of loading.
     pub load: Duration,
     /// Time of reading back.
@@ -182,14 +190,19 @@ pub struct TableReport {
 }
 
 impl LoadReport {
-    /// Whether anything of what was asked for is missing.
+    /// Whether anything of what was asked for is missing, or not as it should be.
     pub fn is_partial(&self) -> bool {
-        !self.not_made.is_empty()
+        !self.not_made.is_empty() || !self.differing.is_empty()
     }
 
-    /// Rows of all tables.
+    /// All tables.
+    pub fn tables(&self) -> impl Iterator<Item = &TableReport> {
+        self.databases.iter().flat_map(|database| &database.tables)
+    }
+
+    /// Rows of all tables that were read back and are as they should be.
     pub fn rows(&self) -> u64 {
-        self.databases.iter().flat_map(|d| &d.tables).map(|t| t.rows).sum()
+        self.tables().filter(|table| table.is_compared).map(|table| table.rows).sum()
     }
 }
 

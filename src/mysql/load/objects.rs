@@ -53,9 +53,11 @@ pub fn make(
     }
 }
 
-/// The collation that the database must have when the object is made, if it matters.
-pub fn database_collation(object: &ObjectRecord) -> Option<&str> {
-    object.environment.iter().find(|s| s.name == "collation_database").map(|s| s.value.as_str())
+/// The collation that the database must have when the object is made, if it matters and is not its `own`.
+pub fn other_collation<'a>(object: &'a ObjectRecord, own: &str) -> Option<&'a str> {
+    let other = object.environment.iter().find(|s| s.name == "collation_database")?.value.as_str();
+    let is_word = other.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (is_word && ![other, own].contains(&"") && other != own).then_some(other)
 }
 
 /// The session as it was before objects were made.

@@ -3,8 +3,8 @@
 
 use super::begun::{self, Next};
 use super::choose::Part;
-use super::journal::{self, Found};
-use super::{LoadOptions, LoadPlan, apply, beforehand, names, session, stage, vendors, watch};
+use super::journal::{self, Found, Standing};
+use super::{LoadOptions, LoadPlan, apply, beforehand, last, names, session, stage, vendors, watch};
 use crate::entry::database::{ObjectRecord, SchemaObject};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::Connection;
@@ -34,6 +34,8 @@ pub enum Unfinished {
     Leftover,
     /// A switch that has begun; it is finished first.
     Switching,
+    /// It stands, and its journal is gone; the journal of another database of the same restore says so.
+    Stands,
 }
 
 /// Looks at the server.
@@ -44,7 +46,10 @@ pub fn look(plan: &mut LoadPlan) -> Result<()> {
     let mut warnings = Vec::new();
     for part in &mut plan.parts {
         part.target = journal::spelled(&mut conn, &part.target)?;
-        part.unfinished = place(&mut conn, part, &plan.options, &mut obstacles)?;
+    }
+    let earlier = last::earlier(&mut conn, &plan.options, &plan.parts)?;
+    for part in &mut plan.parts {
+        part.unfinished = place(&mut conn, part, &plan.options, &earlier, &mut obstacles)?;
         part.is_new = part.unfinished != Unfinished::Switching && !journal::exists(&mut conn, &part.target)?;
         lacks.look(part, &mut obstacles, &mut warnings);
         warnings.extend(vendors::differences(&conn, &plan.source.server.vendor, part));
@@ -93,27 +98,32 @@ fn place(
     conn: &mut Connection,
     part: &Part,
     options: &LoadOptions,
+    earlier: &Standing,
     obstacles: &mut Vec<Obstacle>,
 ) -> Result<Unfinished> {
     let (staging, old) = (names::staging(&part.target), names::old(&part.target));
+    let is_there = journal::exists(conn, &part.target)?;
+    let fingerprint = apply::fingerprint(options, part);
     let unfinished = match journal::look(conn, &staging)? {
+        Found::Nothing | Found::Leftover
+            if is_there && !options.replace && earlier.of(&fingerprint).is_some() =>
+        {
+            Unfinished::Stands
+        }
         Found::Nothing => Unfinished::Nothing,
         Found::Leftover => Unfinished::Leftover,
-        Found::Switching(found) => {
-            match begun::next(conn, &found, &apply::fingerprint(options, part), options.replace)? {
-                Next::Finish => Unfinished::Switching,
-                Next::TakeBack | Next::Forget => Unfinished::Leftover,
-            }
-        }
+        Found::Switching(found) => match begun::next(conn, &found, &fingerprint, options.replace)? {
+            Next::Finish => Unfinished::Switching,
+            Next::TakeBack | Next::Forget => Unfinished::Leftover,
+        },
         Found::Foreign => {
             obstacles.push(obstacle(&foreign(&staging)));
             Unfinished::Nothing
         }
     };
-    if unfinished == Unfinished::Switching {
+    if matches!(unfinished, Unfinished::Switching | Unfinished::Stands) {
         return Ok(unfinished);
     }
-    let is_there = journal::exists(conn, &part.target)?;
     if is_there && !options.replace {
         obstacles.push(obstacle(&target_exists(&part.target)));
     }
@@ -300,7 +310,10 @@ fn space(
     obstacles: &mut Vec<Obstacle>,
     warnings: &mut Vec<String>,
 ) -> Result<()> {
-    let needed: u64 = parts.iter().flat_map(|part| &part.tables).map(|t| t.server_bytes).sum();
+    // What an earlier run loaded is there already.
+    let is_loaded = |part: &&Part| matches!(part.unfinished, Unfinished::Switching | Unfinished::Stands);
+    let coming = parts.iter().filter(|part| !is_loaded(part));
+    let needed: u64 = coming.flat_map(|part| &part.tables).map(|t| t.server_bytes).sum();
     let folder = watch::data_folder(conn)?.unwrap_or_default();
     let Some(free) = watch::free_bytes(&folder).filter(|_| !folder.as_os_str().is_empty()) else {
         warnings.push(format!(
@@ -309,7 +322,11 @@ fn space(
         ));
         return Ok(());
     };
-    if free < needed {
+    let mut freed = 0;
+    for part in parts.iter().filter(|part| part.unfinished == Unfinished::Leftover) {
+        freed += journal::bytes(conn, &names::staging(&part.target))?;
+    }
+    if free.saturating_add(freed) < needed {
         obstacles.push(Obstacle {
             kind: Kind::Full,
             sentence: format!(

@@ -358,6 +358,8 @@ fn one(
         rows: read.rows,
         checksum: read.checksum.unwrap_or_default(),
         note,
+        is_earlier: false,
+        is_compared: true,
         load,
         proof: began.elapsed(),
     })

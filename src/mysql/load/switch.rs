@@ -265,11 +265,16 @@ fn finish(conn: &mut Connection, switch: &Switch, staging: &str, mut outcome: Ou
         }
         journal::mark(conn, staging, OLD_GONE)?;
     }
-    if switch.is_whole {
+    // Whoever was killed while an object was made may have left the database with the collation of that.
+    let own = switch.database.collation.as_str();
+    if switch.is_whole || switch.objects.iter().any(|object| objects::other_collation(object, own).is_some())
+    {
         let set = character_set(&switch.database.character_set, &switch.database.collation);
         if !set.is_empty() {
             conn.execute(&format!("ALTER DATABASE {}{set}", quote(&switch.target)))?;
         }
+    }
+    if switch.is_whole {
         if let Some(comment) = comment_of(&switch.database.create)
             && let Err(error) = conn.execute(&format!("ALTER DATABASE {} {comment}", quote(&switch.target)))
         {
@@ -308,7 +313,11 @@ fn steps(
             Ok(()) => {}
             Err(error) if code_of(&error).is_none() => return Err(error),
             Err(_) if step.may_fail => {}
-            Err(error) => outcome.not_made.push(format!("{} could not be made: {}", step.what, said(&error))),
+            Err(error) => {
+                outcome.not_made.push(format!("{} could not be made: {}", step.what, said(&error)));
+                // Without a mark: whoever goes on tries it again, and names it.
+                continue;
+            }
         }
         journal::mark(conn, staging, &mark)?;
     }
@@ -408,11 +417,7 @@ fn is_dead(object: &ObjectRecord) -> bool {
 
 /// Makes an object while the database has the collation that it had when the object was made.
 pub fn in_its_database(conn: &mut Connection, switch: &Switch, object: &ObjectRecord) -> Result<()> {
-    let is_word = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let other = objects::database_collation(object)
-        .filter(|collation| *collation != switch.database.collation && !collation.is_empty())
-        .filter(is_word);
-    let (Some(other), false) = (other, switch.database.collation.is_empty()) else {
+    let Some(other) = objects::other_collation(object, &switch.database.collation) else {
         return make_one(conn, object);
     };
     let target = quote(&switch.target);

@@ -11,10 +11,12 @@ use crate::mysql::connection::{Cells, Connection, code_of};
 const CANNOT_USER: u16 = 1396;
 
 /// Makes users, roles first, without what they may do; those that were made. Before the objects: what
-/// runs as a role would, where there is none of the name, run as a user of that name.
+/// runs as a role would, where there is none of the name, run as a user of that name. Those of `earlier`
+/// were made by a run that this one goes on with, and may lack some of their grants.
 pub fn make<'a>(
     conn: &mut Connection,
     users: &'a [ObjectRecord],
+    earlier: &[String],
     report: &mut LoadReport,
 ) -> Result<Vec<&'a ObjectRecord>> {
     let mut ordered: Vec<&ObjectRecord> = users.iter().collect();
@@ -24,6 +26,9 @@ pub fn make<'a>(
         let Some(create) = user.statements.first() else { continue };
         match conn.execute(&String::from_utf8_lossy(create)) {
             Ok(_) => made.push(user),
+            Err(error) if code_of(&error) == Some(CANNOT_USER) && earlier.contains(&user.name) => {
+                made.push(user);
+            }
             // One that an earlier restore made before it was stopped.
             Err(error) if code_of(&error) == Some(CANNOT_USER) && is_bare(conn, create)? => made.push(user),
             Err(error) if code_of(&error) == Some(CANNOT_USER) => {
@@ -40,8 +45,8 @@ pub fn make<'a>(
 }
 
 /// Gives users that were made what they may do; all tables and routines that this names stand by now.
-pub fn give(conn: &mut Connection, made: Vec<&ObjectRecord>, report: &mut LoadReport) -> Result<()> {
-    made.into_iter().try_for_each(|user| grant(conn, user, report))
+pub fn give(conn: &mut Connection, made: &[&ObjectRecord], report: &mut LoadReport) -> Result<()> {
+    made.iter().try_for_each(|user| grant(conn, user, report))
 }
 
 /// Whether the account that `create` would make is there just so, and may do nothing.

@@ -149,7 +149,7 @@ impl Drill<'_> {
         let stands = loaded.is_ok();
         match loaded {
             Ok(report) => {
-                trial.tables = report.databases.iter().map(|d| d.tables.len() as u64).sum();
+                trial.tables = report.tables().filter(|table| table.is_compared).count() as u64;
                 trial.rows = report.rows();
                 trial.bytes = entries.tables.iter().map(|t| t.content.size).sum();
                 let known: Vec<&ObjectRecord> =
@@ -159,6 +159,7 @@ impl Drill<'_> {
                     let told = without_values(lost);
                     if is_known { trial.notes.push(told) } else { trial.differences.push(told) }
                 }
+                trial.differences.extend(report.differing.iter().map(|table| without_values(table)));
                 trial.notes.extend(report.notes.iter().map(|note| without_values(note)));
             }
             // No space, or a signal, says nothing of the snapshot.

@@ -330,12 +330,18 @@ fn databases(
     }
     let bytes = plan.parts.iter().flat_map(|part| &part.tables).map(|table| table.content.size).sum();
     report.notes.extend(done.notes.iter().cloned());
-    report.differences.extend(done.not_made.iter().cloned());
-    report.step(
-        format!("databases loaded, every row read back and compared; {} users made", done.users),
-        began.elapsed(),
-        bytes,
-    );
+    report.differences.extend(done.not_made.iter().chain(&done.differing).cloned());
+    let earlier = done.tables().filter(|table| table.is_earlier).count();
+    if earlier > 0 {
+        report
+            .notes
+            .push(format!("{earlier} tables were loaded by an earlier run, which this one went on with"));
+    }
+    let compared = match done.differing.len() {
+        0 => "every row read back and compared".to_owned(),
+        count => format!("rows read back and compared, {count} tables not as an earlier run left them"),
+    };
+    report.step(format!("databases loaded, {compared}; {} users made", done.users), began.elapsed(), bytes);
     Ok(())
 }
 

@@ -9,7 +9,9 @@ use crate::cli::context::Context;
 use crate::cli::events::{Outcome, Status};
 use crate::cli::server::ServerArgs;
 use crate::error::{Error, Kind, Result};
-use crate::mysql::load::{Definers, LoadOptions, LoadPlan, LoadReport, LoadSource, RowFilter};
+use crate::mysql::load::{
+    DatabaseReport, Definers, LoadOptions, LoadPlan, LoadReport, LoadSource, RowFilter,
+};
 use crate::operations::profile::Profile;
 use crate::operations::profile::scrub::{RuleCount, Scrub, ScrubKey};
 use crate::operations::server_restore;
@@ -78,7 +80,7 @@ impl ServerRestore {
             let _meter = context.output.progress("loading", "table", Arc::clone(context.progress()));
             server_restore::apply(&plan, store, &context.pool()?, context.progress())?
         };
-        let outcome = outcome(context, record, &report);
+        let outcome = outcome(context, record, &plan, &report);
         Ok(match &scrub {
             Some(scrub) => with_counts(context, outcome, &scrub.counts()),
             None => outcome,
@@ -174,42 +176,78 @@ fn would(record: &SnapshotRecord, plan: &LoadPlan) -> Outcome {
         .summary(format!("{} {can}", names.join(", ")))
 }
 
-fn outcome(context: &Context, record: &SnapshotRecord, report: &LoadReport) -> Outcome {
+/// What this run did; what it found done by an earlier one is told as that.
+fn outcome(context: &Context, record: &SnapshotRecord, plan: &LoadPlan, report: &LoadReport) -> Outcome {
     report.notes.iter().for_each(|note| context.output.warning("note", note));
     report.not_made.iter().for_each(|lost| context.output.warning("not-made", lost));
-    let mut tables = 0;
-    for database in &report.databases {
-        tables += database.tables.len();
-        for table in &database.tables {
-            let event = json!({
-                "database": database.target, "table": table.table, "rows": table.rows,
-                "checksum": format!("{:032x}", table.checksum),
-                "load_ms": table.load.as_millis() as u64, "proof_ms": table.proof.as_millis() as u64,
-            });
-            let line = format!("{}.{}: {}", database.target, table.table, format_count(table.rows, "row"));
-            context.output.item(line, event);
-        }
-    }
+    report.differing.iter().for_each(|table| context.output.warning("differs", table));
+    report.databases.iter().for_each(|database| tell_tables(context, database));
+    let earlier = report.tables().filter(|table| table.is_earlier).count();
+    let compared = report.tables().filter(|table| table.is_compared).count();
+    let tables = report.tables().count();
     let names: Vec<&str> = report.databases.iter().map(|d| d.target.as_str()).collect();
     let whole = if report.is_partial() { "not everything" } else { "everything" };
     let mut summary = format!(
         "{whole} restored to {} from {}: {} with {}, read back and compared",
         names.join(", "),
         super::short(&record.id),
-        format_count(tables as u64, "table"),
+        format_count(compared as u64, "table"),
         format_count(report.rows(), "row"),
     );
-    if report.is_partial() {
+    if earlier > 0 {
+        summary +=
+            &format!("; an earlier run, gone on with, loaded {}", format_count(earlier as u64, "table"));
+    }
+    if !report.not_made.is_empty() {
         summary += &format!("; {} could not be made", format_count(report.not_made.len() as u64, "object"));
+    }
+    if !report.differing.is_empty() {
+        let count = format_count(report.differing.len() as u64, "table");
+        summary += &format!("; {count} not as an earlier run left them");
     }
     Outcome::new(if report.is_partial() { Status::Warnings } else { Status::Done })
         .with("snapshot", record.id.to_string())
         .with("databases", names)
         .with("tables", tables)
-        .with("restored", tables)
+        .with("restored", tables - earlier)
+        .with("earlier", earlier)
         .with("rows", report.rows())
-        .with("restored_bytes", record.counts.database_bytes)
-        .with("compared", tables)
+        .with("restored_bytes", loaded_bytes(plan, report))
+        .with("compared", compared)
+        .with("different", report.differing.len())
+        .with("differing", report.differing.clone())
         .with("not_made", report.not_made.clone())
         .summary(summary)
+}
+
+fn tell_tables(context: &Context, database: &DatabaseReport) {
+    for table in &database.tables {
+        let mut event = json!({
+            "database": database.target, "table": table.table, "rows": table.rows,
+            "checksum": format!("{:032x}", table.checksum),
+            "earlier": table.is_earlier, "compared": table.is_compared,
+        });
+        if !table.is_earlier {
+            event["load_ms"] = json!(table.load.as_millis() as u64);
+            event["proof_ms"] = json!(table.proof.as_millis() as u64);
+        }
+        let mut line = format!("{}.{}: {}", database.target, table.table, format_count(table.rows, "row"));
+        line += match (table.is_earlier, table.is_compared) {
+            (false, _) => "",
+            (true, true) => ", loaded by an earlier run",
+            (true, false) => " when an earlier run loaded it, and not so now",
+        };
+        context.output.item(line, event);
+    }
+}
+
+/// Bytes of the rows that this run loaded, as the snapshot has them.
+fn loaded_bytes(plan: &LoadPlan, report: &LoadReport) -> u64 {
+    let mut bytes = 0;
+    for database in &report.databases {
+        let Some(part) = plan.parts.iter().find(|part| part.target == database.target) else { continue };
+        let is_loaded = |name: &str| database.tables.iter().any(|t| t.table == name && !t.is_earlier);
+        bytes += part.tables.iter().filter(|t| is_loaded(&t.name)).map(|t| t.content.size).sum::<u64>();
+    }
+    bytes
 }
