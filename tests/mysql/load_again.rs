@@ -279,6 +279,12 @@ fn a_marker_without_its_journal_is_an_old_restores() {
     assert!(server.sql("SHOW DATABASES LIKE '%restoring'").is_empty());
 }
 
+/// What the restore replaces: its trigger has the restore wait for a lock before it takes anything away.
+const LIVE: &str = "DROP DATABASE IF EXISTS odd; CREATE DATABASE odd; USE odd;
+    CREATE TABLE log (a INT) ENGINE=MyISAM; CREATE TABLE no_key (z INT); INSERT INTO log VALUES (5);
+    CREATE TRIGGER before_log BEFORE INSERT ON log FOR EACH ROW SET NEW.a = NEW.a + 1;
+    CREATE VIEW lately AS SELECT a FROM log;";
+
 /// A restore that replaces `odd`, killed while it waited for a table that somebody reads.
 fn killed_before_the_switch(server: &Server, snapshot: &Snapshot) {
     let options = LoadOptions { replace: true, ..one_thread() };
@@ -307,8 +313,7 @@ fn rows_that_the_server_lost_before_the_switch_are_loaded_anew() {
     server.client("", ODD);
     let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
     for loss in ["DELETE FROM parts LIMIT 1", "UPDATE no_key SET a = 5 WHERE a IS NULL"] {
-        server
-            .client("", "DROP DATABASE odd; CREATE DATABASE odd; CREATE TABLE odd.log (a INT) ENGINE=MyISAM");
+        server.client("", LIVE);
         killed_before_the_switch(&server, &snapshot);
         server.client("odd__restoring", loss);
         let options = LoadOptions { replace: true, ..one_thread() };
@@ -321,10 +326,6 @@ fn rows_that_the_server_lost_before_the_switch_are_loaded_anew() {
 
 #[test]
 fn a_switch_that_replaced_nothing_is_given_up_for_another_wish() {
-    const LIVE: &str = "DROP DATABASE IF EXISTS odd; CREATE DATABASE odd; USE odd;
-        CREATE TABLE log (a INT) ENGINE=MyISAM; CREATE TABLE no_key (z INT); INSERT INTO log VALUES (5);
-        CREATE TRIGGER before_log BEFORE INSERT ON log FOR EACH ROW SET NEW.a = NEW.a + 1;
-        CREATE VIEW lately AS SELECT a FROM log;";
     let server = Server::start(&["--local-infile=1"]);
     server.client("", ODD);
     let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
