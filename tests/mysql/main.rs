@@ -18,6 +18,7 @@ mod invented;
 mod kept;
 mod load_again;
 mod load_crash;
+mod load_killed;
 mod load_odd;
 mod load_parts;
 mod long_values;

@@ -195,8 +195,7 @@ fn outcome(context: &Context, record: &SnapshotRecord, plan: &LoadPlan, report: 
         format_count(report.rows(), "row"),
     );
     if earlier > 0 {
-        summary +=
-            &format!("; an earlier run, gone on with, loaded {}", format_count(earlier as u64, "table"));
+        summary += &format!("; an earlier run loaded {}", format_count(earlier as u64, "table"));
     }
     if !report.not_made.is_empty() {
         summary += &format!("; {} could not be made", format_count(report.not_made.len() as u64, "object"));
