@@ -309,6 +309,25 @@ fn killed_before_the_switch(server: &Server, snapshot: &Snapshot) {
     reader.execute("UNLOCK TABLES").expect("unlock");
 }
 
+#[test]
+fn what_is_loaded_already_needs_no_room() {
+    let server = Server::start(&["--local-infile=1"]);
+    server.client("", ODD);
+    let mut snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    server.client("", LIVE);
+    killed_before_the_switch(&server, &snapshot);
+    let options = LoadOptions { replace: true, ..one_thread() };
+    let planned = plan(&snapshot.source, &server.options(), &options).expect("a look");
+    // Another order of sizes would be another restore.
+    let largest = planned.parts[0].tables[0].name.clone();
+    snapshot.table(&largest).server_bytes = 1 << 60;
+    let other = LoadOptions { rename_to: Some("other".into()), ..options.clone() };
+    let full = plan(&snapshot.source, &server.options(), &other).expect("a look");
+    assert!(full.obstacles.iter().any(|o| o.kind == Kind::Full), "{:?}", full.obstacles);
+    go_on(&server, &snapshot, &options, "without room");
+    assert_equal(&snapshot, &server, "odd");
+}
+
 /// What a server loses that dies: MyISAM syncs nothing.
 #[test]
 fn rows_that_the_server_lost_before_the_switch_are_loaded_anew() {

@@ -359,3 +359,25 @@ fn tables_that_draw_from_several_sequences_come_back() {
         fresh.client("sq", drawn)
     );
 }
+
+#[test]
+fn a_table_that_comes_alone_leaves_its_database_the_collation_it_has() {
+    let server = Server::start(&["--local-infile=1"]);
+    server.client(
+        "",
+        "CREATE DATABASE odd COLLATE latin1_german1_ci; CREATE TABLE odd.t (a INT); INSERT INTO odd.t VALUES (1);
+         CREATE TRIGGER odd.tr BEFORE INSERT ON odd.t FOR EACH ROW SET NEW.a = 1;",
+    );
+    let snapshot = Snapshot::of(&mut server.connect(), &["odd"]);
+    server.client("", "ALTER DATABASE odd COLLATE utf8mb4_bin");
+    load(&snapshot, &server, &LoadOptions { tables: table("t"), replace: true, ..LoadOptions::default() });
+    let of = |sql: &str| server.value(sql).expect("a collation");
+    assert_eq!(
+        of("SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='odd'"),
+        "utf8mb4_bin"
+    );
+    assert_eq!(
+        of("SELECT DATABASE_COLLATION FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA='odd'"),
+        "latin1_german1_ci"
+    );
+}
