@@ -146,6 +146,32 @@ fn cut_behind_the_first(server: &Server, snapshot: &Snapshot, options: &LoadOpti
 }
 
 #[test]
+fn a_restore_that_was_stopped_goes_on_behind_what_stands() {
+    let server = Server::start(&["--local-infile=1"]);
+    let mut snapshot = ring(&server);
+    server.client("", AWAY);
+    let progress = std::sync::Arc::new(Progress::default());
+    let ready = plan(&snapshot.source, &server.options(), &one_thread()).expect("plan");
+    let last = ready.parts.last().expect("three parts").tables[0].create.clone();
+    drop(ready);
+    let stopping = std::sync::Arc::clone(&progress);
+    snapshot.before = Some(Box::new(move |table| {
+        if table.create == last {
+            stopping.interrupt();
+        }
+    }));
+    let ready = plan(&snapshot.source, &server.options(), &one_thread()).expect("plan");
+    let error = apply(&ready, &snapshot, &progress).expect_err("stopped");
+    assert_eq!(error.kind(), Kind::Interrupted, "{}", told(&error));
+    assert!(error.remedy().is_some_and(|hint| hint.contains("goes on behind them")), "{}", told(&error));
+    drop(ready);
+    snapshot.before = None;
+    let report = go_on(&server, &snapshot, &one_thread(), "stopped");
+    assert_eq!(report.tables().filter(|table| table.is_earlier).count(), 2);
+    assert_ring(&snapshot, &server);
+}
+
+#[test]
 fn what_somebody_wrote_into_a_finished_database_is_told_and_stays() {
     let server = Server::start(&["--local-infile=1"]);
     let snapshot = ring(&server);

@@ -42,7 +42,11 @@ pub fn run(plan: &LoadPlan, source: &dyn RowSource, progress: &Progress) -> Resu
         let (mut one, done) = match run.database(part, &mut report) {
             Ok(done) => done,
             Err(error) => {
-                // Only a kill is gone on with: who ran into an error sees what stands, and chooses.
+                // Who stopped it, or had it stopped, runs it again; who ran into an error sees what stands,
+                // and chooses.
+                if error.kind() == Kind::Interrupted {
+                    return Err(gone_on_with(error, &kept));
+                }
                 let _ = last::settle(plan, kept, &earlier, &[], &mut report);
                 return Err(error);
             }
@@ -53,6 +57,17 @@ pub fn run(plan: &LoadPlan, source: &dyn RowSource, progress: &Progress) -> Resu
     }
     last::settle(plan, kept, &earlier, &users, &mut report)?;
     Ok(report)
+}
+
+/// The error of a restore that was stopped behind databases that stand, whose journals stay.
+fn gone_on_with(error: Error, kept: &[Kept]) -> Error {
+    let names: Vec<String> = kept.iter().map(|one| quote(&one.switch.target)).collect();
+    match names.is_empty() {
+        true => error,
+        false => {
+            error.hint(format!("{} done; the same command, run again, goes on behind them", names.join(", ")))
+        }
+    }
 }
 
 /// What was loaded of a database, and its journal, unless an earlier run has dropped that.

@@ -274,12 +274,11 @@ fn finish(conn: &mut Connection, switch: &Switch, staging: &str, mut outcome: Ou
             conn.execute(&format!("ALTER DATABASE {}{set}", quote(&switch.target)))?;
         }
     }
-    if switch.is_whole {
-        if let Some(comment) = comment_of(&switch.database.create)
-            && let Err(error) = conn.execute(&format!("ALTER DATABASE {} {comment}", quote(&switch.target)))
-        {
-            outcome.not_made.push(format!("the comment of database `{}`: {}", switch.target, said(&error)));
-        }
+    if switch.is_whole
+        && let Some(comment) = comment_of(&switch.database.create)
+        && let Err(error) = conn.execute(&format!("ALTER DATABASE {} {comment}", quote(&switch.target)))
+    {
+        outcome.not_made.push(format!("the comment of database `{}`: {}", switch.target, said(&error)));
     }
     steps(conn, switch, staging, &done, &mut outcome)?;
     make_objects(conn, switch, staging, &done, &mut outcome)?;
