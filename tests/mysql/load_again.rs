@@ -8,7 +8,7 @@ use crate::snapshot::Snapshot;
 use coffer::entry::database::{ObjectRecord, TableRecord};
 use coffer::error::{Kind, Result};
 use coffer::mysql::load::{
-    DatabaseEntries, LoadOptions, LoadReport, RowChange, RowFilter, Unfinished, apply, plan,
+    Collations, DatabaseEntries, LoadOptions, LoadReport, RowChange, RowFilter, Unfinished, apply, plan,
 };
 use coffer::progress::Progress;
 use std::time::{Duration, Instant};
@@ -268,7 +268,12 @@ impl RowFilter for Named {
         self.0.into()
     }
 
-    fn table<'a>(&'a self, _: &str, _: &'a TableRecord) -> Result<Option<RowChange<'a>>> {
+    fn table<'a>(
+        &'a self,
+        _: &str,
+        _: &'a TableRecord,
+        _: &mut dyn Collations,
+    ) -> Result<Option<RowChange<'a>>> {
         Ok(None)
     }
 }

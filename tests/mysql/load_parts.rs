@@ -7,7 +7,7 @@ use crate::snapshot::Snapshot;
 use coffer::entry::database::TableRecord;
 use coffer::error::{Kind, Result};
 use coffer::mysql::connection::Connection;
-use coffer::mysql::load::{Definers, LoadOptions, RowChange, RowFilter, apply, plan};
+use coffer::mysql::load::{Collations, Definers, LoadOptions, RowChange, RowFilter, apply, plan};
 use coffer::progress::Progress;
 
 fn odd(server: &Server) -> Snapshot {
@@ -104,7 +104,12 @@ impl RowFilter for Changed {
         "changed".into()
     }
 
-    fn table<'a>(&'a self, _: &str, table: &'a TableRecord) -> Result<Option<RowChange<'a>>> {
+    fn table<'a>(
+        &'a self,
+        _: &str,
+        table: &'a TableRecord,
+        _: &mut dyn Collations,
+    ) -> Result<Option<RowChange<'a>>> {
         Ok((table.name == "texts").then(|| {
             let change: RowChange = Box::new(|cells| {
                 let is_kept = cells[1].is_some();

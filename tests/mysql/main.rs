@@ -31,6 +31,7 @@ mod proxy;
 #[path = "../campaign/random.rs"]
 mod random;
 mod schemas;
+mod scrubbed;
 mod server;
 mod snapshot;
 mod trial;

@@ -14,6 +14,7 @@ mod apply;
 mod beforehand;
 mod begun;
 mod choose;
+mod collation;
 pub(in crate::mysql) mod definition;
 mod documents;
 mod earlier;
@@ -43,6 +44,8 @@ mod watch;
 pub(in crate::mysql) use definition::{without_defaults, without_implied_collations};
 
 pub use choose::{DatabaseEntries, LoadSource, Part};
+pub use collation::{Collation, Collations, Weighed, exact};
+pub use definition::{ForeignKey, foreign_key, parts};
 pub use equal::equals;
 pub use last::views_again;
 pub use preflight::{Obstacle, Unfinished};
@@ -118,8 +121,14 @@ pub trait RowFilter: Sync {
     fn identity(&self) -> String;
 
     /// What changes the rows of `table` of `database` (its name in the snapshot); `None`: nothing. The
-    /// cells are those of the table's columns, in the column forms of the snapshot.
-    fn table<'a>(&'a self, database: &str, table: &'a TableRecord) -> Result<Option<RowChange<'a>>>;
+    /// cells are those of the table's columns, in the column forms of the snapshot; `collations` tells what
+    /// the server holds equal in the table as it stands there.
+    fn table<'a>(
+        &'a self,
+        database: &str,
+        table: &'a TableRecord,
+        collations: &mut dyn Collations,
+    ) -> Result<Option<RowChange<'a>>>;
 }
 
 /// What would be done, and what stands against it. Nothing was touched.

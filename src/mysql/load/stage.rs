@@ -3,6 +3,7 @@
 //! largest first; and that the first failure ends all threads.
 
 use super::choose::Part;
+use super::collation;
 use super::definition::{Definition, take_apart, without_defaults, without_implied_collations};
 use super::session::{self, said, tolerate};
 use super::table::{self, Rows, Task, Which};
@@ -218,6 +219,7 @@ pub fn fill(
     let done = Mutex::new((Vec::new(), None::<Error>));
     let refused = Mutex::new(Vec::new());
     let long = Mutex::new(());
+    let asked = collation::Asked::default();
     let watch = Watch::default();
     let work = || -> Result<()> {
         let mut conn = session::open(&plan.target)?;
@@ -228,7 +230,7 @@ pub fn fill(
             let is_refused = AtomicBool::new(false);
             let task =
                 Task { table, staging, has_infile, max_packet_bytes, long: &long, is_refused: &is_refused };
-            match one(&mut conn, plan, part, &task, source, (&watch, progress)) {
+            match one(&mut conn, plan, part, &task, source, (&asked, &watch, progress)) {
                 Ok(report) => done.lock().unwrap_or_else(PoisonError::into_inner).0.push(report),
                 Err(error) if part.is_new && is_refused.into_inner() => {
                     // The old connection may be in the middle of something.
@@ -309,22 +311,30 @@ fn one(
     part: &Part,
     task: &Task,
     source: &dyn RowSource,
-    (watch, progress): (&Watch, &Progress),
+    (asked, watch, progress): (&collation::Asked, &Watch, &Progress),
 ) -> Result<TableReport> {
     let table = task.table;
-    let rows = |which| -> Result<Rows> {
+    let rows = |conn: &mut Connection, which| -> Result<Rows> {
         let change = match plan.options.filter {
-            Some(filter) => filter.table(&part.database.name, table)?,
+            Some(filter) => {
+                let (staging, name) = (task.staging, &table.name);
+                let mut collations = collation::Staged { conn, staging, table: name, asked };
+                filter.table(&part.database.name, table, &mut collations)?
+            }
             None => None,
         };
         Ok(Rows::new(source.chunks(table)?, table, which, change))
     };
     let began = Instant::now();
     let momentary = match table.has_history {
-        true => Some(table::load_momentary(conn, task, rows(Which::Momentary)?, progress)?),
+        true => {
+            let rows = rows(conn, Which::Momentary)?;
+            Some(table::load_momentary(conn, task, rows, progress)?)
+        }
         false => None,
     };
-    let sent = table::load(conn, task, rows(Which::Lasting)?, progress)?;
+    let lasting = rows(conn, Which::Lasting)?;
+    let sent = table::load(conn, task, lasting, progress)?;
     let sent = momentary.map_or(sent, |momentary| momentary.and(sent));
     for key in fulltext::set_apart(&table.create).map_or(Vec::new(), |(_, keys)| keys) {
         conn.execute(&format!("ALTER TABLE {} ADD {key}", task.place()))?;
@@ -334,9 +344,10 @@ fn one(
     let read = proof::read_back(conn, task, sent.has_long, progress)?;
     let mut note = String::new();
     if let Err(error) = proof::compare(table, &sent, &read) {
-        let is_almost = !conn.is_mariadb()
-            && documents::has_documents(table)
-            && documents::agree(conn, task, rows(Which::Lasting)?, progress)?;
+        let is_almost = !conn.is_mariadb() && documents::has_documents(table) && {
+            let again = rows(conn, Which::Lasting)?;
+            documents::agree(conn, task, again, progress)?
+        };
         if !is_almost {
             let is_whole = sent.checksum.is_some() || sent.rows == table.rows;
             task.is_refused.store(is_whole, Ordering::Relaxed);

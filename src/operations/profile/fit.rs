@@ -3,10 +3,11 @@
 
 use super::letters::Alphabet;
 use super::rule::{Action, With};
-use super::value::{LEAST_ADDRESS, Treatment};
+use super::value::{LEAST_ADDRESS, LEAST_OWN_ADDRESS, Texts, Treatment};
 use crate::entry::database::{ColumnForm, ColumnRecord, TableRecord};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::identifier::quote;
+use crate::mysql::load::parts;
 
 /// How much text a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,9 @@ pub enum Room {
     /// So many bytes.
     Bytes(u64),
 }
+
+/// Documents without content that every server gives back as they are.
+const EMPTY_JSON: [&str; 4] = ["{}", "[]", "null", "\"\""];
 
 impl Room {
     /// That of a type; `None`: it is no type of text.
@@ -60,8 +64,16 @@ pub fn treatment(table: &TableRecord, number: usize, action: Action) -> Result<T
         Action::LeaveOut => return refuse("is no column of its own"),
     };
     let merges = matches!(with, With::Empty) && table.rows > 1;
-    if merges && is_unique(table, column) {
-        return refuse("is a key by itself: its values must stay different");
+    if merges && let Some(key) = needed_by(table, column) {
+        return refuse(&format!("tells the rows of {key} apart: its values must stay different"));
+    }
+    if !matches!(with, With::Null) && fixed.is_none() && is_json(table, column) {
+        return refuse("holds JSON, which would be none afterwards: take null, or fixed = \"{}\"");
+    }
+    if !matches!(with, With::Null) && is_listed(table, column) {
+        return refuse(
+            "decides the row's partition by a list of values, which stands in the table's definition",
+        );
     }
     match (with, column.form) {
         (With::Null, _) if is_nullable(table, column) => Ok(Treatment::Set(None)),
@@ -80,7 +92,16 @@ pub fn treatment(table: &TableRecord, number: usize, action: Action) -> Result<T
                 (Some(_), Some(room)) if with == With::Email && room.least() < LEAST_ADDRESS => {
                     refuse("is too short for addresses: take text")
                 }
-                (Some(alphabet), Some(room)) => Ok(Treatment::Text(with, alphabet, room)),
+                (Some(_), Some(room))
+                    if with == With::Email
+                        && room.least() < LEAST_OWN_ADDRESS
+                        && keys(table).iter().any(|key| key.has(column)) =>
+                {
+                    refuse("is too short for addresses that must stay different: take text")
+                }
+                (Some(alphabet), Some(room)) => {
+                    Ok(Treatment::Text(Texts { with, alphabet, room, shared: room, cuts: Vec::new() }))
+                }
                 (None, _) => refuse("is in a character set whose letters are not known: take empty or null"),
                 (_, None) => refuse("is no text"),
             }
@@ -111,6 +132,9 @@ fn set(column: &ColumnRecord, fixed: Option<&str>) -> std::result::Result<Treatm
             }
         }
         ColumnForm::Bytes if first_word(column) != "binary" && fixed.is_none() => {
+            Ok(Treatment::Set(Some(bytes)))
+        }
+        ColumnForm::Literal if EMPTY_JSON.contains(&value) && first_word(column) == "json" => {
             Ok(Treatment::Set(Some(bytes)))
         }
         ColumnForm::Number if fixed.is_some() && first_word(column).ends_with("int") => {
@@ -159,21 +183,89 @@ fn is_nullable(table: &TableRecord, column: &ColumnRecord) -> bool {
     !line.split('\'').next().unwrap_or_default().to_ascii_uppercase().contains(" NOT NULL")
 }
 
-/// Whether a primary or unique key is this column alone.
-fn is_unique(table: &TableRecord, column: &ColumnRecord) -> bool {
-    let own = format!("({}", quote(&column.name));
-    table
-        .create
-        .lines()
-        .map(str::trim_start)
-        .filter(|l| l.starts_with("PRIMARY KEY") || l.starts_with("UNIQUE"))
-        .any(|line| {
-            let behind = line.find(&own).and_then(|at| line.get(at + own.len()..)).unwrap_or_default();
-            match behind.strip_prefix('(') {
-                Some(prefix) => prefix.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with("))"),
-                None => behind.trim_start_matches(" DESC").starts_with(')'),
-            }
-        })
+/// A primary or unique key: its words, and its columns with the length of their beginnings that count.
+pub struct Key {
+    name: String,
+    /// The columns, quoted; `None`: all of the value counts.
+    pub columns: Vec<(String, Option<usize>)>,
+}
+
+impl Key {
+    fn has(&self, column: &ColumnRecord) -> bool {
+        self.columns.iter().any(|(name, _)| *name == quote(&column.name))
+    }
+}
+
+/// The table's primary and unique keys. What is an expression is no column of them.
+pub fn keys(table: &TableRecord) -> Vec<Key> {
+    let items = parts(&table.create).map_or(Vec::new(), |(_, items, _)| items);
+    let is_key = |words: &&str| words.starts_with("PRIMARY KEY") || words.starts_with("UNIQUE");
+    items.iter().map(|item| item.trim()).filter(is_key).map(key).collect()
+}
+
+fn key(words: &str) -> Key {
+    let (name, columns) = match words.strip_prefix("PRIMARY KEY") {
+        Some(rest) => ("the primary key".to_owned(), rest),
+        None => {
+            let from = words.find('`').unwrap_or(words.len());
+            let (name, rest) = quoted(words.get(from..).unwrap_or_default());
+            (format!("the unique key {name}"), rest)
+        }
+    };
+    let mut key = Key { name, columns: Vec::new() };
+    let mut rest = columns.find('(').and_then(|at| columns.get(at + 1..)).unwrap_or_default();
+    while rest.starts_with('`') {
+        let (column, behind) = quoted(rest);
+        let length = behind.strip_prefix('(').and_then(|words| words.split(')').next()?.parse().ok());
+        key.columns.push((column.to_owned(), length));
+        let next =
+            behind.find([',', '`']).filter(|at| behind.get(*at..).is_some_and(|b| b.starts_with(",`")));
+        rest = next.and_then(|at| behind.get(at + 1..)).unwrap_or_default();
+    }
+    key
+}
+
+/// The quoted name that `words` begin with, and what follows.
+pub fn quoted(words: &str) -> (&str, &str) {
+    let mut at = 1;
+    while let Some(next) = words.get(at..).and_then(|rest| rest.find('`')) {
+        at += next + 1;
+        match words.get(at..).is_some_and(|rest| rest.starts_with('`')) {
+            true => at += 1,
+            false => return words.split_at_checked(at).unwrap_or((words, "")),
+        }
+    }
+    (words, "")
+}
+
+/// The key whose rows would meet if all values of the column were one: no other key is within its rest.
+fn needed_by(table: &TableRecord, column: &ColumnRecord) -> Option<String> {
+    let keys = keys(table);
+    let stands = |rest: &[&String]| {
+        let is_in = |(name, _): &(String, Option<usize>)| rest.contains(&name);
+        keys.iter().any(|key| !key.columns.is_empty() && key.columns.iter().all(is_in))
+    };
+    let own = quote(&column.name);
+    let needs = |key: &&Key| {
+        let rest: Vec<&String> =
+            key.columns.iter().map(|(name, _)| name).filter(|name| **name != own).collect();
+        key.has(column) && !stands(&rest)
+    };
+    keys.iter().find(needs).map(|key| key.name.clone())
+}
+
+/// Whether a check wants the column's text to be JSON, as MariaDB's type of that name does.
+fn is_json(table: &TableRecord, column: &ColumnRecord) -> bool {
+    let check = format!("json_valid({})", quote(&column.name));
+    column.form == ColumnForm::Text && table.create.contains(&check)
+}
+
+/// Whether the table's partitions are lists of the column's values.
+fn is_listed(table: &TableRecord, column: &ColumnRecord) -> bool {
+    let Some((_, _, tail)) = parts(&table.create) else { return false };
+    let lists = ["PARTITION BY LIST", "SUBPARTITION BY LIST"];
+    let list = lists.iter().find_map(|words| tail.find(words)).and_then(|at| tail.get(at..));
+    list.is_some_and(|list| list.lines().next().unwrap_or_default().contains(&quote(&column.name)))
 }
 
 fn unfit(table: &TableRecord, column: &str, why: &str) -> Error {
@@ -240,14 +332,52 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_several_columns_needs_each_unless_the_rest_is_a_key() {
+        let mut table =
+            table(&[("a", "int(11)", ColumnForm::Number), ("b``", "varchar(9)", ColumnForm::Text)]);
+        table.create = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL,\n  `b``` varchar(9) NOT NULL,\n  \
+             UNIQUE KEY `u(` (`a`,`b```(2) DESC)\n)"
+            .into();
+        table.columns[1].name = "b`".into();
+        let refused = |table: &TableRecord| treatment(table, 1, Action::Replace("b`", With::Empty)).err();
+        let message = refused(&table).expect("two rows may differ in it alone").message().to_owned();
+        assert!(message.contains("the unique key `u(`"), "{message}");
+        table.create = table.create.replace("UNIQUE", "PRIMARY KEY (`a`),\n  UNIQUE");
+        assert!(refused(&table).is_none());
+    }
+
+    #[test]
+    fn what_would_break_the_definition_is_refused() {
+        let mut table = table(&[("c", "longtext", ColumnForm::Text)]);
+        table.create = "CREATE TABLE `t` (\n  `c` longtext NOT NULL CHECK (json_valid(`c`))\n)".into();
+        let of =
+            |table: &TableRecord, action| treatment(table, 0, action).err().map(|e| e.message().to_owned());
+        assert!(of(&table, Action::Replace("c", With::Text)).is_some_and(|told| told.contains("JSON")));
+        assert_eq!(of(&table, Action::Fix("c", "{}")), None);
+        table.create = "CREATE TABLE `t` (\n  `c` longtext\n) PARTITION BY LIST  COLUMNS(`c`)\n(PARTITION p VALUES IN ('Smith'))".into();
+        assert!(of(&table, Action::Replace("c", With::Text)).is_some_and(|told| told.contains("partition")));
+    }
+
+    #[test]
     fn keys_and_nulls_are_read_from_the_statement() {
         let table = table(&[
             ("key", "varchar(30)", ColumnForm::Text),
             ("free", "int(11)", ColumnForm::Number),
             ("both", "varchar(5)", ColumnForm::Text),
         ]);
-        let unique: Vec<bool> = table.columns.iter().map(|c| is_unique(&table, c)).collect();
-        assert_eq!(unique, [true, false, true]);
+        let needed: Vec<Option<String>> = table.columns.iter().map(|c| needed_by(&table, c)).collect();
+        let told = |words: &str| Some(words.to_owned());
+        assert_eq!(needed, [told("the primary key"), None, told("the unique key `u`")]);
+        let lengths: Vec<_> = keys(&table).into_iter().map(|key| key.columns).collect();
+        let column = |name: &str, length| (name.to_owned(), length);
+        assert_eq!(
+            lengths,
+            [
+                vec![column("`key`", None)],
+                vec![column("`both`", Some(3))],
+                vec![column("`free`", None), column("`both`", None)]
+            ]
+        );
         let nullable: Vec<bool> = table.columns.iter().map(|c| is_nullable(&table, c)).collect();
         assert_eq!(nullable, [false, true, false]);
         assert!(treatment(&table, 0, Action::Fix("key", "x")).is_err());

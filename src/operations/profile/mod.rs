@@ -2,15 +2,20 @@
 //! attachments, what a test copy must not hold and which of its data grows old. It promises that a key it does not know, and a
 //! table or column that is not there, is an error and never passed over.
 
+mod days;
 mod fit;
+mod fold;
+mod leftover;
 mod letters;
 pub mod listed;
+mod numbers;
 pub mod old;
 mod permutation;
 mod rule;
 pub mod scrub;
 mod value;
 
+pub use leftover::Leftover;
 pub use rule::{RowsKept, ScrubRule, With};
 
 use crate::error::{Error, Kind, Result};

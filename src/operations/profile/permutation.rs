@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 /// Rounds of the network.
 const ROUNDS: u8 = 10;
+/// A symbol of a larger alphabet takes no shuffled table.
+const LARGE_RADIX: u16 = 128;
 
 /// The permutations of one domain.
 pub struct Permuter {
@@ -39,16 +41,37 @@ impl Permuter {
         }
         let format = *format.finalize().as_bytes();
         if let [one] = symbols {
-            one.value =
-                self.shuffled(&format, 0, one.radix).get(usize::from(one.value)).copied().unwrap_or(0);
+            one.value = self.single(&format, *one);
             return;
         }
+        self.rounds(&format, symbols);
+    }
+
+    /// One symbol alone. Of a large alphabet it is taken as two, and walks on until they are one again.
+    fn single(&self, format: &[u8; 32], one: Symbol) -> u16 {
+        if one.radix <= LARGE_RADIX {
+            return self.shuffled(format, 0, one.radix).get(usize::from(one.value)).copied().unwrap_or(0);
+        }
+        let side = u32::from(one.radix).isqrt() + 1;
+        let mut value = u32::from(one.value);
+        loop {
+            let symbol = |value: u32| Symbol { value: value as u16, radix: side as u16 };
+            let mut two = [symbol(value / side), symbol(value % side)];
+            self.rounds(format, &mut two);
+            value = u32::from(two[0].value) * side + u32::from(two[1].value);
+            if value < u32::from(one.radix) {
+                return value as u16;
+            }
+        }
+    }
+
+    fn rounds(&self, format: &[u8; 32], symbols: &mut [Symbol]) {
         let half = symbols.len() / 2;
         let (left, right) = symbols.split_at_mut(half);
         for round in 0..ROUNDS {
             match round % 2 {
-                0 => self.round(round, &format, left, right),
-                _ => self.round(round, &format, right, left),
+                0 => self.round(round, format, left, right),
+                _ => self.round(round, format, right, left),
             }
         }
     }
@@ -109,9 +132,18 @@ mod tests {
     #[test]
     fn every_format_is_permuted() {
         let permuter = Permuter::new(&[7; 32], "d");
-        for radices in
-            [&[1][..], &[10], &[26], &[10, 10], &[9, 10, 10], &[26, 10, 3], &[2, 2, 2, 2, 2], &[1, 1]]
-        {
+        for radices in [
+            &[1][..],
+            &[10],
+            &[26],
+            &[129],
+            &[20_992],
+            &[10, 10],
+            &[9, 10, 10],
+            &[26, 10, 3],
+            &[2, 2, 2, 2, 2],
+            &[1, 1],
+        ] {
             let values = all(radices);
             let mut seen = HashSet::new();
             let mut moved = 0;

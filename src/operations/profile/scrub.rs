@@ -4,16 +4,23 @@
 
 use super::Profile;
 use super::fit;
+use super::fold::Fold;
+use super::leftover::{self, Leftover};
+use super::letters::Alphabet;
 use super::permutation::Permuter;
 use super::rule::{Action, ScrubRule};
-use super::value::{Replacer, Treatment};
+use super::value::{Replacer, Texts, Treatment};
 use crate::crypto::Keyring;
 use crate::entry::database::TableRecord;
 use crate::error::{Error, Kind, Result};
-use crate::mysql::load::{LoadPlan, LoadSource, RowChange, RowFilter};
-use std::collections::BTreeMap;
+use crate::mysql::identifier::quote;
+use crate::mysql::load::{Collations, LoadPlan, LoadSource, RowChange, RowFilter};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
+
+mod tied;
 
 /// The secret that replacements depend on: the same for a container and its copies, so that two test
 /// copies agree, and known to nobody who cannot open them.
@@ -45,13 +52,17 @@ pub struct Scrub {
     rules: Vec<Rule>,
     tables: BTreeMap<(String, String), Fitted>,
     notes: Vec<String>,
+    leftover: Vec<Leftover>,
     /// The rules as they are written.
     identity: String,
+    /// By collation.
+    folds: Mutex<HashMap<String, Arc<Fold>>>,
 }
 
 struct Rule {
     name: String,
     word: &'static str,
+    domain: String,
     permuter: Permuter,
     tables: u64,
     rows: AtomicU64,
@@ -83,14 +94,22 @@ impl Scrub {
             rules,
             tables: BTreeMap::new(),
             notes: Vec::new(),
+            leftover: Vec::new(),
+            folds: Mutex::default(),
             identity: format!("{:?}", profile.scrub),
         };
         for database in &source.databases {
             let name = &database.record.name;
             if names.is_empty() || names.contains(name) {
                 scrub.fit(profile, name, &database.tables)?;
+                scrub.check_ties(name, &database.tables)?;
+                let replaced = |table: &TableRecord| scrub.replaced(name, table);
+                let left =
+                    leftover::of(name, &database.record, &database.tables, &database.objects, &replaced);
+                scrub.leftover.push(left);
             }
         }
+        scrub.share(source);
         scrub.notes.extend(profile.remarks.iter().cloned());
         Ok(scrub)
     }
@@ -124,6 +143,39 @@ impl Scrub {
         }
     }
 
+    /// The numbers of the table's columns that are replaced; `None`: its rows are left out.
+    fn replaced(&self, database: &str, table: &TableRecord) -> Option<Vec<usize>> {
+        match self.tables.get(&(database.to_owned(), table.name.clone())) {
+            Some(Fitted::LeftOut(_)) => None,
+            Some(Fitted::Columns(columns)) => Some(columns.iter().map(|(at, ..)| *at).collect()),
+            None => Some(Vec::new()),
+        }
+    }
+
+    /// What the collation of a column holds equal.
+    fn fold(
+        &self,
+        table: &TableRecord,
+        at: usize,
+        treatment: &Treatment,
+        collations: &mut dyn Collations,
+    ) -> Result<Arc<Fold>> {
+        let Treatment::Text(Texts { alphabet, .. }) = treatment else { return Ok(Arc::new(Fold::none())) };
+        let lost = |what: &str| Error::new(Kind::Database, format!("table {}: {what}", table.name));
+        let column = table.columns.get(at).ok_or_else(|| lost("a column is gone"))?;
+        let (set, collation) = collations
+            .of_column(&column.name)?
+            .ok_or_else(|| lost(&format!("the server does not say how column {} compares", column.name)))?;
+        let mut folds = self.folds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fold) = folds.get(&collation) {
+            return Ok(Arc::clone(fold));
+        }
+        let weights = collations.weights(&set, &collation)?;
+        let fold = Arc::new(Fold::of(&weights, *alphabet == Alphabet::Utf8));
+        folds.insert(collation, Arc::clone(&fold));
+        Ok(fold)
+    }
+
     fn fit_table(
         &mut self,
         rule: &ScrubRule,
@@ -140,7 +192,16 @@ impl Scrub {
             }
             Action::Replace(column, _) | Action::Fix(column, _) => {
                 let Some(at) = table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(column)) else {
-                    return Ok(false);
+                    return match leftover::generated(table)
+                        .any(|name| name.eq_ignore_ascii_case(&quote(column)))
+                    {
+                        true => Err(Error::new(
+                            Kind::Usage,
+                            format!("{}.{column} is generated: the server computes it", table.name),
+                        )
+                        .hint("write rules for the columns that it is computed from")),
+                        false => Ok(false),
+                    };
                 };
                 let treatment = fit::treatment(table, at, action)?;
                 match self.tables.entry(key).or_insert_with(|| Fitted::Columns(Vec::new())) {
@@ -168,6 +229,11 @@ impl Scrub {
         self.rules.iter().map(count).collect()
     }
 
+    /// What comes as it is: columns without a rule, and values that stand in definitions.
+    pub fn leftover(&self) -> &[Leftover] {
+        &self.leftover
+    }
+
     /// What should be known: the profile's remarks, and optional rules that meant nothing.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -193,6 +259,7 @@ impl Rule {
         Rule {
             name: rule.name(),
             word: rule.word(),
+            domain: domain.to_owned(),
             permuter: Permuter::new(&key.0, domain),
             tables: 0,
             rows: AtomicU64::new(0),
@@ -209,7 +276,12 @@ impl RowFilter for Scrub {
         self.identity.clone()
     }
 
-    fn table<'a>(&'a self, database: &str, table: &'a TableRecord) -> Result<Option<RowChange<'a>>> {
+    fn table<'a>(
+        &'a self,
+        database: &str,
+        table: &'a TableRecord,
+        collations: &mut dyn Collations,
+    ) -> Result<Option<RowChange<'a>>> {
         let fitted = match self.tables.get(&(database.to_owned(), table.name.clone())) {
             Some(fitted) => fitted,
             None => return Ok(None),
@@ -231,7 +303,8 @@ impl RowFilter for Scrub {
         let mut replacers = Vec::with_capacity(columns.len());
         for (at, number, treatment) in columns {
             let rule = rule(*number)?;
-            replacers.push((*at, rule, Replacer::new(treatment, &rule.permuter)));
+            let fold = self.fold(table, *at, treatment, collations)?;
+            replacers.push((*at, rule, Replacer::new(treatment, &rule.permuter, fold)));
         }
         Ok(Some(Box::new(move |cells| {
             for (at, rule, replacer) in &mut replacers {
@@ -260,7 +333,20 @@ fn missing(profile: &Profile, rule: &ScrubRule, database: &str, is_table: bool) 
 mod tests {
     use super::*;
     use crate::entry::database::{ColumnForm, ColumnRecord, DatabaseRecord};
-    use crate::mysql::load::DatabaseEntries;
+    use crate::mysql::load::{Collation, DatabaseEntries, exact};
+
+    /// A server whose columns all compare exactly.
+    struct Exact;
+
+    impl Collations for Exact {
+        fn of_column(&mut self, _: &str) -> Result<Option<(String, String)>> {
+            Ok(Some(("utf8mb4".into(), "utf8mb4_bin".into())))
+        }
+
+        fn weights(&mut self, _: &str, _: &str) -> Result<Arc<Collation>> {
+            Ok(Arc::new(exact()))
+        }
+    }
 
     const RULES: &str = "name = 'p'\n\
         [[scrub]]\ntable = 'Patient'\ncolumn = 'phone'\nwith = 'phone'\n\
@@ -297,7 +383,7 @@ mod tests {
         let scrub = scrub(RULES, tables.clone()).expect("fits");
         let mut new = Vec::new();
         for table in &tables {
-            let mut change = scrub.table("shop", table).expect("no error").expect("a change");
+            let mut change = scrub.table("shop", table, &mut Exact).expect("no error").expect("a change");
             let mut row = vec![Some(b"555-0100".to_vec())];
             let is_kept = change(&mut row).expect("changed");
             assert_eq!(is_kept, table.name != "queue");
@@ -308,7 +394,7 @@ mod tests {
         let counts: Vec<u64> = scrub.counts().iter().map(|c| c.rows).collect();
         assert_eq!(counts, [1, 1, 3, 0]);
         assert!(scrub.notes()[0].contains("later"), "{:?}", scrub.notes());
-        assert!(scrub.table("shop", &table("other", "x")).expect("no error").is_none());
+        assert!(scrub.table("shop", &table("other", "x"), &mut Exact).expect("no error").is_none());
     }
 
     #[test]

@@ -195,6 +195,7 @@ pub fn known(code: &str) -> &'static str {
 /// The stable words of warnings; others are counted as `other`.
 const WARNINGS: &[&str] = &[
     "affected",
+    "as-it-is",
     "container",
     "damaged",
     "differs",

@@ -20,8 +20,8 @@ use crate::operations::migrate::{
     Accounts, Facts, MigrationReport, Moving, Stage, Surroundings, check, compare_users,
 };
 use crate::operations::paper;
-use crate::operations::profile::Profile;
 use crate::operations::profile::scrub::{Scrub, ScrubKey};
+use crate::operations::profile::{Leftover, Profile};
 use crate::operations::restore::{self, RestorePlan};
 use crate::operations::select::{Selection, Side};
 use crate::operations::server_restore;
@@ -139,6 +139,7 @@ impl Restore {
         if let Some(scrub) = &scrub {
             let rows: u64 = scrub.counts().iter().map(|count| count.rows).sum();
             report.notes.push(format!("a test copy: {rows} values or rows were replaced or left out"));
+            report.notes.extend(scrub.leftover().iter().flat_map(Leftover::sentences));
         }
         if let Some(moving) = moving {
             moving.end();
@@ -198,6 +199,8 @@ impl Restore {
         let key = ScrubKey::of(session.store.container().base().keyring());
         let scrub = Scrub::new(&Profile::find(name)?, source, &self.database, &key)?;
         scrub.notes().iter().for_each(|note| context.output.warning("profile", note));
+        let left = scrub.leftover().iter().flat_map(Leftover::sentences);
+        left.for_each(|sentence| context.output.warning("as-it-is", &sentence));
         Ok(Some(scrub))
     }
 

@@ -12,13 +12,13 @@ use crate::error::{Error, Kind, Result};
 use crate::mysql::load::{
     DatabaseReport, Definers, LoadOptions, LoadPlan, LoadReport, LoadSource, RowFilter,
 };
-use crate::operations::profile::Profile;
 use crate::operations::profile::scrub::{RuleCount, Scrub, ScrubKey};
+use crate::operations::profile::{Leftover, Profile};
 use crate::operations::server_restore;
 use crate::snapshot::SnapshotRecord;
 use crate::values::format_count;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The arguments of a restore to a server.
@@ -82,7 +82,10 @@ impl ServerRestore {
         };
         let outcome = outcome(context, record, &plan, &report);
         Ok(match &scrub {
-            Some(scrub) => with_counts(context, outcome, &scrub.counts()),
+            Some(scrub) => {
+                let left: Vec<Value> = scrub.leftover().iter().map(left_over).collect();
+                with_counts(context, outcome, &scrub.counts()).with("as_it_is", left)
+            }
             None => outcome,
         })
     }
@@ -101,6 +104,8 @@ impl ServerRestore {
         let key = ScrubKey::of(store.container().base().keyring());
         let scrub = Scrub::new(&Profile::find(name)?, source, &names, &key)?;
         scrub.notes().iter().for_each(|note| context.output.warning("profile", note));
+        let left = scrub.leftover().iter().flat_map(Leftover::sentences);
+        left.for_each(|sentence| context.output.warning("as-it-is", &sentence));
         Ok(Some(scrub))
     }
 
@@ -153,6 +158,14 @@ fn with_counts(context: &Context, mut outcome: Outcome, counts: &[RuleCount]) ->
         *summary += &format!("; a test copy by {}", format_count(fields.len() as u64, "rule"));
     }
     outcome.with("scrubbed", fields)
+}
+
+/// What of a database came as it is.
+fn left_over(left: &Leftover) -> Value {
+    json!({
+        "database": left.database, "tables": left.tables, "columns": left.columns,
+        "numbers": left.numbers, "definitions": left.definitions,
+    })
 }
 
 /// Asks whoever sits at the terminal to type the name of each database that is replaced.
