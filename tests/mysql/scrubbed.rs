@@ -30,7 +30,6 @@ fn collations() -> Vec<&'static str> {
         "utf8mb4_general_ci",
         "utf8mb4_unicode_ci",
         "utf8mb4_bin",
-        "utf8mb4_danish_ci",
         "utf8mb4_swedish_ci",
         "utf8mb4_turkish_ci",
         "utf8mb4_roman_ci",

@@ -89,7 +89,7 @@ impl Fold {
         for home in by_block.into_values() {
             let number = fold.alphabets.len() as u32;
             let mut home: Vec<_> = home.into_iter().take(usize::from(u16::MAX)).collect();
-            home.sort_by_key(|(_, class)| class.first());
+            home.sort_by_cached_key(|(_, class)| class.first());
             homes.extend(home.iter().zip(0..).map(|((weight, _), value)| (*weight, (number, value))));
             fold.alphabets.push(home.iter().map(|(_, class)| class.written(is_unicode)).collect());
         }
@@ -148,6 +148,7 @@ impl Fold {
                 (false, true) => Some(true),
                 _ => None,
             };
+            let (first, is_pair) = (class.first(), own_pair(class));
             for member in &class.members {
                 let is_upper = plain_case.unwrap_or_else(|| {
                     member.character.is_some_and(|c| !c.is_lowercase() && c.is_uppercase())
@@ -158,9 +159,9 @@ impl Fold {
                     (_, Some(parts)) => Role::Spelled(parts.iter().copied().map(letter).collect()),
                     (Some(home), None) => {
                         let written = self.written(letter(*home), false);
-                        Role::Letter(letter(*home), if own_pair(class) { written } else { class.first() })
+                        Role::Letter(letter(*home), if is_pair { written } else { first })
                     }
-                    (None, None) => Role::Other(class.first()),
+                    (None, None) => Role::Other(first),
                 };
                 if let Some(place) = self.roles.get_mut(member.code as usize) {
                     *place = role;
