@@ -191,6 +191,13 @@ pub fn mark(conn: &mut Connection, staging: &str, what: &str) -> Result<()> {
     conn.execute(&format!("INSERT INTO {journal} (kind, body) VALUES ('done', {})", literal(what))).map(drop)
 }
 
+/// Marks several things as done, all or none.
+pub fn mark_all(conn: &mut Connection, staging: &str, what: &[String]) -> Result<()> {
+    let journal = qualified(staging, JOURNAL);
+    let rows: Vec<String> = what.iter().map(|what| format!("('done', {})", literal(what))).collect();
+    conn.execute(&format!("INSERT INTO {journal} (kind, body) VALUES {}", rows.join(","))).map(drop)
+}
+
 /// What was marked as done.
 pub fn marks(conn: &mut Connection, staging: &str) -> Result<HashSet<String>> {
     let rows = conn.rows(&format!("SELECT body FROM {} WHERE kind='done'", qualified(staging, JOURNAL)))?;

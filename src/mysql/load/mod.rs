@@ -34,6 +34,7 @@ pub(in crate::mysql) mod secondary;
 mod session;
 mod stage;
 mod statement;
+mod steps;
 mod switch;
 mod table;
 mod ties;

@@ -3,13 +3,14 @@
 //! the one RENAME statement an error puts back what was taken away, at once; and that the tables that stood
 //! there before are dropped last.
 
-use super::journal::{self, Step, Switch};
+use super::journal::{self, Switch};
 use super::moving;
 use super::names;
 use super::objects;
 use super::orphans;
 use super::session::{said, tolerate};
 use super::stage::character_set;
+use super::steps;
 use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject};
 use crate::error::{Error, Result};
 use crate::mysql::connection::{Connection, code_of};
@@ -280,7 +281,7 @@ fn finish(conn: &mut Connection, switch: &Switch, staging: &str, mut outcome: Ou
     {
         outcome.not_made.push(format!("the comment of database `{}`: {}", switch.target, said(&error)));
     }
-    steps(conn, switch, staging, &done, &mut outcome)?;
+    steps::run(conn, switch, staging, &done, &mut outcome)?;
     make_objects(conn, switch, staging, &done, &mut outcome)?;
     drop_old(conn, switch, &mut outcome)?;
     outcome.notes.extend(orphans::outside(conn, &switch.target, &folded(&switch.new_tables))?);
@@ -294,45 +295,6 @@ fn finish(conn: &mut Connection, switch: &Switch, staging: &str, mut outcome: Ou
 fn comment_of(create: &str) -> Option<&str> {
     let at = create.find("*/ COMMENT '")?;
     Some(&create[at + 3..])
-}
-
-fn steps(
-    conn: &mut Connection,
-    switch: &Switch,
-    staging: &str,
-    done: &HashSet<String>,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    for (number, step) in switch.steps.iter().enumerate() {
-        let mark = format!("step {number}");
-        if done.contains(&mark) {
-            continue;
-        }
-        match run_step(conn, step) {
-            Ok(()) => {}
-            Err(error) if code_of(&error).is_none() => return Err(error),
-            Err(_) if step.may_fail => {}
-            Err(error) => {
-                outcome.not_made.push(format!("{} could not be made: {}", step.what, said(&error)));
-                // Without a mark: whoever goes on tries it again, and names it.
-                continue;
-            }
-        }
-        journal::mark(conn, staging, &mark)?;
-    }
-    Ok(())
-}
-
-/// Names that a table already has: a step that ran before its mark was written.
-const ALREADY_THERE: [u16; 3] = [1826, 1022, 1061];
-
-fn run_step(conn: &mut Connection, step: &Step) -> Result<()> {
-    match conn.execute(&step.sql) {
-        Err(error) if code_of(&error).is_some_and(|code| ALREADY_THERE.contains(&code)) => Ok(()),
-        // InnoDB's word for a foreign key of that name.
-        Err(error) if code_of(&error) == Some(1005) && said(&error).contains("errno: 121") => Ok(()),
-        other => other.map(drop),
-    }
 }
 
 /// Makes objects in their order, and those that failed again for as long as one of them succeeds: views
