@@ -55,6 +55,9 @@ struct Written {
     upper: u32,
 }
 
+/// Block, length in bytes and case of an alphabet's letters.
+type Home = (u32, usize, u8);
+
 /// The characters of one weight.
 struct Class<'c> {
     members: Vec<&'c Weighed>,
@@ -80,7 +83,7 @@ impl Fold {
         let mut homes: HashMap<&[u8], (u32, u16)> = HashMap::new();
         fold.plain(&classes, &mut homes);
         let spelled = spelled(collation, &classes, &homes);
-        let mut by_block: BTreeMap<(u32, usize, u8), Vec<(&[u8], &Class)>> = BTreeMap::new();
+        let mut by_block: BTreeMap<Home, Vec<(&[u8], &Class)>> = BTreeMap::new();
         for (weight, class) in &classes {
             if !homes.contains_key(weight) && !spelled.contains_key(weight) && class.is_letter(is_unicode) {
                 by_block.entry(class.home(is_unicode)).or_default().push((weight, class));
@@ -245,11 +248,11 @@ impl Class<'_> {
             // Bytes of another character set than the column's often stand in such columns.
             false => m.code >= 0x80,
         };
-        self.members.iter().any(|m| is_one(&m)) && self.members.iter().any(|m| !m.weight.is_empty())
+        self.members.iter().any(is_one) && self.members.iter().any(|m| !m.weight.is_empty())
     }
 
     /// Block, length and case.
-    fn home(&self, is_unicode: bool) -> (u32, usize, u8) {
+    fn home(&self, is_unicode: bool) -> Home {
         let first = self.first();
         let is = |test: fn(char) -> bool| self.members.iter().any(|m| m.character.is_some_and(test));
         let case = match (is(char::is_lowercase), is(char::is_uppercase)) {
