@@ -13,7 +13,8 @@ mod program;
 use super::identifier::{literal, quote};
 use super::schema::mentions;
 use super::value::{
-    LiteralFormat, is_null_when_empty, long_literal, session_settings, sql_literal, zoned_statements,
+    LiteralFormat, is_null_when_empty, long_literal, session_settings, setting_statement, sql_literal,
+    zoned_statements,
 };
 use crate::entry::database::{DatabaseRecord, ObjectRecord, SchemaObject, ServerRecord, TableRecord};
 use crate::error::{Error, Kind, Result};
@@ -134,7 +135,8 @@ impl<W: Write> ScriptWriter<W> {
         }
         writer.line("SET NAMES utf8mb4;")?;
         for (name, value) in session_settings(dialect.is_mariadb, dialect.version) {
-            writer.line(&format!("SET @coffer_{name}=@@{name}, SESSION {name}={value};"))?;
+            let words = format!("SET @coffer_{name}=@@{name}, SESSION {name}={value}");
+            writer.line(&setting_statement(name, &words))?;
         }
         Ok(writer)
     }
@@ -400,7 +402,7 @@ impl<W: Write> ScriptWriter<W> {
             self.line(&statement)?;
         }
         for (name, _) in session_settings(self.dialect.is_mariadb, self.dialect.version) {
-            self.line(&format!("SET SESSION {name}=@coffer_{name};"))?;
+            self.line(&setting_statement(name, &format!("SET SESSION {name}=@coffer_{name}")))?;
         }
         self.line(&format!("-- The end of {}.", literal(&self.database.name).replace(['\n', '\r'], " ")))?;
         self.out.flush().map_err(unwritten)?;

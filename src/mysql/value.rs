@@ -12,6 +12,7 @@ mod zoned;
 pub use literal::{LiteralFormat, long_literal, sql_literal};
 pub use loading::{
     LOAD_SQL_MODE, LoadColumn, is_null_when_empty, load_column, moved_counter, session_settings,
+    setting_statement,
 };
 pub use momentary::{is_momentary, momentary_statements};
 pub use zoned::{is_zoned, zoned_statements};

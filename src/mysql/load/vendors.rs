@@ -22,7 +22,9 @@ const MARIADB_ALONE: [&str; 11] = [
     "  inet4",
 ];
 /// What a MariaDB refuses so.
-const MYSQL_ALONE: [&str; 3] = ["  vector(", " ((", " ENGINE_ATTRIBUTE"];
+const MYSQL_ALONE: [&str; 3] = ["  vector(", EXPRESSION, " ENGINE_ATTRIBUTE"];
+/// Stands for a key on an expression, which no one word tells.
+const EXPRESSION: &str = "((";
 
 /// What of `part`, which comes from a server of `vendor`, the server of `conn` will not take as it is,
 /// one sentence each; none where both are of one vendor.
@@ -38,9 +40,8 @@ pub fn differences(conn: &Connection, vendor: &str, part: &Part) -> Vec<String> 
         let name = format!("table `{database}`.`{}`", table.name);
         let plain = without_quoted(&table.create);
         let alone: &[&str] = if is_to_mariadb { &MYSQL_ALONE } else { &MARIADB_ALONE };
-        // Functional keys are the only brackets in brackets of a MySQL's keys.
         let holds = |word: &&str| match *word {
-            " ((" => plain.lines().any(|line| line.trim_start().contains("KEY ") && line.contains(word)),
+            EXPRESSION => plain.lines().any(has_expression),
             _ => plain.contains(word),
         };
         let refused: Vec<&str> = alone.iter().copied().filter(|word| holds(word)).map(told).collect();
@@ -63,10 +64,24 @@ pub fn differences(conn: &Connection, vendor: &str, part: &Part) -> Vec<String> 
     found
 }
 
+/// Whether the line of a statement, without what is quoted, is a key on an expression: brackets in its
+/// brackets that hold more than the length of a prefix.
+fn has_expression(line: &str) -> bool {
+    const KEYS: [&str; 3] = ["KEY ", "UNIQUE KEY ", "PRIMARY KEY "];
+    let line = line.trim_start();
+    let Some((_, columns)) = line.split_once('(').filter(|_| KEYS.iter().any(|key| line.starts_with(key)))
+    else {
+        return false;
+    };
+    let is_prefix =
+        |inner: &str| inner.split(')').next().is_some_and(|i| i.bytes().all(|b| b.is_ascii_digit()));
+    columns.split('(').skip(1).any(|inner| !is_prefix(inner))
+}
+
 /// The word as a person knows it.
 fn told(word: &str) -> &str {
     match word {
-        " ((" => "keys on expressions",
+        EXPRESSION => "keys on expressions",
         " nextval(" => "sequences",
         word => word.trim_matches([' ', '=', '(']),
     }
@@ -92,6 +107,25 @@ fn passed_over(plain: &str, is_to_mariadb: bool) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_on_expressions_are_told_from_keys_on_prefixes() {
+        let found = |create: &str| without_quoted(create).lines().any(has_expression);
+        for create in [
+            "  `a` varchar(9) DEFAULT (concat(('x'))),\n  PRIMARY KEY (`a`(191)),",
+            "  UNIQUE KEY `k(` (`a`,`b`(10) DESC) USING BTREE COMMENT '((a+1))',",
+            "  KEY `k` (`a`(20),`b`(255)) /*!80000 INVISIBLE */",
+            "  CONSTRAINT `c` FOREIGN KEY (`a`) REFERENCES `p` (`i`),\n  CONSTRAINT `x` CHECK ((`a` > 0))",
+            "  FULLTEXT KEY `f` (`a`,`b`)",
+        ] {
+            assert!(!found(create), "{create}");
+        }
+        for create in
+            ["  KEY `k` ((lower(`a`)))", "  UNIQUE KEY `k` (`a`(9),(`b` + 1))", "  KEY `k` ((1 + `a`))"]
+        {
+            assert!(found(create), "{create}");
+        }
+    }
 
     #[test]
     fn what_only_the_other_vendor_reads_is_found() {

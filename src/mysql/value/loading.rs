@@ -85,6 +85,16 @@ pub fn session_settings(is_mariadb: bool, version: u32) -> Vec<(&'static str, &'
     settings
 }
 
+/// The statement that sets `name`, in the comment that only those read who have it: a file goes to other
+/// servers than the one it comes from.
+pub fn setting_statement(name: &str, words: &str) -> String {
+    match name {
+        "check_constraint_checks" => format!("/*M!100201 {words} */;"),
+        "restrict_fk_on_non_standard_key" => format!("/*!80400 {words} */;"),
+        _ => format!("{words};"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +105,23 @@ mod tests {
         let mode =
             settings.iter().find(|(name, _)| *name == "sql_mode").map(|(_, value)| value.trim_matches('\''));
         assert_eq!(mode, Some(LOAD_SQL_MODE));
+    }
+
+    #[test]
+    fn what_one_vendor_has_is_said_to_it_alone() {
+        assert_eq!(setting_statement("time_zone", "SET a"), "SET a;");
+        assert_eq!(setting_statement("check_constraint_checks", "SET a"), "/*M!100201 SET a */;");
+        let of = |is_mariadb, version| {
+            session_settings(is_mariadb, version).into_iter().map(|s| s.0).collect::<Vec<_>>()
+        };
+        let (mariadb, mysql) = (of(true, 100_200), of(false, 80_400));
+        let alone = mariadb
+            .iter()
+            .filter(|name| !mysql.contains(name))
+            .chain(mysql.iter().filter(|name| !mariadb.contains(name)));
+        // What both have needs no comment.
+        let plain: Vec<_> = alone.filter(|name| setting_statement(name, "").starts_with(';')).collect();
+        assert_eq!(plain, [&"innodb_strict_mode"]);
     }
 
     #[test]
