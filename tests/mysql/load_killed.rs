@@ -12,7 +12,7 @@ const PRACTICE: &str = "
 CREATE DATABASE one; CREATE TABLE one.t (a INT PRIMARY KEY) ENGINE=MyISAM; INSERT INTO one.t VALUES (1),(2),(3);
 CREATE TABLE one.u (a INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO one.u VALUES (1);
 CREATE DATABASE two; CREATE TABLE two.t (a INT PRIMARY KEY, b VARCHAR(200)) ENGINE=InnoDB;
-INSERT INTO two.t SELECT seq, REPEAT(MD5(seq),6) FROM mysql.seq_4000_to_90000;
+INSERT INTO two.t SELECT seq, REPEAT(LEFT(SHA2(seq,256),32),6) FROM mysql.seq_4000_to_90000;
 CREATE TRIGGER two.tr BEFORE INSERT ON two.t FOR EACH ROW SET NEW.b = 'x';
 ";
 const RESTORE: &str = "restore c latest --to-server --database one --database two";

@@ -3,12 +3,12 @@
 //! sentence for each table that no longer holds what was proven.
 
 use super::choose::Part;
+use super::session::said;
 use super::table::{Sent, Task};
 use super::{TableReport, proof, stage};
 use crate::entry::database::TableRecord;
 use crate::error::Result;
 use crate::mysql::connection::{Connection, code_of};
-use crate::mysql::load::session::said;
 use crate::progress::Progress;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
