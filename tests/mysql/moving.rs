@@ -1,7 +1,7 @@
 //! A practice moved from one private server to another by the program, with the container alone.
 
 use crate::compare::assert_same;
-use crate::server::{Make, Server};
+use crate::server::{Make, Server, mariadbs_own};
 use crate::trial::exits;
 use std::path::Path;
 
@@ -203,4 +203,28 @@ fn live_databases_are_copied_to_other_containers_with_their_rows() {
         exits(path, &new, &format!("migrate restore {other} --attachments-to {other}-back"), 0);
         assert_same((&mut old.connect(), "dental"), (&mut new.connect(), "dental"));
     }
+}
+
+#[test]
+fn keys_too_long_for_the_servers_default_row_format_come_back() {
+    if mariadbs_own("rows in the old format, where MySQL shortens keys by itself") {
+        return;
+    }
+    let server = Server::start(&["--character-set-server=utf8mb4"]);
+    let folder = tempfile::tempdir().expect("folder");
+    exits(folder.path(), &server, "init c --no-encryption", 0);
+    let many: Vec<String> = (0..12).map(|n| format!("c{n} VARCHAR(255) NOT NULL DEFAULT 'ü'")).collect();
+    server.sql(&format!(
+        "CREATE DATABASE d; USE d; CREATE TABLE long_key (a VARCHAR(255), b INT COMMENT ' ENGINE=InnoDB', KEY (a)) COMMENT='ROW_FORMAT=x'
+         PARTITION BY HASH (b) PARTITIONS 2; INSERT INTO long_key VALUES (REPEAT('x',255),1); CREATE TABLE wide ({}); INSERT INTO wide () VALUES ();
+         CREATE TABLE plain (a INT); CREATE TABLE told (a INT) ROW_FORMAT=REDUNDANT",
+        many.join(", ")
+    ));
+    exits(folder.path(), &server, "backup c --database d", 0);
+    let other = Server::start(&["--innodb-default-row-format=compact"]);
+    let run = exits(folder.path(), &other, "restore c latest --to-server", 0);
+    assert!(run.said.contains("`d`.`long_key`: made with ROW_FORMAT=DYNAMIC"), "{}", run.said);
+    let formats = "SELECT TABLE_NAME, ROW_FORMAT FROM information_schema.TABLES WHERE TABLE_SCHEMA='d' AND TABLE_NAME<>'wide' ORDER BY 1";
+    assert_eq!(other.client("", formats), "long_key\tDynamic\nplain\tCompact\ntold\tRedundant\n");
+    assert_eq!(other.client("d", "SELECT LENGTH(a) FROM long_key; SELECT COUNT(*) FROM wide"), "255\n1\n");
 }

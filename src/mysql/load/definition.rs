@@ -281,6 +281,18 @@ pub fn without_quoted(statement: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// The statement with the row format that InnoDB itself begins with, which a table that tells none may
+/// have had: a server whose default is an older one takes only shorter keys and rows. `None`: it tells one,
+/// or is of another engine.
+pub fn with_room(create: &str) -> Option<String> {
+    const ENGINE: &str = " ENGINE=InnoDB";
+    let (_, _, tail) = parts(create)?;
+    let (before, after) = tail.split_once(ENGINE)?;
+    let head = create.get(..create.len().checked_sub(tail.len())?)?;
+    (!without_quoted(tail).contains("ROW_FORMAT="))
+        .then(|| format!("{head}{before}{ENGINE} ROW_FORMAT=DYNAMIC{after}"))
+}
+
 /// Walks over a statement's bytes and passes by what stands between quotes.
 pub struct Scan<'a> {
     bytes: &'a [u8],
@@ -328,6 +340,15 @@ mod tests {
          `note` varchar(9) DEFAULT ' CONSTRAINT `x` FOREIGN KEY \\' (',\n  PRIMARY KEY (`id`,`note`),\n  \
          CONSTRAINT `k,1` FOREIGN KEY (`id`) REFERENCES `b` (`id`) ON DELETE CASCADE,\n  \
          CONSTRAINT `c` CHECK (`note` <> 'FOREIGN KEY')\n) ENGINE=InnoDB DATA DIRECTORY='/a b/' COMMENT=' DATA DIRECTORY=''x'''";
+
+    #[test]
+    fn a_roomier_row_format_is_said_where_none_is() {
+        let create = "CREATE TABLE `t` (\n  `a` int COMMENT ') ENGINE=InnoDB'\n) ENGINE=InnoDB COMMENT='ROW_FORMAT=x'\n PARTITION BY HASH (`a`)";
+        let roomy = create.replace(") ENGINE=InnoDB COMMENT", ") ENGINE=InnoDB ROW_FORMAT=DYNAMIC COMMENT");
+        assert_eq!(with_room(create), Some(roomy));
+        assert_eq!(with_room(&create.replace(" COMMENT='", " ROW_FORMAT=COMPACT COMMENT='")), None);
+        assert_eq!(with_room("CREATE TABLE `t` (\n  `a` int\n) ENGINE=MyISAM"), None);
+    }
 
     #[test]
     fn columns_without_any_default_are_found() {

@@ -4,7 +4,7 @@
 
 use super::choose::Part;
 use super::collation;
-use super::definition::{Definition, take_apart, without_defaults, without_implied_collations};
+use super::definition::{Definition, take_apart, with_room, without_defaults, without_implied_collations};
 use super::session::{self, said, tolerate};
 use super::table::{self, Rows, Task, Which};
 use super::ties::without_ties;
@@ -154,6 +154,9 @@ fn drop_defaults(
     Ok(())
 }
 
+/// A key, a key's column or a row that does not fit into the server's default row format.
+const TOO_LARGE: [u16; 3] = [1071, 1118, 1709];
+
 /// A second try for a table with options that this server does not know.
 fn again(
     conn: &mut Connection,
@@ -169,6 +172,17 @@ fn again(
         let named = left_out.join(", ");
         staged.notes.push(format!(
             "table `{target}`.`{}`: made without {named}: {}",
+            table.name,
+            said(&first)
+        ));
+        return Ok(Ok(()));
+    }
+    if code_of(&first).is_some_and(|code| TOO_LARGE.contains(&code))
+        && let Some(roomy) = with_room(&definition.create)
+        && conn.execute(&roomy).is_ok()
+    {
+        staged.notes.push(format!(
+            "table `{target}`.`{}`: made with ROW_FORMAT=DYNAMIC, which is not this server's default: {}",
             table.name,
             said(&first)
         ));
