@@ -233,7 +233,8 @@ mod tests {
              `c` varchar(9) COMMENT ' AS (Smith)',\n  CONSTRAINT `k` CHECK (`c` <> 'Smith')\n) ENGINE=InnoDB COMMENT='Smith'";
         let table =
             TableRecord { name: "t".into(), create: create.into(), rows: 1, ..TableRecord::default() };
-        let left = of("d", &DatabaseRecord::default(), &[table.clone()], &[], &|_| Some(Vec::new()));
+        let left =
+            of("d", &DatabaseRecord::default(), std::slice::from_ref(&table), &[], &|_| Some(Vec::new()));
         assert_eq!(
             left.definitions,
             [
