@@ -13,16 +13,24 @@ use crate::error::{Error, Kind, Result};
 use crate::limits::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, SECTOR_BYTES};
 use crate::storage::Storage;
 
-/// A key table as it lies in the file: opaque bytes with a sequence.
+/// Where an encoded key table of any version says its sequence (`format-spec/crypto.md`, Key table).
+const OWN_SEQUENCE: std::ops::Range<usize> = 4..12;
+
+/// A key table as it lies in the file: bytes that say their sequence, and else are opaque here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFrame {
-    /// Rises with every change of the table.
+    /// The table's own, which rises with every change of it.
     pub sequence: u64,
     /// The encoded table.
     pub table: Vec<u8>,
 }
 
 impl KeyFrame {
+    /// The frame of an encoded table.
+    pub fn of(table: Vec<u8>) -> KeyFrame {
+        KeyFrame { sequence: own_sequence(&table).unwrap_or(0), table }
+    }
+
     /// BLAKE3 of the table's bytes, as the commit root keeps it.
     pub fn hash(&self) -> [u8; 32] {
         *blake3::hash(&self.table).as_bytes()
@@ -52,11 +60,14 @@ impl KeyFrame {
             return None;
         }
         let whole = frame_check(bytes, length) == array::<32>(bytes, KEY_FRAME_CHECK);
-        whole.then(|| KeyFrame {
-            sequence: u64_at(bytes, KEY_FRAME_SEQUENCE),
-            table: bytes[KEY_FRAME_TABLE..KEY_FRAME_TABLE + length].to_vec(),
-        })
+        let frame = KeyFrame::of(bytes[KEY_FRAME_TABLE..KEY_FRAME_TABLE + length].to_vec());
+        // Anybody can make a frame; only the table's own sequence is authenticated.
+        (whole && u64_at(bytes, KEY_FRAME_SEQUENCE) == frame.sequence).then_some(frame)
     }
+}
+
+fn own_sequence(table: &[u8]) -> Option<u64> {
+    table.get(OWN_SEQUENCE)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 fn frame_check(frame: &[u8], length: usize) -> [u8; 32] {

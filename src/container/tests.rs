@@ -29,13 +29,16 @@ pub(crate) fn pool() -> Arc<ThreadPool> {
     Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("pool"))
 }
 
+/// A key table, as far as a container looks into it.
+fn key_frame(sequence: u64) -> KeyFrame {
+    let mut table = vec![sequence as u8; 300];
+    table[4..12].copy_from_slice(&sequence.to_le_bytes());
+    KeyFrame::of(table)
+}
+
 pub(crate) fn new_container(disk: &SimulatedDisk) -> Container {
-    let creation = Creation {
-        prologue: prologue(1 << 20, 8),
-        keys: KeyFrame { sequence: 1, table: vec![5; 300] },
-        keyring: keyring(),
-        contents: vec![],
-    };
+    let creation =
+        Creation { prologue: prologue(1 << 20, 8), keys: key_frame(1), keyring: keyring(), contents: vec![] };
     create(Arc::new(disk.clone()), creation, "test", pool(), OPTIONS).expect("create")
 }
 
@@ -283,7 +286,7 @@ fn keys_that_changed_while_a_slow_unlock_ran_are_taken_as_they_are_now() {
     let disk = SimulatedDisk::new();
     let mut container = new_container(&disk);
     let stale = Header::read(&disk).expect("header");
-    container.write_keys(KeyFrame { sequence: 2, table: vec![6; 300] }).expect("keys");
+    container.write_keys(key_frame(2)).expect("keys");
     commit(&mut container, 1, 1, 10).expect("the root names them");
     drop(container);
     let disk = { disk }.reopen();
@@ -291,9 +294,13 @@ fn keys_that_changed_while_a_slow_unlock_ran_are_taken_as_they_are_now() {
         let opened = Container::open(Arc::new(disk.reopen()), stale.clone(), keyring(), "test", access);
         assert_eq!(opened.expect("no forgery").header().keys.sequence, 2, "{access:?}");
     }
-    // An older table in the file itself still is one.
-    stale.clone().write_keys(&disk, stale.keys.clone()).expect("written");
-    assert_eq!(open(&disk, Access::Read).err().map(|e| e.kind()), Some(Kind::Damaged));
+    // An older table in the file itself still is one, also in a frame that says to be newer.
+    for sequence in [1, 2, 99] {
+        let forged = KeyFrame { sequence, ..stale.keys.clone() };
+        stale.clone().write_keys(&disk, forged).expect("written");
+        let read = Header::read(&disk).and_then(|_| open(&disk, Access::Read).map(drop));
+        assert_eq!(read.map_err(|e| e.kind()), Err(Kind::Damaged), "{sequence}");
+    }
 }
 
 #[test]
@@ -301,7 +308,7 @@ fn a_change_of_the_keys_that_was_cut_short_is_no_damage_and_is_ended_by_the_next
     let disk = SimulatedDisk::new();
     let mut container = new_container(&disk);
     disk.record();
-    container.write_keys(KeyFrame { sequence: 2, table: vec![6; 300] }).expect("keys");
+    container.write_keys(key_frame(2)).expect("keys");
     drop(container);
     let mut cut = 0;
     for point in disk.crash_points() {

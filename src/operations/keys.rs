@@ -56,7 +56,7 @@ fn alter<T>(
     let id = session.store.container().base().container;
     table.authenticate(&session.secrets, &id)?;
     let result = change(&mut table, &session.secrets, id)?;
-    let keys = KeyFrame { sequence: table.sequence(), table: table.encode() };
+    let keys = KeyFrame::of(table.encode());
     session.store.container_mut().write_keys(keys)?;
     session.is_encrypted = table.is_encrypted();
     commit_nothing(session, time, pool)?;

@@ -87,7 +87,7 @@ pub fn start(
 fn install(session: &mut Session, table: &KeyTable, secrets: Secrets) -> Result<()> {
     let header = session.store.container().header();
     let keyring = Keyring::derive(&secrets, header.prologue.container, header.prologue.family);
-    let keys = KeyFrame { sequence: table.sequence(), table: table.encode() };
+    let keys = KeyFrame::of(table.encode());
     session.store.container_mut().change_keys(keys, keyring)?;
     session.secrets = secrets;
     session.is_encrypted = table.is_encrypted();

@@ -202,7 +202,7 @@ pub fn init_related(
     let settings = Settings { max_bytes: plan.max_bytes, retention: plan.retention.clone() };
     let contents = Contents { settings, ..Contents::default() };
     let creation = Creation {
-        keys: KeyFrame { sequence: table.sequence(), table: table.encode() },
+        keys: KeyFrame::of(table.encode()),
         prologue,
         keyring,
         contents: codec::encode(&contents),

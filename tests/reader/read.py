@@ -173,7 +173,10 @@ class Container:
                 continue
             sequence, length = struct.unpack_from("<QI", f, 8)
             table = f[56:56 + length]
-            if blake3(f[:24] + table).digest() == f[24:56] and (best is None or best[0] < sequence):
+            # Anybody can make a frame: the table says its sequence itself.
+            own = struct.unpack_from("<Q", table, 4)[0] if length >= 12 else None
+            is_whole = blake3(f[:24] + table).digest() == f[24:56] and own == sequence
+            if is_whole and (best is None or best[0] < sequence):
                 best = sequence, table
         need(best, "no key table")
         self.keys_stated = best[0], blake3(best[1]).digest()
