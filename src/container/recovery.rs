@@ -58,15 +58,21 @@ fn newest_of_now(base: &Base, header: &Header) -> Result<Option<Found>> {
     for (block, sector) in &blocks {
         match block.open_pointer(sector, &base.keyring).and_then(|p| load(base, p, block)) {
             Ok(state) => {
-                let (newer, unusable) = match lost || fallen_back {
+                let (newer, passed) = match lost || fallen_back {
                     true => scan(base, Some(&state))?,
                     false => (None, false),
                 };
-                let adopted = newer.is_some();
+                let (newer, foreign) = match newer {
+                    Some(newer) if is_contradicted(base, &blocks, &newer) => (None, true),
+                    newer => (newer, false),
+                };
+                let (adopted, unusable) = (newer.is_some(), passed && !foreign);
                 if adopted {
                     notes
                         .push("the last commit's superblock was lost; its root was found and adopted".into());
                     fallen_back = false;
+                } else if foreign {
+                    notes.push("another commit upon the same one stands in the file, a fork's".into());
                 } else if unusable {
                     notes.push("a newer commit was found, but not all of its segments are whole".into());
                     fallen_back = true;
@@ -90,13 +96,27 @@ fn generations(slots: &[Option<WholeSuperblock>; 2]) -> [Option<u64>; 2] {
     slots.each_ref().map(|slot| slot.as_ref().map(|(block, _)| block.generation))
 }
 
+/// Whether a superblock whose root pointer opens was written for another commit of the generation of
+/// `state`, or a later one: that was acknowledged, so `state` is no commit of this file.
+fn is_contradicted(base: &Base, blocks: &[WholeSuperblock], state: &State) -> bool {
+    let own = state.root.generation;
+    let newer = blocks.iter().filter(|(block, _)| block.generation >= own);
+    newer
+        .filter_map(|(block, sector)| {
+            Some((block.generation, block.open_pointer(sector, &base.keyring).ok()?))
+        })
+        .any(|(generation, pointer)| generation > own || pointer.hash != state.hash)
+}
+
 /// The newest whole commit where none of the superblocks, `blocks`, leads to one.
 fn by_its_root(base: &Base, blocks: &[WholeSuperblock], mut notes: Vec<String>) -> Result<Found> {
     match scan(base, None)? {
         (Some(state), passed) => {
             // A superblock is written after all that it names was synced: a higher one says that a
             // newer commit was acknowledged, however little of it is left.
-            let outdated = passed || blocks.iter().any(|(b, _)| b.generation > state.root.generation);
+            let outdated = passed
+                || blocks.iter().any(|(b, _)| b.generation > state.root.generation)
+                || is_contradicted(base, blocks, &state);
             let lost =
                 if blocks.is_empty() { "both superblocks were lost" } else { "no superblock leads on" };
             notes.push(format!("{lost}; the newest whole commit was found by its root"));

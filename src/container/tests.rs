@@ -200,6 +200,30 @@ fn an_attempt_that_was_given_up_is_not_adopted_for_its_successor() {
 }
 
 #[test]
+fn a_forks_commit_is_not_adopted_for_the_one_that_was_acknowledged() {
+    let disk = SimulatedDisk::new();
+    let mut container = new_container(&disk);
+    commit(&mut container, 1, 3, 1000).expect("commit");
+    drop(container);
+    let before = disk.bytes();
+    // Two copies of the file, each written on: the same parent, slots and segment ids.
+    let [mine, other] = [2, 3].map(|seed| {
+        let disk = SimulatedDisk::from_bytes(before.clone());
+        let mut container = open(&disk, Access::Write).expect("open");
+        commit(&mut container, seed, 3, 1000).expect("commit");
+        let slot = container.state().pointer.copies[0].slot;
+        (container.base().geometry.slot_offset(slot) as usize, disk.bytes())
+    });
+    assert_eq!(mine.0, other.0);
+    let disk = SimulatedDisk::from_bytes(mine.1);
+    disk.corrupt(mine.0 as u64, 1 << 20, |b| b.copy_from_slice(&other.1[other.0..][..1 << 20]));
+    let container = open(&disk, Access::Write).expect("open");
+    assert_eq!(check(&container), 1);
+    assert!(container.has_fallen_back(), "{:?}", container.notes());
+    assert_eq!(container.begin(pool(), OPTIONS).err().map(|e| e.kind()), Some(Kind::Damaged));
+}
+
+#[test]
 fn commits_that_superblocks_name_are_not_forgotten_for_an_older_one() {
     let disk = SimulatedDisk::new();
     let mut container = new_container(&disk);
