@@ -5,13 +5,14 @@
 mod before;
 mod content;
 mod script;
+mod script_names;
 mod space;
 
 use crate::attachments::compare::Difference;
 use crate::attachments::problem::Problem;
 use crate::attachments::restore::{Outcome, RestoreOptions, Target};
 use crate::chunk_store::ChunkStore;
-use crate::entry::database::{SERVER_PATH, database_path};
+use crate::entry::database::database_path;
 use crate::entry::{Content, Entry, EntryKind, EntryPath};
 use crate::error::{Error, Kind, Result};
 use crate::operations::databases::{self, Databases, StoredRows};
@@ -26,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use content::chunk_kind;
 pub use script::Script;
+use script_names::ScriptNames;
 pub use space::Need;
 
 /// Data bytes of files that are written side by side.
@@ -121,16 +123,26 @@ fn chosen<'a>(
     }))
 }
 
-/// The first names, outside the selection, of hard links inside it; and which paths matched.
-fn survey(store: &ChunkStore, record: &SnapshotRecord, selection: &Selection) -> Result<HashSet<EntryPath>> {
-    let mut wanted = HashSet::new();
+/// The first names, outside the selection, of hard links inside it; and what SQL files are called.
+///
+/// Errors: [`Kind::NotFound`] for a selected path that is not there.
+fn survey(
+    store: &ChunkStore,
+    record: &SnapshotRecord,
+    selection: &Selection,
+) -> Result<(HashSet<EntryPath>, ScriptNames)> {
+    let (mut wanted, mut names) = (HashSet::new(), ScriptNames::default());
     let mut seen = vec![false; selection.paths.len()];
     for entry in ManifestReader::new(store, &record.manifest)? {
         let entry = match entry {
             Ok(entry) => entry,
             // The restore itself will meet this and name it.
-            Err(_) => return Ok(wanted),
+            Err(_) => {
+                names.settle();
+                return Ok((wanted, names));
+            }
         };
+        names.note(&entry);
         if selection.of(&entry.path) != Chosen::Yes {
             continue;
         }
@@ -146,13 +158,16 @@ fn survey(store: &ChunkStore, record: &SnapshotRecord, selection: &Selection) ->
     match selection.unmatched(&seen).first() {
         Some(path) => Err(Error::new(Kind::NotFound, format!("{path}: not in this snapshot"))
             .hint("coffer ls CONTAINER SNAPSHOT lists what is")),
-        None => Ok(wanted),
+        None => {
+            names.settle();
+            Ok((wanted, names))
+        }
     }
 }
 
 /// Tells, without writing, what a restore would need: entries, bytes, space.
 pub fn need(store: &ChunkStore, record: &SnapshotRecord, plan: &RestorePlan) -> Result<Need> {
-    let wanted = survey(store, record, &plan.selection)?;
+    let (wanted, _) = survey(store, record, &plan.selection)?;
     need_with(store, record, plan, &wanted)
 }
 
@@ -179,7 +194,7 @@ pub fn restore(
     pool: &Arc<ThreadPool>,
     progress: &Progress,
 ) -> Result<RestoreReport> {
-    let wanted = survey(store, record, &plan.selection)?;
+    let (wanted, names) = survey(store, record, &plan.selection)?;
     let need = need_with(store, record, plan, &wanted)?;
     need.check(&plan.target)?;
     progress.expect(need.entries, need.data_bytes);
@@ -190,7 +205,7 @@ pub fn restore(
         other_owners += u64::from(entry.as_ref().is_ok_and(|e| plan.options.leaves_owner(&e.metadata)));
     });
     let databases = pool.install(|| run.entries(entries))?;
-    run.scripts(&databases, &StoredRows::new(store, pool.clone()))?;
+    run.scripts(&databases, &names, &StoredRows::new(store, pool.clone()))?;
     let mut report = run.report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.other_owners = other_owners;
     report.problems.extend(target.finish(plan.sync)?);
@@ -252,12 +267,11 @@ impl Run<'_> {
     }
 
     /// Writes each live database as an SQL file.
-    fn scripts(&self, databases: &Databases, rows: &StoredRows) -> Result<()> {
+    fn scripts(&self, databases: &Databases, names: &ScriptNames, rows: &StoredRows) -> Result<()> {
         let server = databases.server.clone().unwrap_or_default();
         for database in databases.databases.values() {
-            let path = script::script_path(&database_path(&database.record.name));
             let needed = before::needed(databases, database);
-            match script::write(rows, self.target, &server, (database, &needed), &path, self.progress) {
+            match script::write(rows, self.target, &server, (database, &needed), names, self.progress) {
                 Ok(Some(written)) => {
                     self.count(written.outcome, written.script.bytes);
                     let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
@@ -265,16 +279,16 @@ impl Run<'_> {
                     report.scripts.push(written.script);
                 }
                 Ok(None) => self.count(Outcome::Failed, 0),
-                Err(error) if error.kind() == Kind::Damaged => self.damaged(&path, error)?,
+                Err(error) if error.kind() == Kind::Damaged => {
+                    self.damaged(&names.of(&database_path(&database.record.name)), error)?;
+                }
                 Err(error) => return Err(error),
             }
         }
         if databases.users.is_empty() {
             return Ok(());
         }
-        // No database has a path that begins so.
-        let path = EntryPath([SERVER_PATH, &b".users.sql"[..]].concat());
-        match script::write_users(self.target, &server, &databases.users, &path)? {
+        match script::write_users(self.target, &server, &databases.users, &names.of_users())? {
             Some((outcome, written)) => {
                 self.count(outcome, written.bytes);
                 self.report.lock().unwrap_or_else(PoisonError::into_inner).scripts.push(written);

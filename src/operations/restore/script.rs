@@ -1,7 +1,8 @@
-//! A live database as an SQL file: `database/NAME.sql`, written as a stream. It promises that the
-//! file gets its name only when every row was proven, counted and summed up.
+//! A live database as an SQL file, written as a stream. It promises that the file gets its name only when
+//! every row was proven, counted and summed up.
 
 use super::before::Needed;
+use super::script_names::ScriptNames;
 use crate::attachments::restore::{Outcome, Target};
 use crate::attachments::write::FileWriter;
 use crate::entry::database::{ObjectRecord, ServerRecord, TableRecord, database_path};
@@ -52,7 +53,7 @@ pub struct Written {
     pub notes: Vec<String>,
 }
 
-/// Writes `database` to `path`, saying which other ones are `needed` first; `None`: the target names the
+/// Writes `database` to the file that `names` say, and which other ones are `needed` first; `None`: the target names the
 /// reason.
 ///
 /// Errors: [`crate::error::Kind::Damaged`] if a row is missing or wrong; no file is left then.
@@ -61,12 +62,13 @@ pub fn write(
     target: &Target,
     server: &ServerRecord,
     (database, needed): (&Database, &[Needed]),
-    path: &EntryPath,
+    names: &ScriptNames,
     progress: &Progress,
 ) -> Result<Option<Written>> {
+    let path = &names.of(&database_path(&database.record.name));
     let Some(file) = ScriptFile::begin(target, path.clone())? else { return Ok(None) };
     let mut notes = dead_objects(database);
-    notes.extend(needed.iter().map(|needed| load_before(path, needed)));
+    notes.extend(needed.iter().map(|needed| load_before(path, needed, names)));
     let longest = longest_row(rows, &database.tables, progress)?;
     if let Some((table, bytes)) = &longest {
         notes.push(format!(
@@ -76,7 +78,8 @@ pub fn write(
         ));
     }
     let needs = longest.map(|(_, bytes)| packet_bytes(bytes));
-    let loaded_after = needed.iter().map(|needed| script_of(&needed.database).to_string()).collect();
+    let loaded_after =
+        needed.iter().map(|needed| names.of(&database_path(&needed.database)).to_string()).collect();
     let options = ScriptOptions { packet_bytes: needs, loaded_after, ..ScriptOptions::default() };
     let mut script = ScriptWriter::new(file, server, options)?;
     script.database(&database.record)?;
@@ -132,7 +135,7 @@ pub fn write_users(
 }
 
 /// What a person who loads the file at `path` has to know of `needed`.
-fn load_before(path: &EntryPath, needed: &Needed) -> String {
+fn load_before(path: &EntryPath, needed: &Needed, names: &ScriptNames) -> String {
     let Needed { database, what, is_mutual } = needed;
     let ring = match is_mutual {
         true => "; that one needs this one, too: load both with --force, then make the views that failed",
@@ -140,13 +143,9 @@ fn load_before(path: &EntryPath, needed: &Needed) -> String {
     };
     format!(
         "{path}: load {} before it, {what} stands on database {}{ring}",
-        script_of(database),
+        names.of(&database_path(database)),
         quote(database)
     )
-}
-
-fn script_of(database: &str) -> EntryPath {
-    script_path(&database_path(database))
 }
 
 /// A sentence for each object that was dead already: it is in the file as a comment only.
@@ -230,11 +229,6 @@ fn write_rows(
         progress.check()?;
     }
     sum.check(table)
-}
-
-/// The path of the SQL file of the database whose entry stands at `database`.
-pub fn script_path(database: &EntryPath) -> EntryPath {
-    EntryPath([database.0.as_slice(), b".sql"].concat())
 }
 
 impl ScriptFile {
