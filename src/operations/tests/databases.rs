@@ -135,6 +135,22 @@ fn a_live_database_is_kept_beside_dumps_and_files_and_comes_back_as_a_script() {
 }
 
 #[test]
+fn a_dump_and_a_live_database_of_one_name_both_come_back() {
+    let folder = practice();
+    let mut session = new_session(&SimulatedDisk::new());
+    let mut plan = with_shop(folder.path(), 1, 50);
+    let dump = folder.path().join("shop.sql");
+    std::fs::write(&dump, b"the dump").expect("written");
+    plan.sources.push(Source::DumpFile { name: b"shop.sql".to_vec(), path: dump });
+    let report = run(&mut session, plan);
+    let out = tempfile::tempdir().expect("a folder");
+    restored(&session, &report.record, out.path());
+    let read = |name: &str| std::fs::read(out.path().join("database").join(name)).expect("a file");
+    assert_eq!(read("shop.sql"), b"the dump");
+    assert!(read("shop.live.sql").windows(12).any(|words| words == b"CREATE TABLE"));
+}
+
+#[test]
 fn a_night_adds_its_rows_and_little_more() {
     let folder = practice();
     let mut session = new_session(&SimulatedDisk::new());
