@@ -112,7 +112,7 @@ pub struct Entry {
     pub path: EntryPath,
     /// What it is, with what belongs to that.
     pub kind: EntryKind,
-    /// Mode, owner, times, attributes. All zero and empty for dumps.
+    /// Mode, owner, times, attributes. All zero and empty for what belongs to a live database.
     pub metadata: Metadata,
 }
 

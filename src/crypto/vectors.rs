@@ -129,6 +129,7 @@ fn inputs(lines: &mut Lines) {
     lines.hex("family", &FAMILY.0);
     lines.hex("secrets", &secrets().encode());
     lines.hex("table-key", secrets().table_key());
+    lines.hex("segment", &SEGMENT.0);
     lines.hex("plaintext", PLAINTEXT);
 }
 
@@ -154,7 +155,10 @@ fn keys(lines: &mut Lines) {
 
 fn names(lines: &mut Lines) {
     let keyring = Keyring::derive(&secrets(), CONTAINER, FAMILY);
-    lines.note("Names and hashes of the plaintext; the segment's parent is 01 × 32, its sequence 7");
+    lines.note(
+        "Names and hashes of the plaintext, in epoch 3; segment-id has the parent 01 × 32 and the sequence 7,\n\
+         # padding.N is that of `segment` from its byte N on",
+    );
     lines.hex("chunk-id.1", &keyring.chunk_id(ObjectKind::Database, PLAINTEXT).0);
     lines.hex("chunk-id.2", &keyring.chunk_id(ObjectKind::Attachment, PLAINTEXT).0);
     lines.hex("content-hash.8", &keyring.content_hash(ObjectKind::Catalog, PLAINTEXT));
@@ -169,8 +173,7 @@ fn names(lines: &mut Lines) {
 
 fn objects(lines: &mut Lines) {
     let keyring = Keyring::derive(&secrets(), CONTAINER, FAMILY);
-    lines.note("Sealed objects: every kind, epoch 3, at byte 4096 of this segment; content is 02 × 32");
-    lines.hex("segment", &SEGMENT.0);
+    lines.note("Sealed objects: every kind, epoch 3, at byte 4096 of `segment`; content is 02 × 32");
     for kind in ObjectKind::ALL {
         let place = Place { kind, epoch: 3, segment: SEGMENT, offset: 4096 };
         let sealed = seal(&keyring, &place);

@@ -368,7 +368,10 @@ fn bytes_of(store: &ChunkStore, kind: &EntryKind, content: &Content) -> Result<V
 fn listing(store: &ChunkStore) -> String {
     let mut out = String::from(
         "# What golden-v1.coffer restores to: snapshot, path, kind, target or length and BLAKE3, mode,\n\
-         # owner, seconds of last change, attributes. Password: golden password. Key file: 4b × 32.\n",
+         # owner, seconds of last change, attributes. Password: golden password. Key file: 4b × 32.\n\
+         # Server: vendor, version, consistency. Database: name, collation. View: name, BLAKE3 of its statement.\n\
+         # Table: rows; checksum as stored (16 bytes); BLAKE3 of all cells, row by row, each as its length + 1\n\
+         # (8 bytes, little-endian; 0: NULL) and its bytes.\n",
     );
     let root = &store.container().state().root;
     writeln!(out, "generation {}", root.generation).expect("text");
