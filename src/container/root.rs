@@ -56,7 +56,7 @@ pub struct SegmentRecord {
     pub generation: u64,
     /// Epoch of its keys.
     pub epoch: u32,
-    /// Its id; zero in a slot that was never written.
+    /// Its id; zero in slot 0 and in a free one.
     pub id: SegmentId,
     /// Authentication tag of its directory; zero for a segment that was open when the table was written.
     pub directory_tag: [u8; 16],
