@@ -27,7 +27,8 @@ KINDS = ["data", "data", "manifest", "manifest", "index", "index", "index", "roo
          "directory", "directory", "root", "root"]
 ENTRIES = ["dump", "folder", "file", "link", "hard-link", "pipe", "socket", "block-device",
            "character-device", "server", "database", "table", "object"]
-OBJECTS = ["sequence", "view", "trigger", "procedure", "function", "package", "package-body", "event", "user"]
+OBJECTS = ["sequence", "view", "trigger", "procedure", "function", "package", "package-body", "event", "user",
+           "library"]
 
 
 class Damaged(Exception):
