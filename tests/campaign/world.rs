@@ -59,9 +59,11 @@ pub fn keyring(number: u8) -> Keyring {
     Keyring::derive(&secrets, prologue.container, prologue.family)
 }
 
-/// A key table of sequence `sequence`: opaque at this level.
+/// A key table of sequence `sequence`: opaque at this level, but for that.
 pub fn key_frame(sequence: u64) -> KeyFrame {
-    KeyFrame { sequence, table: noise(sequence ^ 0x6b65_7973, 300) }
+    let mut table = noise(sequence ^ 0x6b65_7973, 300);
+    table[4..12].copy_from_slice(&sequence.to_le_bytes());
+    KeyFrame::of(table)
 }
 
 /// Options of a commit.

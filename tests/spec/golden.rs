@@ -262,7 +262,7 @@ fn new_container(disk: &SimulatedDisk) -> Result<Container> {
             read_compatible: 0,
             compatible: 0,
         },
-        keys: KeyFrame { sequence: keys.sequence(), table: keys.encode() },
+        keys: KeyFrame::of(keys.encode()),
         keyring: Keyring::derive(&secrets, container, family),
         contents: vec![],
     };
