@@ -5,8 +5,6 @@
 use crate::error::{Error, Kind, Result};
 use crate::mysql::connection::{Cells, Connection};
 use crate::mysql::identifier::{literal, quote};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// The last code point that is asked for, and one: behind it no script is.
 const END_OF_CODES: u32 = 0x34000;
@@ -42,13 +40,9 @@ pub trait Collations {
     /// Character set and collation of the column; `None`: it has none.
     fn of_column(&mut self, column: &str) -> Result<Option<(String, String)>>;
 
-    /// What the collation holds equal.
-    fn weights(&mut self, character_set: &str, collation: &str) -> Result<Arc<Collation>>;
+    /// What the collation holds equal: a long answer, for whoever asks to keep.
+    fn weights(&mut self, character_set: &str, collation: &str) -> Result<Collation>;
 }
-
-/// What the server of one load was asked already.
-#[derive(Default)]
-pub struct Asked(Mutex<HashMap<String, Arc<Collation>>>);
 
 /// Those of a table that stands in the staging database.
 pub struct Staged<'a> {
@@ -58,8 +52,6 @@ pub struct Staged<'a> {
     pub staging: &'a str,
     /// The table.
     pub table: &'a str,
-    /// What is known.
-    pub asked: &'a Asked,
 }
 
 impl Collations for Staged<'_> {
@@ -75,15 +67,8 @@ impl Collations for Staged<'_> {
         Ok(rows.first().and_then(|row| row.text(0).zip(row.text(1))))
     }
 
-    fn weights(&mut self, character_set: &str, collation: &str) -> Result<Arc<Collation>> {
-        // One asks and the others wait: the answer is long.
-        let mut asked = self.asked.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = asked.get(collation) {
-            return Ok(Arc::clone(known));
-        }
-        let known = Arc::new(ask(self.conn, character_set, collation)?);
-        asked.insert(collation.to_owned(), Arc::clone(&known));
-        Ok(known)
+    fn weights(&mut self, character_set: &str, collation: &str) -> Result<Collation> {
+        ask(self.conn, character_set, collation)
     }
 }
 

@@ -233,7 +233,6 @@ pub fn fill(
     let done = Mutex::new((Vec::new(), None::<Error>));
     let refused = Mutex::new(Vec::new());
     let long = Mutex::new(());
-    let asked = collation::Asked::default();
     let watch = Watch::default();
     let work = || -> Result<()> {
         let mut conn = session::open(&plan.target)?;
@@ -244,7 +243,7 @@ pub fn fill(
             let is_refused = AtomicBool::new(false);
             let task =
                 Task { table, staging, has_infile, max_packet_bytes, long: &long, is_refused: &is_refused };
-            match one(&mut conn, plan, part, &task, source, (&asked, &watch, progress)) {
+            match one(&mut conn, plan, part, &task, source, (&watch, progress)) {
                 Ok(report) => done.lock().unwrap_or_else(PoisonError::into_inner).0.push(report),
                 Err(error) if part.is_new && is_refused.into_inner() => {
                     // The old connection may be in the middle of something.
@@ -325,14 +324,13 @@ fn one(
     part: &Part,
     task: &Task,
     source: &dyn RowSource,
-    (asked, watch, progress): (&collation::Asked, &Watch, &Progress),
+    (watch, progress): (&Watch, &Progress),
 ) -> Result<TableReport> {
     let table = task.table;
     let rows = |conn: &mut Connection, which| -> Result<Rows> {
         let change = match plan.options.filter {
             Some(filter) => {
-                let (staging, name) = (task.staging, &table.name);
-                let mut collations = collation::Staged { conn, staging, table: name, asked };
+                let mut collations = collation::Staged { conn, staging: task.staging, table: &table.name };
                 filter.table(&part.database.name, table, &mut collations)?
             }
             None => None,
