@@ -187,8 +187,7 @@ pub fn undo(conn: &mut Connection, staging: &str) -> Result<()> {
 
 /// Marks something as done.
 pub fn mark(conn: &mut Connection, staging: &str, what: &str) -> Result<()> {
-    let journal = qualified(staging, JOURNAL);
-    conn.execute(&format!("INSERT INTO {journal} (kind, body) VALUES ('done', {})", literal(what))).map(drop)
+    mark_all(conn, staging, &[what.to_owned()])
 }
 
 /// Marks several things as done, all or none.
