@@ -134,14 +134,8 @@ fn survey(
     let (mut wanted, mut names) = (HashSet::new(), ScriptNames::default());
     let mut seen = vec![false; selection.paths.len()];
     for entry in ManifestReader::new(store, &record.manifest)? {
-        let entry = match entry {
-            Ok(entry) => entry,
-            // The restore itself will meet this and name it.
-            Err(_) => {
-                names.settle();
-                return Ok((wanted, names));
-            }
-        };
+        // The restore itself will meet an error and name it.
+        let Ok(entry) = entry else { return Ok((wanted, names.settled())) };
         names.note(&entry);
         if selection.of(&entry.path) != Chosen::Yes {
             continue;
@@ -158,10 +152,7 @@ fn survey(
     match selection.unmatched(&seen).first() {
         Some(path) => Err(Error::new(Kind::NotFound, format!("{path}: not in this snapshot"))
             .hint("coffer ls CONTAINER SNAPSHOT lists what is")),
-        None => {
-            names.settle();
-            Ok((wanted, names))
-        }
+        None => Ok((wanted, names.settled())),
     }
 }
 

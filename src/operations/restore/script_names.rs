@@ -28,7 +28,7 @@ impl ScriptNames {
     }
 
     /// Gives the files their names, once all entries are noted.
-    pub fn settle(&mut self) {
+    pub fn settled(mut self) -> ScriptNames {
         let mut taken: BTreeSet<EntryPath> = self.files.values().chain(&self.dumps).cloned().collect();
         for (database, file) in self.files.iter_mut().filter(|(_, file)| self.dumps.contains(*file)) {
             let mut name = database.clone();
@@ -37,6 +37,7 @@ impl ScriptNames {
                 *file = with(&name, b".sql");
             }
         }
+        self
     }
 
     /// The file of the database whose entry stands at `database`.
@@ -78,7 +79,7 @@ mod tests {
         let dumps = ["b.sql", "b.live.sql", "@server.users.sql"].map(|n| dump(&format!("database/{n}")));
         all.iter().chain(&dumps).for_each(|entry| names.note(entry));
         names.note(&entry("database/@server", EntryKind::Server(Box::default())));
-        names.settle();
+        let names = names.settled();
         let files = all.each_ref().map(|entry| names.of(&entry.path).to_string());
         let expected = ["database/a.sql", "database/b.live.live.sql", "database/b.live.live.live.sql"];
         assert_eq!(files, expected);
