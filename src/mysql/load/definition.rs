@@ -34,7 +34,7 @@ pub fn take_apart(create: &str, database: &str, staging: &str, target: &str) -> 
     let mut kept = Vec::new();
     for item in items {
         let words = item.trim();
-        if is_foreign_key(words) {
+        if foreign_key_words(words).is_some() {
             definition.foreign_keys.push(words.to_owned());
             continue;
         }
@@ -58,7 +58,7 @@ pub fn counter(create: &str) -> Option<&str> {
     let words = items.iter().map(|item| item.trim()).find(|words| {
         words.starts_with('`') && without_quoted(after_name(words)).contains(" AUTO_INCREMENT")
     })?;
-    words.get(..words.len() - after_name(words).len())
+    Some(split_name(words).0)
 }
 
 /// The words before the list of columns, the list's items, and the words behind; commas, brackets and
@@ -95,12 +95,10 @@ pub fn parts(create: &str) -> Option<(&str, Vec<&str>, &str)> {
     None
 }
 
-fn is_foreign_key(words: &str) -> bool {
-    let rest = match words.strip_prefix("CONSTRAINT ") {
-        Some(rest) => after_name(rest).trim_start(),
-        None => words,
-    };
-    rest.starts_with("FOREIGN KEY")
+/// What follows FOREIGN KEY; `None`: the words are none.
+fn foreign_key_words(words: &str) -> Option<&str> {
+    let rest = words.strip_prefix("CONSTRAINT ").map_or(words, |rest| after_name(rest).trim_start());
+    rest.strip_prefix("FOREIGN KEY")
 }
 
 /// A foreign key's columns and what they point to; all names are quoted.
@@ -116,9 +114,8 @@ pub struct ForeignKey<'a> {
 
 /// Reads the words of a foreign key; `None`: they are none.
 pub fn foreign_key(words: &str) -> Option<ForeignKey<'_>> {
-    let rest = words.strip_prefix("CONSTRAINT ").map_or(words, |rest| after_name(rest).trim_start());
-    let mut scan = Scan::new(rest.strip_prefix("FOREIGN KEY")?);
-    let whole = rest.strip_prefix("FOREIGN KEY")?;
+    let whole = foreign_key_words(words)?;
+    let mut scan = Scan::new(whole);
     let (mut key, mut brackets) = (ForeignKey::default(), 0);
     while scan.at < whole.len() && brackets < 4 {
         let start = scan.at;
@@ -138,17 +135,21 @@ pub fn foreign_key(words: &str) -> Option<ForeignKey<'_>> {
     (is_whole && matches!(key.table.len(), 1 | 2)).then_some(key)
 }
 
-/// What follows a quoted name.
-fn after_name(words: &str) -> &str {
+/// The quoted name that `words` begin with, and what follows.
+pub fn split_name(words: &str) -> (&str, &str) {
     let mut scan = Scan::new(words);
     scan.skip_quoted();
-    words.get(scan.at..).unwrap_or_default()
+    words.split_at_checked(scan.at).unwrap_or((words, ""))
+}
+
+/// What follows a quoted name.
+fn after_name(words: &str) -> &str {
+    split_name(words).1
 }
 
 /// `ALTER COLUMN` words that set the column's default again, and the column's words without it.
 fn default_of(words: &str) -> Option<(String, String)> {
-    let rest = after_name(words);
-    let name = words.get(..words.len() - rest.len())?;
+    let (name, rest) = split_name(words);
     let at = find_plain(rest, " DEFAULT ")?;
     let expression = rest.get(at + " DEFAULT ".len()..)?;
     let (expression, behind) = expression.split_at_checked(expression_end(expression))?;

@@ -46,7 +46,7 @@ pub(in crate::mysql) use definition::{without_defaults, without_implied_collatio
 
 pub use choose::{DatabaseEntries, LoadSource, Part};
 pub use collation::{Collation, Collations, Weighed, exact};
-pub use definition::{ForeignKey, foreign_key, parts};
+pub use definition::{ForeignKey, Scan, foreign_key, parts, split_name};
 pub use equal::equals;
 pub use last::views_again;
 pub use preflight::{Obstacle, Unfinished};

@@ -7,7 +7,7 @@ use super::value::{LEAST_ADDRESS, LEAST_OWN_ADDRESS, Texts, Treatment};
 use crate::entry::database::{ColumnForm, ColumnRecord, TableRecord};
 use crate::error::{Error, Kind, Result};
 use crate::mysql::identifier::quote;
-use crate::mysql::load::parts;
+use crate::mysql::load::{parts, split_name};
 
 /// How much text a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,14 +208,14 @@ fn key(words: &str) -> Key {
         Some(rest) => ("the primary key".to_owned(), rest),
         None => {
             let from = words.find('`').unwrap_or(words.len());
-            let (name, rest) = quoted(words.get(from..).unwrap_or_default());
+            let (name, rest) = split_name(words.get(from..).unwrap_or_default());
             (format!("the unique key {name}"), rest)
         }
     };
     let mut key = Key { name, columns: Vec::new() };
     let mut rest = columns.find('(').and_then(|at| columns.get(at + 1..)).unwrap_or_default();
     while rest.starts_with('`') {
-        let (column, behind) = quoted(rest);
+        let (column, behind) = split_name(rest);
         let length = behind.strip_prefix('(').and_then(|words| words.split(')').next()?.parse().ok());
         key.columns.push((column.to_owned(), length));
         let next =
@@ -223,19 +223,6 @@ fn key(words: &str) -> Key {
         rest = next.and_then(|at| behind.get(at + 1..)).unwrap_or_default();
     }
     key
-}
-
-/// The quoted name that `words` begin with, and what follows.
-pub fn quoted(words: &str) -> (&str, &str) {
-    let mut at = 1;
-    while let Some(next) = words.get(at..).and_then(|rest| rest.find('`')) {
-        at += next + 1;
-        match words.get(at..).is_some_and(|rest| rest.starts_with('`')) {
-            true => at += 1,
-            false => return words.split_at_checked(at).unwrap_or((words, "")),
-        }
-    }
-    (words, "")
 }
 
 /// The key whose rows would meet if all values of the column were one: no other key is within its rest.

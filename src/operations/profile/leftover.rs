@@ -2,10 +2,9 @@
 //! definitions (members of ENUM and SET, defaults, checks, bounds of partitions, comments, texts of views
 //! and routines). It promises to name each, and never to repeat the words.
 
-use super::fit::quoted;
 use crate::entry::database::{ColumnForm, DatabaseRecord, ObjectRecord, SchemaObject, TableRecord};
 use crate::mysql::identifier::quote;
-use crate::mysql::load::{ForeignKey, foreign_key, parts};
+use crate::mysql::load::{ForeignKey, Scan, foreign_key, parts, split_name};
 
 /// What of one database comes as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,7 +97,7 @@ fn in_definition(table: &TableRecord) -> Vec<String> {
     let mut found = Vec::new();
     for words in items.iter().map(|item| item.trim()).filter(|words| has_words(words, false)) {
         let kind = if words.starts_with('`') { "column" } else { "key or check" };
-        let name = words.find('`').and_then(|at| words.get(at..)).map_or("", |words| quoted(words).0);
+        let name = words.find('`').and_then(|at| words.get(at..)).map_or("", |words| split_name(words).0);
         found.push(format!("{kind} {own}.{name}"));
     }
     if has_words(tail, false) {
@@ -111,19 +110,18 @@ fn in_definition(table: &TableRecord) -> Vec<String> {
 /// a body, a comment or a long number.
 fn has_words(statement: &str, is_body: bool) -> bool {
     let bytes = statement.as_bytes();
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let rest = bytes.get(at..).unwrap_or_default();
-        match byte {
-            b'`' | b'\'' | b'"' => {
-                let end = text_end(rest, byte);
-                let text = rest.get(1..end.saturating_sub(1)).unwrap_or_default();
-                if byte != b'`' && tells(text) {
-                    return true;
-                }
-                at += end;
-                continue;
+    let mut scan = Scan::new(statement);
+    while let Some(&byte) = bytes.get(scan.at) {
+        let start = scan.at;
+        if scan.skip_quoted() {
+            let text = bytes.get(start + 1..scan.at - 1).unwrap_or_default();
+            if byte != b'`' && tells(text) {
+                return true;
             }
+            continue;
+        }
+        let rest = bytes.get(start..).unwrap_or_default();
+        match byte {
             b'0' if rest.get(1) == Some(&b'x') && digits(rest.get(2..), u8::is_ascii_hexdigit) >= 4 => {
                 return true;
             }
@@ -133,27 +131,13 @@ fn has_words(statement: &str, is_body: bool) -> bool {
             b'0'..=b'9' if is_body && digits(Some(rest), u8::is_ascii_digit) >= 5 => return true,
             _ => {}
         }
-        at += 1;
+        scan.at += 1;
     }
     false
 }
 
 fn digits(text: Option<&[u8]>, is_digit: fn(&u8) -> bool) -> usize {
     text.unwrap_or_default().iter().take_while(|byte| is_digit(byte)).count()
-}
-
-/// Bytes of the quoted text that `rest` begins with, both quotes included.
-fn text_end(rest: &[u8], mark: u8) -> usize {
-    let mut at = 1;
-    while let Some(&byte) = rest.get(at) {
-        match byte {
-            b'\\' if mark != b'`' => at += 2,
-            _ if byte != mark => at += 1,
-            _ if rest.get(at + 1) == Some(&mark) => at += 2,
-            _ => return at + 1,
-        }
-    }
-    rest.len()
 }
 
 /// Whether a text tells anything: not a number of a few digits, nor a date alone.
@@ -167,7 +151,7 @@ fn tells(text: &[u8]) -> bool {
 pub fn generated(table: &TableRecord) -> impl Iterator<Item = &str> {
     let items = parts(&table.create).map_or(Vec::new(), |(_, items, _)| items);
     items.into_iter().map(str::trim).filter(|words| words.starts_with('`')).filter_map(|words| {
-        let (name, rest) = quoted(words);
+        let (name, rest) = split_name(words);
         let plain = rest.split('\'').next().unwrap_or_default();
         (plain.contains(" GENERATED ALWAYS AS ") || plain.contains(" AS (")).then_some(name)
     })
