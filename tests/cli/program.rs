@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 #[path = "../campaign/random.rs"]
 mod random;
 
+// Not every test binary that has this file draws at random.
 #[allow(unused_imports)]
 pub use random::{Random, scale};
 

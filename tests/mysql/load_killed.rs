@@ -2,10 +2,9 @@
 //! found done by an earlier one is told as that.
 
 use crate::server::Server;
-use crate::trial::{Run, exits};
+use crate::trial::{Run, exits, started};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PRACTICE: &str = "
@@ -20,16 +19,7 @@ const RESTORE: &str = "restore c latest --to-server --database one --database tw
 /// A restore that is killed with the first database done and the second on its way.
 fn killed_at_the_second(server: &Server, path: &Path) {
     server.client("", "DROP DATABASE IF EXISTS one; DROP DATABASE IF EXISTS two");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_coffer"))
-        .args(RESTORE.split_whitespace())
-        .env("COFFER_MYSQL_SOCKET", server.socket())
-        .env("COFFER_MYSQL_USER", "root")
-        .env("COFFER_STATE_DIR", path.join("state"))
-        .current_dir(path)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("coffer runs");
+    let mut child = started(path, server, RESTORE);
     let began = Instant::now();
     while server.sql("SHOW DATABASES LIKE 'two\\_\\_restoring'").is_empty() {
         assert!(began.elapsed() < Duration::from_secs(60), "it never comes to the second");

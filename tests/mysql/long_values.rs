@@ -1,8 +1,9 @@
 //! Values of tens of MB, there and back, with the binary: in seconds, and in little memory.
 
 use crate::server::Server;
+use crate::trial::program;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 /// What a process may need at its peak while values of 64 MB pass through it.
@@ -27,12 +28,7 @@ INSERT INTO keyless SELECT REPEAT(RANDOM_BYTES(1024), 3000) FROM mysql.seq_1_to_
 /// Runs the binary to its end; its peak of memory in KiB.
 #[track_caller]
 fn coffer(folder: &Path, server: &Server, arguments: &str) -> u64 {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_coffer"))
-        .args(arguments.split_whitespace())
-        .env("COFFER_MYSQL_SOCKET", server.socket())
-        .env("COFFER_MYSQL_USER", "root")
-        .env("COFFER_STATE_DIR", folder.join("state"))
-        .current_dir(folder)
+    let mut child = program(folder, server, arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -2,10 +2,9 @@
 //! in a snapshot, beside writers, and after a kill in the middle.
 
 use crate::server::Server;
-use crate::trial::{coffer, exits};
+use crate::trial::{coffer, exits, started};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -239,16 +238,7 @@ fn a_killed_removal_goes_on_when_it_is_run_again() {
     exits(path, &server, "backup c --database dental", 0);
     let slow = format!("remove-old-data apply c {BEFORE} --yes --batch 20 --pause 20ms");
     for (table, at) in [("securityloghash", 2800), ("securitylog", 2700), ("emailmessage", 400)] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_coffer"))
-            .args(slow.split_whitespace())
-            .env("COFFER_MYSQL_SOCKET", server.socket())
-            .env("COFFER_MYSQL_USER", "root")
-            .env("COFFER_STATE_DIR", path.join("state"))
-            .current_dir(path)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("coffer runs");
+        let mut child = started(path, &server, &slow);
         let began = Instant::now();
         while count(&server, table) > at && child.try_wait().expect("state").is_none() {
             assert!(began.elapsed() < Duration::from_secs(100), "{table} stays");

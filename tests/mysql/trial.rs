@@ -3,7 +3,7 @@
 use crate::server::{Make, Server};
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 const PRACTICE: &str = "
 CREATE DATABASE shop; USE shop;
@@ -42,22 +42,31 @@ pub struct Run {
     pub said: String,
 }
 
-/// Runs the program against `server` with its folder as place and memory.
-pub fn coffer(folder: &Path, server: &Server, arguments: &str) -> Run {
+/// The program against `server` with its folder as place and memory.
+pub fn program(folder: &Path, server: &Server, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("COFFER_")) {
         command.env_remove(name);
     }
-    let output = command
+    command
         .args(arguments.split_whitespace())
-        .arg("--json")
         .env("COFFER_MYSQL_SOCKET", server.socket())
         .env("COFFER_MYSQL_USER", "root")
         .env("COFFER_STATE_DIR", folder.join("state"))
         .env("PATH", Make::asked().path())
-        .current_dir(folder)
-        .output()
-        .expect("coffer runs");
+        .current_dir(folder);
+    command
+}
+
+/// Starts the program, which says nothing.
+pub fn started(folder: &Path, server: &Server, arguments: &str) -> Child {
+    let mut command = program(folder, server, arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("coffer runs")
+}
+
+/// Runs the program to its end.
+pub fn coffer(folder: &Path, server: &Server, arguments: &str) -> Run {
+    let output = program(folder, server, arguments).arg("--json").output().expect("coffer runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let last = text.lines().last().unwrap_or_default();
     let result = serde_json::from_str(last).unwrap_or(Value::Null);
